@@ -1,0 +1,55 @@
+"""What can turn a recipe into an image: a Docker engine, or a folder of prepared venvs.
+
+The store in this package decides *whether* to build; a builder only knows *how*.
+Builders live with the runtime that can start what they build (`launcher/runtimes/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from envs.image import Image
+from envs.recipe import Recipe
+
+Say = Callable[[str], None]
+"""Takes one line of the build log, without its line end."""
+
+
+class Builder(Protocol):
+    """Builds, finds and removes images."""
+
+    kind: str
+    """`docker` or `venv`: how the image is made."""
+
+    def plan(self, recipe: Recipe) -> str:
+        """Everything that shapes the image, as text: equal plans give equal images.
+
+        Includes the base image's id and the builder's version. Pure but for looking up the base.
+
+        :raises envs.errors.NotOffered: this builder cannot make such an image.
+        """
+
+    def find_image(self, name: str) -> Image | None:
+        """The image of exactly this name if it was built completely."""
+
+    def list_images(self) -> list[Image]:
+        """Every image that this launcher built."""
+
+    def build(
+        self,
+        name: str,
+        recipe: Recipe,
+        *,
+        source: Path,
+        labels: Mapping[str, str],
+        say: Say,
+    ) -> Image:
+        """Build the image from the checkout in `source`, and only then give it its name.
+
+        :raises envs.errors.BuildFailed: a step failed; nothing of that name exists then.
+        """
+
+    def remove_image(self, name: str) -> None:
+        """Remove the image; one that does not exist is fine."""

@@ -1,0 +1,62 @@
+"""What can go wrong with an environment.
+
+EnvError
+├── BadEnvironment     a name, address or file that cannot be understood
+├── RepoNotFound       the repository is missing or private
+├── GitHostDown        the git host does not answer, or refuses to be contacted
+├── UnknownRef         no such tag, branch or commit (holds those that exist)
+├── AmbiguousRef       a tag and a branch of one name are different commits
+├── NotOffered         understood, but this builder cannot make it
+└── BuildFailed        a step of the build ended with an error
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class EnvError(Exception):
+    """Base of all; `hint` says the way out, `field` the part of the link that caused it."""
+
+    field = "env"
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class BadEnvironment(EnvError):
+    """A name, an address or a file of the environment cannot be understood."""
+
+
+class RepoNotFound(EnvError):
+    """The repository does not exist or is private."""
+
+
+class GitHostDown(EnvError):
+    """The git host did not answer in time, or may not be contacted."""
+
+
+class UnknownRef(EnvError):
+    """The repository has no tag, branch or commit of this name."""
+
+    def __init__(self, message: str, *, hint: str = "", near: Sequence[str] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.near = tuple(near)
+
+
+class AmbiguousRef(EnvError):
+    """A tag and a branch share the name and differ in commit."""
+
+
+class NotOffered(EnvError):
+    """The environment is understood, but cannot be built here."""
+
+
+class BuildFailed(EnvError):
+    """A build step failed; `log_tail` holds the last lines it printed."""
+
+    def __init__(self, message: str, *, hint: str = "", log_tail: Sequence[str] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.log_tail = tuple(log_tail)

@@ -1,0 +1,153 @@
+"""Git, as the host runs it: no hooks, no prompts, no exotic transports, only allowed hosts.
+
+The one place that starts git for addresses that come from a link. Never run in a folder that a
+student can write to: such a `.git` may name programs to start.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import git as gitpython
+
+from envs.errors import BadEnvironment, GitHostDown
+
+SAFE_CONFIG = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "credential.helper=",
+    "protocol.allow=never",
+    "protocol.https.allow=always",
+    "protocol.http.allow=always",
+    "protocol.ssh.allow=always",
+    "http.followRedirects=initial",
+    "http.lowSpeedLimit=1000",
+    "http.lowSpeedTime=20",
+    "gc.auto=0",
+    "advice.detachedHead=false",
+)
+
+
+class GitFailed(Exception):
+    """Git ended with an error; `stderr` is what it said, in English."""
+
+    def __init__(self, command: str, code: int, stderr: str) -> None:
+        super().__init__(f"git {command}: {stderr.strip() or f'exit code {code}'}")
+        self.code = code
+        self.stderr = stderr
+
+
+@dataclass(frozen=True)
+class Git:
+    """Runs git by argv, in a clean environment."""
+
+    hosts: tuple[str, ...] = ("*",)
+    """`*` allows every public host; a private or loopback host must be named, `host` or
+    `host:port`."""
+    timeout: float = 60.0
+    """Seconds for one command."""
+    ca_bundle: Path | None = None
+
+    def check_url(self, url: str) -> None:
+        """Refuse an address that links must not make this machine contact.
+
+        :raises BadEnvironment: its scheme is not https, http or ssh, or it holds a password.
+        :raises GitHostDown: its host is not allowed by the settings.
+        """
+        host, port = host_of(url)
+        named = {host, f"{host}:{port}"} if port else {host}
+        if named & set(self.hosts):
+            return
+        if "*" not in self.hosts:
+            raise GitHostDown(
+                f"This server does not fetch from {host}.",
+                hint="The administrator can add the host to `git.hosts` in the settings.",
+            )
+        if not _is_public(host):
+            raise GitHostDown(
+                f"{host} is not a public address, so this server does not fetch from it.",
+                hint="The administrator can name the host in `git.hosts` in the settings.",
+            )
+
+    def run(self, *args: str, cwd: Path | None = None, timeout: float | None = None) -> str:
+        """Run `git ARGS` and return what it printed.
+
+        :raises GitFailed: it ended with an error.
+        :raises GitHostDown: it took longer than the timeout.
+        """
+        argv = ["git"]
+        for setting in SAFE_CONFIG:
+            argv += ["-c", setting]
+        seconds = timeout or self.timeout
+        try:
+            code, out, err = gitpython.Git(cwd or Path("/")).execute(
+                [*argv, *args],
+                env=self.environment(),
+                with_extended_output=True,
+                with_exceptions=False,
+                strip_newline_in_stdout=False,
+                kill_after_timeout=seconds,
+            )
+        except gitpython.GitCommandNotFound as error:
+            raise GitFailed(args[0], 127, "git is not installed (package git)") from error
+        if code == 0:
+            return str(out)
+        if code < 0 or "Timeout: the command" in str(err):
+            raise GitHostDown(
+                f"The git server did not answer within {seconds:.0f} s.",
+                hint="Try again in a minute; the link itself may be fine.",
+            )
+        raise GitFailed(args[0], code, str(err))
+
+    def environment(self) -> dict[str, str]:
+        """The environment of every git command: nothing of the caller's git settings."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+        kept |= {
+            "LC_ALL": "C.UTF-8",
+            "LANGUAGE": "C",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ASKPASS": "true",
+            "SSH_ASKPASS": "true",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oStrictHostKeyChecking=accept-new",
+            "GIT_LFS_SKIP_SMUDGE": "1",
+        }
+        if self.ca_bundle:
+            kept["GIT_SSL_CAINFO"] = str(self.ca_bundle)
+        return kept
+
+
+def host_of(url: str) -> tuple[str, int | None]:
+    """Host and port of a git address, or BadEnvironment when it is not one."""
+    if "://" not in url and ":" in url and "@" in url.split(":", 1)[0]:
+        return url.split("@", 1)[1].split(":", 1)[0].lower(), None
+    parts = urlsplit(url)
+    if parts.scheme not in ("https", "http", "ssh") or not parts.hostname:
+        raise BadEnvironment(
+            f"{url!r} is not a git address.",
+            hint="Use the https:// address that the repository's clone button gives.",
+        )
+    if parts.password or (parts.username and parts.scheme != "ssh"):
+        raise BadEnvironment(
+            "The address holds a user name or password.",
+            hint="Remove everything between // and @: links are shared with everybody.",
+        )
+    try:
+        return parts.hostname.lower(), parts.port
+    except ValueError as error:
+        raise BadEnvironment(f"{url!r} has no valid port.") from error
+
+
+def _is_public(host: str) -> bool:
+    """True when every address of the host is reachable from the whole internet."""
+    try:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
+    except OSError:
+        return True  # git says it better: could not resolve host
+    return all(ipaddress.ip_address(address.split("%")[0]).is_global for address in found)

@@ -1,0 +1,31 @@
+"""What to install for an environment, as data. No I/O here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEFAULT_PYTHON = "3.11"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What an environment repository asks for; paths are relative to the repository's root."""
+
+    kind: str
+    """`python` (the launcher's base plus what the files name) or `dockerfile`."""
+    python: str = DEFAULT_PYTHON
+    """`x.y`; without meaning for a Dockerfile."""
+    apt: tuple[str, ...] = ()
+    """Debian packages, sorted, each `name` or `name=version`."""
+    requirements: str = ""
+    """Path of the requirements.txt, or empty."""
+    post_build: str = ""
+    start: str = ""
+    dockerfile: str = ""
+    """Path of the Dockerfile, or empty."""
+    used: tuple[str, ...] = ()
+    """The files that shape the image."""
+    ignored: tuple[tuple[str, str], ...] = ()
+    """Files that look like configuration but do not count, each with the reason."""
+    warnings: tuple[str, ...] = ()
+    """Sentences for the build log."""

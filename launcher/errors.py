@@ -1,0 +1,69 @@
+"""What can go wrong with a launch, beside what `envs.errors` names.
+
+LaunchError
+├── BadSettings        a settings file with an unknown key or a value of the wrong kind
+├── ContentNotFound    the content repository is missing or private
+├── UnknownBranch      the content repository has no such branch or tag
+├── PathNotFound       the file to open is not in the content
+├── ContentFailed      the pull could not put the content in place
+├── SessionFailed      the session's server did not start
+├── SessionGone        the session no longer runs
+└── NoRuntime          neither a Docker engine nor a local sandbox can start sessions
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class LaunchError(Exception):
+    """Base of all; `hint` says the way out, `field` the part of the link that caused it."""
+
+    field = ""
+
+    def __init__(self, message: str, *, hint: str = "", near: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.near = tuple(near)
+        """Names that exist and are close to the one that does not."""
+
+
+class BadSettings(LaunchError):
+    """A settings file cannot be used as it is."""
+
+
+class ContentNotFound(LaunchError):
+    """The content repository does not exist or is private."""
+
+    field = "repo"
+
+
+class UnknownBranch(LaunchError):
+    """The content repository has no branch or tag of this name."""
+
+    field = "branch"
+
+
+class PathNotFound(LaunchError):
+    """The file to open is not in the content."""
+
+    field = "path"
+
+
+class ContentFailed(LaunchError):
+    """The content could not be put in place; what the student wrote is untouched."""
+
+    field = "repo"
+
+
+class SessionFailed(LaunchError):
+    """The session's server did not start."""
+
+
+class SessionGone(LaunchError):
+    """The session no longer runs."""
+
+
+class NoRuntime(LaunchError):
+    """Nothing on this machine can start sessions."""

@@ -1,0 +1,28 @@
+"""What a launch says while it runs: a phase and a sentence. Who watches decides how it looks."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Phase(enum.Enum):
+    """The steps of a launch, in order; the last two end it."""
+
+    LINK = "link"
+    ENVIRONMENT = "environment"
+    SESSION = "session"
+    CONTENT = "content"
+    OPENING = "opening"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One event of a launch."""
+
+    phase: Phase
+    message: str
+    log: bool = False
+    """True for a line of a build log, which pages keep in a details element."""

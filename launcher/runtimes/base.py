@@ -1,0 +1,76 @@
+"""What starts sessions: one Protocol, satisfied by sibling packages listed in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from envs.builder import Builder
+from launcher.session import Session, SessionSpec
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A command that ended inside a session."""
+
+    code: int
+    out: bytes
+    err: bytes
+
+
+class Runtime(Protocol):
+    """Starts, finds and stops sessions, and runs commands in them as the student."""
+
+    name: str
+    """`docker` or `local`, as in the settings."""
+    images: Builder
+    attaches_folders: bool
+    """True where a folder of the host is the session's home, so the host can fill it before."""
+
+    def health(self) -> str | None:
+        """None when sessions can start, else the reason in a sentence with the way out."""
+
+    def describe(self) -> str:
+        """One sentence on what this runtime isolates and what it does not."""
+
+    def prepare_home(self, spec: SessionSpec) -> None:
+        """Make `spec.home` with the ownership that its sessions need; one that exists stays."""
+
+    def start(self, spec: SessionSpec) -> Session:
+        """Start the session's server; returns when it runs, before it answers.
+
+        :raises launcher.errors.SessionFailed: with the last lines of its log.
+        """
+
+    def find(self, session_id: str) -> Session | None:
+        """The session, running or ended; None when nothing of it is left."""
+
+    def list(self) -> list[Session]:
+        """All sessions of this launcher (one data folder), running or ended."""
+
+    def stop(self, session_id: str) -> None:
+        """Stop the session and remove it; its home stays. One that is gone is fine."""
+
+    def run(
+        self,
+        session_id: str,
+        command: Sequence[str],
+        *,
+        stdin: BinaryIO | None = None,
+        timeout: float = 60.0,
+    ) -> Completed:
+        """Run a command in the session as the student, in its home folder.
+
+        :raises launcher.errors.SessionGone: the session does not run.
+        :raises TimeoutError: it took longer; the command was ended.
+        """
+
+    def put_home_archive(self, session_id: str, archive: BinaryIO) -> None:
+        """Unpack a tar into the session's home as the student, never over existing files.
+
+        Only for runtimes where `attaches_folders` is false.
+        """
+
+    def logs(self, session_id: str, *, lines: int = 200) -> str:
+        """The end of the server's own log."""

@@ -1,0 +1,72 @@
+"""A session: one student's running server for one course. No I/O here."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+HOME_IN_SESSION = "/home/jovyan"
+"""Where every session sees the student's folder for the course, and Jupyter's root folder."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one session may use."""
+
+    memory: int
+    """Bytes."""
+    cpus: float
+    processes: int
+
+
+@dataclass(frozen=True)
+class SessionSpec:
+    """Everything that a runtime needs to start a session, and all that its labels keep."""
+
+    id: str
+    owner: str
+    """The student."""
+    course: str
+    image: str
+    link: str
+    """The query string of the link that started it, to bring it back later."""
+    token: str
+    """Jupyter's token; never in a label: `session_token` gives it again."""
+    home: Path
+    """The student's folder for this course, on the host."""
+    limits: Limits
+
+    @property
+    def base_url(self) -> str:
+        return f"/s/{self.id}/"
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session as the runtime sees it now."""
+
+    id: str
+    owner: str
+    course: str
+    image: str
+    link: str
+    started: float
+    """Unix seconds."""
+    address: str
+    """`http://HOST:PORT` where its server answers; empty when it does not run."""
+    running: bool
+    ended: str = ""
+    """Why it does not run, for people: `exit code 137`, `stopped`."""
+
+
+def new_session_id() -> str:
+    """An id that cannot be guessed, of characters that need no quoting anywhere."""
+    return secrets.token_hex(12)
+
+
+def session_token(secret: bytes, session_id: str) -> str:
+    """Jupyter's token of a session: derived, so that a restart knows it without storing it."""
+    return hmac.new(secret, f"session {session_id}".encode(), hashlib.sha256).hexdigest()
