@@ -1,0 +1,326 @@
+"""The settings: `default.yml` is defaults, reference and schema at once."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from launcher.errors import BadSettings
+
+FREE_MAPS = {"environments.catalogue", "base.pythons"}
+"""Settings whose keys the administrator chooses."""
+CATALOGUE_KEYS = {"repo", "tag", "title"}
+
+
+@dataclass(frozen=True)
+class GitConfig:
+    hosts: tuple[str, ...]
+    timeout: float
+
+
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """An environment that links may call by name."""
+
+    repo: str
+    tag: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class EnvironmentsConfig:
+    catalogue: Mapping[str, CatalogueEntry]
+    tag_life: float
+    build_timeout: float
+
+
+@dataclass(frozen=True)
+class BaseConfig:
+    pythons: Mapping[str, str]
+    source: str
+    image: str
+    debian_mirror: str
+    server: tuple[str, ...]
+    index_url: str
+
+
+@dataclass(frozen=True)
+class ContentConfig:
+    depth: int
+
+
+@dataclass(frozen=True)
+class SessionConfig:
+    memory: int
+    cpus: float
+    processes: int
+    idle: float
+    max_age: float
+    start_timeout: float
+
+
+@dataclass(frozen=True)
+class DockerConfig:
+    network: str
+    homes: str
+
+
+@dataclass(frozen=True)
+class WebConfig:
+    threads: int
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    format: str
+    level: str
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings, checked. Times are seconds, sizes bytes."""
+
+    public_url: str
+    listen: tuple[str, int]
+    trusted_proxies: tuple[str, ...]
+    data: Path
+    runtime: str
+    ca_bundle: Path | None
+    git: GitConfig
+    environments: EnvironmentsConfig
+    base: BaseConfig
+    content: ContentConfig
+    session: SessionConfig
+    docker: DockerConfig
+    web: WebConfig
+    log: LogConfig
+
+
+def load_config(path: Path | None = None, **overrides: Any) -> Config:
+    """The defaults, then the file, then `overrides` by dotted name (None is no override).
+
+    :raises BadSettings: an unknown key (with the nearest known one) or a value of a wrong kind.
+    """
+    settings: dict[str, Any] = yaml.safe_load(
+        Path(__file__).with_name("default.yml").read_text("utf-8")
+    )
+    if path:
+        _merge(settings, _read(path), where="")
+    for name, value in overrides.items():
+        if value is not None:
+            _merge(settings, _nested(name.replace("__", "."), value), where="")
+    return _typed(settings)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise BadSettings(
+            f"The settings file {path} cannot be read: {error.strerror}.",
+            hint="Name another with --settings, or leave it out for the defaults.",
+        ) from error
+    except yaml.YAMLError as error:
+        raise BadSettings(f"{path} is not valid YAML: {error}") from error
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise BadSettings(f"{path} must hold `key: value` lines.")
+    return found
+
+
+def _nested(name: str, value: Any) -> dict[str, Any]:
+    head, _, rest = name.partition(".")
+    return {head: _nested(rest, value) if rest else value}
+
+
+def _merge(settings: dict[str, Any], given: Mapping[Any, Any], *, where: str) -> None:
+    for key, value in given.items():
+        name = f"{where}{key}"
+        if key not in settings:
+            near = difflib.get_close_matches(str(key), list(settings), n=1)
+            raise BadSettings(
+                f"Unknown setting `{name}`.",
+                hint=f"Did you mean `{where}{near[0]}`?" if near else "See default.yml.",
+            )
+        if isinstance(settings[key], dict):
+            if not isinstance(value, dict):
+                raise BadSettings(f"`{name}` holds settings of its own, not {value!r}.")
+            if name in FREE_MAPS:
+                settings[key] = {str(k): v for k, v in value.items()}
+            else:
+                _merge(settings[key], value, where=f"{name}.")
+        else:
+            settings[key] = value
+
+
+T = TypeVar("T")
+
+
+def _typed(settings: dict[str, Any]) -> Config:
+    def get(name: str, read: Callable[[Any], T]) -> T:
+        value: Any = settings
+        for part in name.split("."):
+            value = value[part]
+        try:
+            return read(value)
+        except (ValueError, TypeError, KeyError) as error:
+            raise BadSettings(f"`{name}`: {error}") from error
+
+    def section(kind: type[T], name: str, readers: Mapping[str, Callable[[Any], Any]]) -> T:
+        return kind(**{f.name: get(f"{name}.{f.name}", readers[f.name]) for f in fields(kind)})  # type: ignore[arg-type]
+
+    return Config(
+        public_url=get("public_url", _url),
+        listen=get("listen", _address),
+        trusted_proxies=get("trusted_proxies", _texts),
+        data=get("data", _data_folder),
+        runtime=get("runtime", _one_of("auto", "docker", "local")),
+        ca_bundle=get("ca_bundle", _ca_bundle),
+        git=section(GitConfig, "git", {"hosts": _texts, "timeout": seconds}),
+        environments=section(
+            EnvironmentsConfig,
+            "environments",
+            {"catalogue": _catalogue, "tag_life": seconds, "build_timeout": seconds},
+        ),
+        base=section(
+            BaseConfig,
+            "base",
+            {
+                "pythons": lambda value: {str(k): _text(v) for k, v in value.items()},
+                "source": _one_of("auto", "image", "debootstrap"),
+                "image": _text,
+                "debian_mirror": _text,
+                "server": _texts,
+                "index_url": _text,
+            },
+        ),
+        content=section(ContentConfig, "content", {"depth": _count}),
+        session=section(
+            SessionConfig,
+            "session",
+            {
+                "memory": size,
+                "cpus": _positive,
+                "processes": _count,
+                "idle": seconds,
+                "max_age": seconds,
+                "start_timeout": seconds,
+            },
+        ),
+        docker=section(
+            DockerConfig,
+            "docker",
+            {"network": _text, "homes": _one_of("auto", "bind", "volume")},
+        ),
+        web=section(WebConfig, "web", {"threads": _count}),
+        log=section(
+            LogConfig,
+            "log",
+            {
+                "format": _one_of("auto", "json", "text"),
+                "level": _one_of("debug", "info", "warning", "error"),
+            },
+        ),
+    )
+
+
+def seconds(value: Any) -> float:
+    """`90`, `30s`, `10m` or `12h` as seconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", str(value).strip())
+    if not found:
+        raise ValueError(f"{value!r} is not a time such as 30s, 10m or 12h")
+    return float(found[1]) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2] or "s"]
+
+
+def size(value: Any) -> int:
+    """`1048576`, `512M` or `1G` as bytes."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", str(value).strip(), re.IGNORECASE)
+    if not found:
+        raise ValueError(f"{value!r} is not a size such as 512M or 1G")
+    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a text; put it in quotes")
+    return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{value!r} is not a list")
+    return tuple(_text(item) for item in value)
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is not a whole number")
+    return value
+
+
+def _positive(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise ValueError(f"{value!r} is not a number above 0")
+    return float(value)
+
+
+def _one_of(*known: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in known:
+            raise ValueError(f"{value!r} is none of {', '.join(known)}")
+        return str(value)
+
+    return read
+
+
+def _url(value: Any) -> str:
+    if not re.fullmatch(r"https?://[^/\s?#@]+(/[^\s?#]*)?", _text(value)):
+        raise ValueError(f"{value!r} is not an address such as https://notebooks.example.org")
+    address = str(value).rstrip("/")
+    if address.count("/") > 2:
+        raise ValueError(f"{value!r} has a path; the launcher needs a host name of its own")
+    return address
+
+
+def _address(value: Any) -> tuple[str, int]:
+    host, _, port = str(value).rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{value!r} is not HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
+def _data_folder(value: Any) -> Path:
+    if _text(value):
+        return Path(value).expanduser().absolute()
+    if os.geteuid() == 0:
+        return Path("/var/lib/launcher")
+    return Path.home() / ".local/share/launcher"
+
+
+def _ca_bundle(value: Any) -> Path | None:
+    named = os.environ.get("SSL_CERT_FILE", "") if value == "auto" else _text(value)
+    if not named:
+        return None
+    if not Path(named).is_file():
+        raise ValueError(f"there is no file {named}")
+    return Path(named)
+
+
+def _catalogue(value: Any) -> Mapping[str, CatalogueEntry]:
+    entries = {}
+    for name, entry in value.items():
+        if not isinstance(entry, dict) or not entry.get("repo"):
+            raise ValueError(f"{name} needs at least `repo: <address>`")
+        for key in entry:
+            if key not in CATALOGUE_KEYS:
+                raise ValueError(f"{name} has the unknown key {key!r}; known: repo, tag, title")
+        entries[str(name)] = CatalogueEntry(**{key: str(text) for key, text in entry.items()})
+    return entries

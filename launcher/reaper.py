@@ -1,0 +1,105 @@
+"""Stops sessions that nobody uses, and those that are too old. Students' folders stay."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from launcher.gateway.client import RouteState
+from launcher.session import Session
+from launcher.sessions import Sessions
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Use:
+    """When a session was last used, and whether somebody is connected."""
+
+    last: float
+    """Unix seconds."""
+    connected: bool
+
+
+def reason_to_stop(
+    session: Session, use: Use, *, idle: float, max_age: float, now: float
+) -> str | None:
+    """Why the session should stop now, or None. No I/O here."""
+    if now - session.started > max_age:
+        return f"it had run for {max_age / 3600:.1f} h, the longest allowed"
+    if not use.connected and now - max(use.last, session.started) > idle:
+        return f"it was not used for {idle / 60:.0f} min"
+    return None
+
+
+def use_of(session: Session, status: dict[str, object] | None, route: RouteState | None) -> Use:
+    """What Jupyter and the gateway together know; a busy server counts as used just now."""
+    last, connected = session.started, False
+    if route:
+        last, connected = max(last, route.last_activity), route.websockets > 0
+    if status:
+        last = max(last, _timestamp(status.get("last_activity")))
+        connected = connected or _number(status.get("connections")) > 0
+    return Use(last, connected)
+
+
+def _timestamp(value: object) -> float:
+    try:
+        return datetime.fromisoformat(str(value).replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+@dataclass
+class Reaper:
+    """Looks at every session each `every` seconds, in a thread of its own."""
+
+    sessions: Sessions
+    idle: float
+    max_age: float
+    every: float = 15.0
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="reaper", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def round(self) -> list[str]:
+        """One look at all sessions; the ids of those it stopped."""
+        stopped = []
+        running = self.sessions.adopt()
+        routes = self.sessions.gateway.routes()
+        for session in running:
+            use = use_of(session, self.sessions.status(session), routes.get(session.id))
+            why = reason_to_stop(
+                session, use, idle=self.idle, max_age=self.max_age, now=time.time()
+            )
+            if why and self._stop_if_unclaimed(session, why):
+                stopped.append(session.id)
+        return stopped
+
+    def _stop_if_unclaimed(self, session: Session, why: str) -> bool:
+        """A launch that is just coming back to this session wins over the reaper."""
+        if not self.sessions.try_turn(session.owner, session.course):
+            return False
+        try:
+            self.sessions.stop(session.id, why=why)
+            return True
+        finally:
+            self.sessions.end_turn(session.owner, session.course)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self.every):
+            try:
+                self.round()
+            except Exception:  # the outermost edge of this thread: it must go on
+                log.exception("the reaper's round failed")

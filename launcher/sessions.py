@@ -1,0 +1,185 @@
+"""All sessions of this launcher: one per student and course, found, started, opened, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import requests
+
+from launcher.errors import SessionFailed
+from launcher.gateway.client import GatewayClient
+from launcher.history import History
+from launcher.home import Homes
+from launcher.progress import Phase, Progress
+from launcher.runtimes.base import Runtime
+from launcher.session import Limits, Session, SessionSpec, new_session_id, session_token
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Sessions:
+    """Truth about sessions is in the runtime's labels; here is only what acts on it."""
+
+    runtime: Runtime
+    gateway: GatewayClient
+    homes: Homes
+    history: History
+    secret: bytes
+    limits: Limits
+    start_timeout: float
+    _turns: dict[tuple[str, str], threading.Lock] = field(default_factory=dict)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextlib.contextmanager
+    def turn(self, student: str, course: str) -> Iterator[None]:
+        """One launch at a time for a student and course: two tabs end in one session."""
+        with self._turn(student, course):
+            yield
+
+    def try_turn(self, student: str, course: str) -> bool:
+        """Take the turn if no launch has it; then `end_turn` must follow."""
+        return self._turn(student, course).acquire(blocking=False)
+
+    def end_turn(self, student: str, course: str) -> None:
+        self._turn(student, course).release()
+
+    def _turn(self, student: str, course: str) -> threading.Lock:
+        with self._guard:
+            return self._turns.setdefault((student, course), threading.Lock())
+
+    def ensure(
+        self,
+        student: str,
+        course: str,
+        image: str,
+        link: str,
+        tell: Callable[[Progress], None],
+    ) -> tuple[SessionSpec, Session]:
+        """The student's session for the course on this image: the running one, or a new one.
+
+        One on another image is stopped first; its home stays and comes along.
+
+        :raises launcher.errors.SessionFailed: the server did not start.
+        """
+        for session in self.of(student):
+            if session.course != course:
+                continue
+            if session.running and session.image == image:
+                tell(Progress(Phase.SESSION, "Your session is already running"))
+                return self.spec(session), session
+            if session.running:
+                tell(Progress(Phase.SESSION, "Closing your session on the other environment"))
+            self.stop(session.id, why="replaced by a newer session")
+        session_id = new_session_id()
+        spec = SessionSpec(
+            id=session_id,
+            owner=student,
+            course=course,
+            image=image,
+            link=link,
+            token=session_token(self.secret, session_id),
+            home=self.homes.path(student, course),
+            limits=self.limits,
+        )
+        tell(Progress(Phase.SESSION, "Starting your session"))
+        self.runtime.prepare_home(spec)
+        self.history.started(spec)
+        session = self.runtime.start(spec)
+        tell(Progress(Phase.SESSION, "Session started"))
+        return spec, session
+
+    def spec(self, session: Session) -> SessionSpec:
+        """What a running session was started with, from its labels."""
+        return SessionSpec(
+            id=session.id,
+            owner=session.owner,
+            course=session.course,
+            image=session.image,
+            link=session.link,
+            token=session_token(self.secret, session.id),
+            home=self.homes.path(session.owner, session.course),
+            limits=self.limits,
+        )
+
+    def open(self, spec: SessionSpec) -> Session:
+        """Wait until the session's server answers, then let its owner in.
+
+        :raises launcher.errors.SessionFailed: it ended, or did not answer in time.
+        """
+        deadline = time.monotonic() + self.start_timeout
+        pause = 0.02
+        while True:
+            session = self.runtime.find(spec.id)
+            if session is None or not session.running:
+                said = self.runtime.logs(spec.id, lines=20) if session else ""
+                raise SessionFailed(
+                    "The session's server ended at once"
+                    + (f": {session.ended}." if session and session.ended else "."),
+                    hint=said.strip()[-2000:],
+                )
+            if self.answers(session):
+                self.gateway.add_route(spec.id, session.address, spec.owner, spec.token)
+                return session
+            if time.monotonic() > deadline:
+                raise SessionFailed(
+                    f"The session's server did not answer within {self.start_timeout:.0f} s.",
+                    hint=self.runtime.logs(spec.id, lines=20).strip()[-2000:],
+                )
+            time.sleep(pause)
+            pause = min(pause * 1.3, 0.25)
+
+    def answers(self, session: Session) -> bool:
+        """True when the session's server serves requests."""
+        return self.status(session) is not None
+
+    def status(self, session: Session) -> dict[str, object] | None:
+        """What Jupyter's `/api/status` says, or None while it does not answer."""
+        try:
+            answer = requests.get(
+                f"{session.address}/s/{session.id}/api/status",
+                headers={"Authorization": f"token {session_token(self.secret, session.id)}"},
+                timeout=2,
+            )
+            return dict(answer.json()) if answer.status_code == 200 else None
+        except (requests.RequestException, ValueError):
+            return None
+
+    def of(self, student: str) -> list[Session]:
+        """The student's sessions, running or ended."""
+        return [session for session in self.runtime.list() if session.owner == student]
+
+    def stop(self, session_id: str, *, why: str) -> None:
+        """Stop the session; the student's folder stays."""
+        self.gateway.remove_route(session_id)
+        self.runtime.stop(session_id)
+        self.history.ended(session_id, why)
+        log.info("session stopped", extra={"session": session_id, "why": why})
+
+    def adopt(self) -> list[Session]:
+        """Make the gateway's routes agree with the sessions that run; the running ones.
+
+        Called at start and by the reaper, so a restart of anything heals within a round.
+        """
+        found = self.runtime.list()
+        running = {session.id: session for session in found if session.running}
+        routes = self.gateway.routes()
+        for session_id in routes.keys() - running.keys():
+            self.gateway.remove_route(session_id)
+        for session in running.values():
+            route = routes.get(session.id)
+            if (route is None or route.target != session.address) and self.answers(session):
+                token = session_token(self.secret, session.id)
+                self.gateway.add_route(session.id, session.address, session.owner, token)
+        for session in found:
+            if not session.running and self.try_turn(session.owner, session.course):
+                try:  # a launch that has the turn is starting this very session
+                    self.stop(session.id, why=session.ended or "its server ended")
+                finally:
+                    self.end_turn(session.owner, session.course)
+        return list(running.values())

@@ -1,0 +1,1 @@
+"""Blueprints that translate requests into calls and answers into pages; no decisions here."""
