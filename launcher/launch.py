@@ -6,7 +6,7 @@ Read this first. Each step is one call into the package that knows it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from envs.errors import BadEnvironment
 from envs.image import Image
 from envs.store import Store
 from envs.version import VersionCache
-from launcher.config import Config
+from launcher.config import CatalogueEntry, Config
 from launcher.content.delivery import deliver
 from launcher.content.mirror import Mirrors, Upstream
 from launcher.content.receipt import Receipt
@@ -58,7 +58,7 @@ class Launcher:
         :raises launcher.errors.LaunchError: anything else that keeps the notebook closed.
         """
         tell(Progress(Phase.LINK, "Link read"))
-        repo, tag = self.environment_of(link)
+        repo, tag = environment_of(link, self.config.environments.catalogue)
         upstream = self._fetch_content(link)
         image = self._ensure_image(repo, tag, tell)
         source = upstream.result() if upstream else None
@@ -85,24 +85,6 @@ class Launcher:
         target = APPS[link.app].target(folder, link.path)
         return Opened(session, f"{self.config.public_url}{spec.base_url}{target}", receipt)
 
-    def environment_of(self, link: Link) -> tuple[str, str]:
-        """Repository and tag that the link's environment stands for.
-
-        :raises envs.errors.BadEnvironment: a name that the settings do not know.
-        """
-        address = env_address(link.env)
-        if address:
-            return address, link.tag
-        catalogue = self.config.environments.catalogue
-        if link.env not in catalogue:
-            known = ", ".join(sorted(catalogue))
-            raise BadEnvironment(
-                f"There is no environment called {link.env!r} here.",
-                hint=f"Known here: {known}." if known else "Use its repository's address instead.",
-            )
-        entry = catalogue[link.env]
-        return env_address(entry.repo) or entry.repo, link.tag or entry.tag
-
     def _fetch_content(self, link: Link) -> Future[Upstream] | None:
         """The newest content, asked for while the environment is looked up."""
         if not link.repo:
@@ -117,6 +99,24 @@ class Launcher:
         )
         tell(Progress(Phase.ENVIRONMENT, f"Environment {tag or version.commit[:7]} is ready"))
         return image
+
+
+def environment_of(link: Link, catalogue: Mapping[str, CatalogueEntry]) -> tuple[str, str]:
+    """Repository and tag that the link's environment stands for.
+
+    :raises envs.errors.BadEnvironment: a name that the catalogue does not hold.
+    """
+    address = env_address(link.env)
+    if address:
+        return address, link.tag
+    if link.env not in catalogue:
+        known = ", ".join(sorted(catalogue))
+        raise BadEnvironment(
+            f"There is no environment called {link.env!r} here.",
+            hint=f"Known here: {known}." if known else "Use its repository's address instead.",
+        )
+    entry = catalogue[link.env]
+    return env_address(entry.repo) or entry.repo, link.tag or entry.tag
 
 
 def check_path(link: Link, upstream: Upstream, mirrors: Mirrors) -> None:

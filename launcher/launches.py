@@ -87,12 +87,16 @@ class Launches:
     _known: dict[str, Launch] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
-    def ensure(self, link: Link, student: str, request_id: str) -> Launch:
-        """The launch of this link by this student that nobody has seen the end of, or a new one."""
+    def ensure(self, link: Link, student: str, request_id: str, *, retry: bool = False) -> Launch:
+        """The launch of this link by this student that nobody has seen the end of, or a new one.
+
+        With `retry` a failed one is never given again.
+        """
         with self._guard:
             self._forget_old()
             for launch in self._known.values():
-                if (launch.link, launch.student) == (link, student) and not launch.told:
+                same = (launch.link, launch.student) == (link, student)
+                if same and not launch.told and not (retry and launch.error):
                     return launch
             launch = Launch(link, student, request_id)
             self._known[launch.id] = launch

@@ -1,0 +1,73 @@
+"""The `launcher` command. Exit codes: 0 done, 1 it failed and said why, 2 the words are off."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from envs.errors import EnvError
+from launcher.cli import Context, base, demo, doctor, env, link, pull, serve, session
+from launcher.errors import LaunchError
+from link_generator.link import BadLink
+
+COMMANDS = (demo, serve, doctor, env, base, link, session, pull)
+EXPECTED = (EnvError, LaunchError, BadLink)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; expected trouble is a sentence and a hint, never a traceback."""
+    parser = create_parser()
+    args = parser.parse_args(argv)
+    if not hasattr(args, "handler"):
+        parser.print_help()
+        return 2
+    try:
+        return int(args.handler(args, Context.of(args)) or 0)
+    except EXPECTED as error:
+        if getattr(args, "debug", False):
+            raise
+        print(f"launcher: {error}", file=sys.stderr)
+        if getattr(error, "hint", ""):
+            print(f"  {error.hint}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def create_parser() -> argparse.ArgumentParser:
+    """The parser of all commands; each takes the common options, before or after its own."""
+    parser = argparse.ArgumentParser(
+        prog="launcher",
+        description="Opens a class notebook from a link: the environment is built once per tag, "
+        "the content is pulled at launch.",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_parser(commands)
+    add_common(parser)
+    return parser
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every command takes, down to the last subcommand."""
+    known = {text for action in parser._actions for text in action.option_strings}
+    options: dict[str, dict[str, str]] = {
+        "--settings": {"metavar": "FILE", "help": "settings (YAML); default.yml lists all"},
+        "--data": {"metavar": "DIR", "help": "the data folder, instead of the settings' one"},
+        "--json": {"action": "store_true", "help": "print JSON"},
+        "--debug": {"action": "store_true", "help": "show tracebacks"},
+    }
+    for name, how in options.items():
+        if name not in known:
+            parser.add_argument(name, default=argparse.SUPPRESS, **how)  # type: ignore[arg-type]
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for child in action.choices.values():
+                add_common(child)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""The only wiring: settings in, an app with all its parts out."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from flask import Flask
+
+from envs.git import Git
+from envs.store import Store
+from envs.version import VersionCache
+from launcher import identity
+from launcher.config import Config
+from launcher.content.mirror import Mirrors
+from launcher.gateway.client import GatewayClient
+from launcher.history import History
+from launcher.home import Homes
+from launcher.launch import Launcher
+from launcher.launches import Launches
+from launcher.runtimes import choose_runtime
+from launcher.runtimes.base import Runtime
+from launcher.session import Limits
+from launcher.sessions import Sessions
+from launcher.web import errors, health, launch, request, sessions
+from link_generator import page
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that does not need the gateway: what the command line works with, too."""
+
+    config: Config
+    secret: bytes
+    git: Git
+    runtime: Runtime
+    why_runtime: str
+    """Which runtime this is and why, in a sentence."""
+    versions: VersionCache
+    store: Store
+    mirrors: Mirrors
+    homes: Homes
+    history: History
+
+
+def create_parts(config: Config) -> Parts:
+    """The concrete parts that the settings name.
+
+    :raises launcher.errors.NoRuntime: the runtime that the settings name cannot work here.
+    """
+    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    secret = identity.load_secret(config.data)
+    git = Git(config.git.hosts, config.git.timeout, config.ca_bundle)
+    runtime, why = choose_runtime(config, secret)
+    return Parts(
+        config=config,
+        secret=secret,
+        git=git,
+        runtime=runtime,
+        why_runtime=why,
+        versions=VersionCache(git, tag_life=config.environments.tag_life),
+        store=Store(config.data / "builds", runtime.images, git),
+        mirrors=Mirrors(config.data / "content", git, depth=config.content.depth),
+        homes=Homes(config.data / "homes"),
+        history=History(config.data / "sessions"),
+    )
+
+
+def create_launcher(parts: Parts, gateway: GatewayClient) -> Launcher:
+    """The parts joined into what a click needs."""
+    config = parts.config
+    limits = Limits(config.session.memory, config.session.cpus, config.session.processes)
+    return Launcher(
+        config=config,
+        versions=parts.versions,
+        store=parts.store,
+        mirrors=parts.mirrors,
+        sessions=Sessions(
+            runtime=parts.runtime,
+            gateway=gateway,
+            homes=parts.homes,
+            history=parts.history,
+            secret=parts.secret,
+            limits=limits,
+            start_timeout=config.session.start_timeout,
+        ),
+        background=ThreadPoolExecutor(max_workers=16, thread_name_prefix="content"),
+    )
+
+
+def create_app(config: Config, *, gateway: GatewayClient) -> Flask:
+    """The web app; `gateway` is where routes to sessions go."""
+    parts = create_parts(config)
+    launcher = create_launcher(parts, gateway)
+    app = Flask("launcher.web", template_folder="templates", static_folder="static")
+    app.config.update(SECRET_KEY=parts.secret, PUBLIC_URL=config.public_url)
+    app.extensions["launcher"] = launcher
+    app.logger.info("runtime chosen: %s", parts.why_runtime)
+    app.before_request(request.begin)
+    app.after_request(request.finish)
+    app.register_blueprint(
+        page.create_blueprint(public_url=config.public_url, catalogue=config.environments.catalogue)
+    )
+    app.register_blueprint(launch.create_blueprint(Launches(launcher.launch, errors.EXPECTED)))
+    app.register_blueprint(sessions.create_blueprint(launcher.sessions, parts.history))
+    app.register_blueprint(health.create_blueprint(parts.runtime, gateway))
+    errors.register(app)
+    return app

@@ -1,0 +1,57 @@
+"""One module per command: `add_parser` says its words, its handler calls what knows the rest.
+
+A handler takes the parsed words and a `Context` and returns the exit code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from launcher.app import Parts, create_parts
+from launcher.config import Config, load_config
+
+
+@dataclass
+class Context:
+    """The settings and parts of this call; read and made when a command first asks for them."""
+
+    settings: Path | None
+    overrides: dict[str, Any]
+    json: bool
+    _config: Config | None = None
+    _parts: Parts | None = None
+    _more: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> Context:
+        settings = getattr(args, "settings", None)
+        return cls(
+            settings=Path(settings) if settings else None,
+            overrides={"data": getattr(args, "data", None)},
+            json=getattr(args, "json", False),
+        )
+
+    @property
+    def config(self) -> Config:
+        if self._config is None:
+            self._config = load_config(self.settings, **self.overrides)
+        return self._config
+
+    @property
+    def parts(self) -> Parts:
+        if self._parts is None:
+            self._parts = create_parts(self.config)
+        return self._parts
+
+    def override(self, **settings: Any) -> None:
+        """Set settings from a command's own words, by dotted name with `__` for the dot."""
+        self.overrides |= settings
+        self._config = self._parts = None
+
+    def show(self, value: Any, text: str) -> None:
+        """Print `value` as JSON where that was asked for, else the text."""
+        print(json.dumps(value, default=str, ensure_ascii=False, indent=1) if self.json else text)

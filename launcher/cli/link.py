@@ -1,0 +1,101 @@
+"""`launcher link new|parse|check`: make a link, read one, and try whether one would work."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from envs.errors import EnvError
+from launcher.app import Parts
+from launcher.cli import Context
+from launcher.errors import LaunchError
+from launcher.launch import check_path, environment_of
+from link_generator.link import APPS, Link, compose_link, parse_link
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that must be right for a link to work."""
+
+    name: str
+    ok: bool
+    sentence: str
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser("link", help="make, read and check launch links")
+    words = parser.add_subparsers(metavar="ACTION", required=True)
+    new_ = words.add_parser("new", help="make a link")
+    new_.add_argument("--env", required=True, help="ENV or ENV@TAG: address, gh/org/repo or a name")
+    for name in ("--repo", "--branch", "--path"):
+        new_.add_argument(name, default="")
+    new_.add_argument("--app", default="lab", choices=tuple(APPS))
+    new_.set_defaults(handler=new)
+    for name, handler, what in (
+        ("parse", parse, "show what a link names"),
+        ("check", check, "try whether a link would work, without starting anything"),
+    ):
+        words_of = words.add_parser(name, help=what)
+        words_of.add_argument("url")
+        words_of.set_defaults(handler=handler)
+
+
+def new(args: argparse.Namespace, context: Context) -> int:
+    given = compose_query(args)
+    link, notes = parse_link(given)
+    url = compose_link(link, context.config.public_url)
+    context.show({"url": url, "warnings": list(notes)}, url)
+    return 0
+
+
+def compose_query(args: argparse.Namespace) -> str:
+    """The words as a query string: what the form on the page would send."""
+    fields = ("env", "repo", "branch", "path", "app")
+    return "/launch?" + urlencode({name: getattr(args, name) for name in fields})
+
+
+def parse(args: argparse.Namespace, context: Context) -> int:
+    link, notes = parse_link(args.url)
+    fields = asdict(link)
+    lines = [f"{name:7} {value}" for name, value in fields.items() if value]
+    context.show({**fields, "notes": list(notes)}, "\n".join([*lines, *notes]))
+    return 0
+
+
+def check(args: argparse.Namespace, context: Context) -> int:
+    link, _notes = parse_link(args.url)
+    checks = list(run_checks(link, context.parts))
+    lines = [f"{'ok  ' if one.ok else 'FAIL'} {one.name}: {one.sentence}" for one in checks]
+    context.show([asdict(one) for one in checks], "\n".join(lines))
+    return 0 if all(one.ok for one in checks) else 1
+
+
+def run_checks(link: Link, parts: Parts) -> list[Check]:
+    """The environment's tag, then the content's repository, branch and file."""
+    checks = []
+    try:
+        repo, tag = environment_of(link, parts.config.environments.catalogue)
+        version = parts.versions.resolve(repo, tag)
+        checks.append(
+            Check(
+                "environment", True, f"{tag or 'default branch'} of {repo} is {version.commit[:7]}"
+            )
+        )
+    except (EnvError, LaunchError) as error:
+        checks.append(Check("environment", False, said(error)))
+    if link.repo:
+        try:
+            upstream = parts.mirrors.refresh(link.repo, link.branch)
+            checks.append(Check("content", True, f"{upstream.ref} is at {upstream.commit[:7]}"))
+            check_path(link, upstream, parts.mirrors)
+            if link.path:
+                checks.append(Check("path", True, f"{link.path} exists"))
+        except (EnvError, LaunchError) as error:
+            checks.append(Check(getattr(error, "field", "") or "content", False, said(error)))
+    return checks
+
+
+def said(error: EnvError | LaunchError) -> str:
+    return f"{error.message} {error.hint}".strip()

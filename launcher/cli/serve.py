@@ -1,0 +1,38 @@
+"""`launcher serve`: serve until Ctrl-C or SIGTERM; sessions go on."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from typing import Any
+
+from launcher import logs
+from launcher import serve as serving
+from launcher.cli import Context
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser("serve", help="serve links and sessions on the one public port")
+    parser.add_argument("--listen", metavar="HOST:PORT", help="where the public port listens")
+    parser.add_argument("--public-url", metavar="URL", help="the address that students type")
+    parser.add_argument("--runtime", choices=("auto", "docker", "local"))
+    parser.set_defaults(handler=serve)
+
+
+def serve(args: argparse.Namespace, context: Context) -> int:
+    public_url = args.public_url
+    if args.listen and not public_url and not context.settings:
+        public_url = f"http://{args.listen}"
+    context.override(listen=args.listen, public_url=public_url, runtime=args.runtime)
+    logs.set_up(context.config.log.format, context.config.log.level)
+    running = serving.start(context.config)
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: sys.exit(0))
+    context.show({"url": running.url}, f"Make a launch link at {running.url}/")
+    sys.stdout.flush()
+    try:
+        running.wait()
+    finally:
+        running.stop()
+    return 0

@@ -1,0 +1,132 @@
+"""`launcher serve`: the app on waitress, the gateway in front of it, and the reaper."""
+
+from __future__ import annotations
+
+import fcntl
+import hmac
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+import waitress
+from waitress.server import BaseWSGIServer
+
+from launcher import identity
+from launcher.app import create_app
+from launcher.config import Config
+from launcher.errors import LaunchError
+from launcher.gateway.process import Gateway, ensure_gateway
+from launcher.gateway.secrets import app_secret
+from launcher.reaper import Reaper
+
+log = logging.getLogger(__name__)
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class AlreadyServing(LaunchError):
+    """Another launcher serves the same data folder."""
+
+
+@dataclass
+class Running:
+    """A launcher that serves; `stop` leaves its sessions running."""
+
+    url: str
+    config: Config
+    gateway: Gateway
+    _server: BaseWSGIServer
+    _reaper: Reaper
+    _lock: IO[str]
+    _ended: threading.Event
+
+    def wait(self) -> None:
+        """Return when `stop` was called; a gateway that died meanwhile is started again."""
+        while not self._ended.wait(1.0):
+            self.gateway.poll()
+
+    def stop(self) -> None:
+        """End the app and the gateway that it started. Sessions go on."""
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        self._reaper.stop()
+        self._server.close()
+        if self.gateway.started_here:
+            self.gateway.stop()
+        self._lock.close()
+        log.info("stopped; sessions go on")
+
+
+def start(config: Config) -> Running:
+    """Serve until `stop`; returns when links can be clicked.
+
+    :raises AlreadyServing: another launcher holds the data folder.
+    :raises launcher.errors.LaunchError: the port is taken, or nothing can start sessions.
+    """
+    make_data_folder(config.data)
+    lock = hold(config.data / "serve.lock")
+    secret = identity.load_secret(config.data)
+    gateway = ensure_gateway(config, secret)
+    if config.listen[1] == 0:
+        config = replace(config, public_url=gateway.url)
+    app = create_app(config, gateway=gateway.client)
+    server = waitress.create_server(
+        only_from_gateway(app, app_secret(secret)),
+        host="127.0.0.1",
+        port=0,
+        threads=config.web.threads,
+        connection_limit=max(1000, 4 * config.web.threads),
+        asyncore_use_poll=True,
+        ident=None,
+        clear_untrusted_proxy_headers=False,
+    )
+    threading.Thread(target=server.run, name="waitress", daemon=True).start()
+    gateway.client.set_app(f"http://127.0.0.1:{server.effective_port}")
+    sessions = app.extensions["launcher"].sessions
+    reaper = Reaper(sessions, idle=config.session.idle, max_age=config.session.max_age)
+    adopted = sessions.adopt()
+    if adopted:
+        log.info("adopted running sessions", extra={"sessions": len(adopted)})
+    reaper.start()
+    log.info("serving", extra={"url": config.public_url, "runtime": sessions.runtime.name})
+    return Running(config.public_url, config, gateway, server, reaper, lock, threading.Event())
+
+
+def make_data_folder(folder: Path) -> None:
+    """The data folder holds secrets and students' work: nobody else may look in."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def hold(path: Path) -> IO[str]:
+    """Take the lock for this process's life; a killed process gives it back.
+
+    :raises AlreadyServing: somebody else has it.
+    """
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise AlreadyServing(
+            f"Another launcher already serves the data folder {path.parent}.",
+            hint="Stop it first, or give this one another folder with --data.",
+        ) from error
+    return file
+
+
+def only_from_gateway(app: Wsgi, secret: str) -> Wsgi:
+    """The app's own port refuses everybody but the gateway, which alone sets forwarded headers."""
+
+    def guarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        given = environ.pop("HTTP_X_LAUNCHER_GATEWAY", "")
+        if not hmac.compare_digest(given, secret):
+            start_response("403 Forbidden", [("Content-Type", "text/plain")])
+            return [b"This port is for the gateway only.\n"]
+        environ["wsgi.url_scheme"] = environ.get("HTTP_X_FORWARDED_PROTO", "http")
+        return app(environ, start_response)
+
+    return guarded

@@ -1,0 +1,147 @@
+"""The one table from an error to the page that explains it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from envs import errors as env
+from launcher import errors as launcher
+from launcher.web.request import wants_json
+from link_generator.link import BadLink
+
+TEACHER = "Your teacher needs to correct the link: send them the details below."
+AGAIN = "Try again in a minute."
+ADMIN = "Tell the person who runs this server: send them the details below."
+
+
+@dataclass(frozen=True)
+class Row:
+    """How one kind of error looks on a page."""
+
+    status: int
+    code: str
+    title: str
+    todo: tuple[str, ...]
+
+
+TABLE: dict[type[Exception], Row] = {
+    BadLink: Row(400, "E-LINK", "This link is not complete", (TEACHER,)),
+    env.BadEnvironment: Row(400, "E-ENV", "This environment cannot be used", (TEACHER,)),
+    env.RepoNotFound: Row(404, "E-ENV", "We can't find the environment", (TEACHER,)),
+    env.UnknownRef: Row(404, "E-ENV", "The environment has no such version", (TEACHER,)),
+    env.AmbiguousRef: Row(409, "E-ENV", "The environment's version is ambiguous", (TEACHER,)),
+    env.NotOffered: Row(409, "E-ENV", "This server cannot build the environment", (TEACHER, ADMIN)),
+    env.BuildFailed: Row(409, "E-ENV-FAILED", "The environment could not be built", (TEACHER,)),
+    env.GitHostDown: Row(503, "E-GIT-DOWN", "The git server cannot be reached", (AGAIN, TEACHER)),
+    launcher.ContentNotFound: Row(404, "E-REPO", "We can't find the course files", (TEACHER,)),
+    launcher.UnknownBranch: Row(404, "E-BRANCH", "The course has no such branch", (TEACHER,)),
+    launcher.PathNotFound: Row(404, "E-PATH", "The file to open is not there", (TEACHER,)),
+    launcher.ContentFailed: Row(
+        503, "E-CONTENT", "The course files could not be copied", (AGAIN, ADMIN)
+    ),
+    launcher.SessionFailed: Row(503, "E-SESSION", "Your session did not start", (AGAIN, ADMIN)),
+    launcher.SessionGone: Row(503, "E-SESSION", "Your session has just ended", (AGAIN,)),
+    launcher.NoRuntime: Row(503, "E-RUNTIME", "This server cannot start sessions now", (ADMIN,)),
+}
+UNEXPECTED = Row(500, "E-INTERNAL", "Something went wrong on this server", (AGAIN, ADMIN))
+EXPECTED: tuple[type[Exception], ...] = (*TABLE, env.EnvError, launcher.LaunchError)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """An error as the page and the JSON answers tell it."""
+
+    status: int
+    code: str
+    title: str
+    happened: str
+    hint: str
+    todo: tuple[str, ...]
+    field: str
+    near: tuple[str, ...]
+    request_id: str
+    actions: tuple[dict[str, str], ...] = ()
+    work_safe: str = "Your work is safe: nothing that you saved has been changed."
+
+
+def explain(error: Exception, *, request_id: str, link: str = "") -> Explained:
+    """What a person needs to know of `error`; `link` is the address to try again."""
+    row = next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), UNEXPECTED)
+    expected = row is not UNEXPECTED
+    actions = ({"label": "Try again", "href": link},) if link else ()
+    hint = getattr(error, "hint", "") if expected else ""
+    return Explained(
+        status=row.status,
+        code=row.code,
+        title=row.title,
+        happened=str(getattr(error, "message", "") or error)
+        if expected
+        else "The details are in the server's log under the id below.",
+        hint=hint,
+        todo=(*((hint,) if hint else ()), *row.todo),
+        field=getattr(error, "field", ""),
+        near=tuple(getattr(error, "near", ())),
+        request_id=request_id,
+        actions=actions,
+    )
+
+
+def error_json(explained: Explained) -> dict[str, Any]:
+    """The error as programs get it: facts and the way out, no page texts."""
+    known = asdict(explained)
+    return {
+        "message": explained.happened,
+        **{k: known[k] for k in ("code", "title", "field", "hint", "near", "request_id")},
+    }
+
+
+def answer(explained: Explained) -> Response:
+    """The error as JSON where the client prefers that, else as a page."""
+    if wants_json() or request.path.startswith("/api/"):
+        response = jsonify(error=error_json(explained))
+    else:
+        response = make_response(render_template("error.html", error=explained))
+    response.status_code = explained.status
+    if explained.status == 503:
+        response.headers["Retry-After"] = "5"
+    return response
+
+
+def register(app: Flask) -> None:
+    """Answer every error of every view from the table."""
+
+    def known(error: Exception) -> Response:
+        return answer(explain(error, request_id=g.get("request_id", "")))
+
+    def http(error: HTTPException) -> Response:
+        status = error.code or 500
+        title = "That address isn't one of ours" if status == 404 else HTTPStatus(status).phrase
+        return answer(
+            Explained(
+                status=status,
+                code=f"E-{status}",
+                title=title,
+                happened=error.description or title,
+                hint="",
+                todo=("Check the last letters of the address.",) if status == 404 else (AGAIN,),
+                field="",
+                near=(),
+                request_id=g.get("request_id", ""),
+                actions=({"label": "Make a launch link", "href": "/"},),
+                work_safe="",
+            )
+        )
+
+    def unexpected(error: Exception) -> Response:
+        app.logger.exception("unexpected error", exc_info=error)
+        return known(error)
+
+    for kind in EXPECTED:
+        app.register_error_handler(kind, known)
+    app.register_error_handler(HTTPException, http)
+    app.register_error_handler(Exception, unexpected)

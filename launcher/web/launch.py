@@ -1,0 +1,151 @@
+"""The click: `/launch` shows real steps until the notebook opens; `/api/launches` is the same
+for programs. The link itself is the waiting page's address, so a refresh, a second tab or a
+restart of the server just clicks it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    g,
+    jsonify,
+    make_response,
+    redirect,
+    render_template,
+    request,
+)
+
+from launcher.launches import Launch, Launches
+from launcher.progress import Phase
+from launcher.web.errors import answer, error_json, explain
+from launcher.web.request import known_student, student, wants_json
+from link_generator.link import APPS, parse_link
+
+STRAIGHT_IN = 1.0
+"""Seconds that a click waits, so that a session that is nearly ready needs no waiting page."""
+STEPS = (Phase.LINK, Phase.ENVIRONMENT, Phase.SESSION, Phase.CONTENT, Phase.OPENING)
+LABELS = {
+    Phase.LINK: "Link",
+    Phase.ENVIRONMENT: "Environment",
+    Phase.SESSION: "Session",
+    Phase.CONTENT: "Course files",
+    Phase.OPENING: "Opening",
+}
+
+
+def create_blueprint(launches: Launches) -> Blueprint:
+    """The views of a launch."""
+    views = Blueprint("launch", __name__)
+
+    @views.get("/launch")
+    def click() -> Response:
+        refuse_embedding()
+        link, _notes = parse_link(request.full_path)
+        launch = launches.ensure(link, student(), g.request_id, retry=wants_json())
+        launch.wait(STRAIGHT_IN)
+        if wants_json():
+            return launch_answer(launch, 0)
+        if launch.opened:
+            launch.told = True
+            return make_response(redirect(launch.opened.url, 303))
+        if launch.error:
+            launch.told = True
+            return answer(
+                explain(launch.error, request_id=launch.request_id, link=request.full_path)
+            )
+        return make_response(render_template("waiting.html", launch=launch_json(launch, 0)))
+
+    @views.get("/api/launches/<launch_id>")
+    def events(launch_id: str) -> Response:
+        launch = launches.find(launch_id, known_student())
+        if launch is None:
+            abort(404, "There is no such launch of yours; open the link again.")
+        return launch_answer(launch, request.args.get("since", 0, type=int))
+
+    return views
+
+
+def refuse_embedding() -> None:
+    """A launch starts by a click or a program, never because a page names it as an image."""
+    if request.headers.get("Sec-Fetch-Dest", "document") not in {
+        "document",
+        "iframe",
+        "frame",
+        "empty",
+    }:
+        abort(403, "A launch link opens as a page, not as a part of one.")
+
+
+def launch_answer(launch: Launch, since: int) -> Response:
+    """The launch as JSON. Who reads the address has been told; a failure the page still shows."""
+    said = launch_json(launch, since)
+    launch.told = launch.told or said["url"] is not None
+    return jsonify(said)
+
+
+def launch_json(launch: Launch, since: int) -> dict[str, Any]:
+    """Everything that the waiting page shows, with the events after the cursor."""
+    every = launch.events()
+    error = None
+    if launch.error:
+        error = error_json(explain(launch.error, request_id=launch.request_id))
+    receipt = launch.opened.receipt if launch.opened else None
+    name = launch.link.path.rsplit("/", 1)[-1] or launch.link.repo or launch.link.env
+    return {
+        "id": launch.id,
+        "title": name,
+        "subtitle": f"{launch.link.env} {launch.link.tag}".rstrip(),
+        "phase": launch.phase.value,
+        "cursor": len(every),
+        "steps": steps(launch),
+        "log": [event.progress.message for event in every if event.progress.log],
+        "events": [
+            {
+                "cursor": event.cursor,
+                "phase": event.progress.phase.value,
+                "message": event.progress.message,
+                "log": event.progress.log,
+                "at": event.at,
+            }
+            for event in every
+            if event.cursor > since
+        ],
+        "url": launch.opened.url if launch.opened else None,
+        "receipt": receipt.as_json() if receipt else None,
+        "error": error,
+    }
+
+
+def steps(launch: Launch) -> list[dict[str, Any]]:
+    """The steps with their state, their newest sentence and the seconds they took."""
+    found: list[dict[str, Any]] = []
+    events = launch.events()
+    now = launch.ended or None
+    current = events[-1].progress.phase if events else Phase.LINK
+    for phase in STEPS:
+        if phase is Phase.CONTENT and not launch.link.repo:
+            continue
+        own = [event for event in events if event.progress.phase is phase]
+        if launch.opened or STEPS.index(phase) < STEPS.index(current):
+            state = "done"
+        elif phase is current:
+            state = "failed" if launch.error else "active"
+        else:
+            state = "waiting"
+        after = [event.at for event in events if own and event.cursor > own[-1].cursor]
+        end = after[0] if after else now
+        said = [event.progress.message for event in own if not event.progress.log]
+        label = APPS[launch.link.app].label if phase is Phase.OPENING else ""
+        found.append(
+            {
+                "name": phase.value,
+                "label": f"{LABELS[phase]} {label}".rstrip(),
+                "state": state,
+                "message": said[-1] if said else "",
+                "seconds": round(end - own[0].at, 2) if own and end else None,
+            }
+        )
+    return found

@@ -1,0 +1,69 @@
+"""A student's own sessions, and the page that a stopped session's address shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, abort, jsonify, make_response, redirect, render_template
+
+from launcher.history import History
+from launcher.session import Session
+from launcher.sessions import Sessions
+from launcher.web.request import csrf_ok, csrf_token, known_student, student, wants_json
+
+
+def create_blueprint(sessions: Sessions, history: History) -> Blueprint:
+    """The views of sessions."""
+    views = Blueprint("sessions", __name__)
+
+    @views.get("/sessions")
+    def mine() -> str:
+        own = [session_json(session) for session in sessions.of(student())]
+        return render_template("sessions.html", sessions=own, csrf=csrf_token())
+
+    @views.post("/sessions/<session_id>/stop")
+    def stop(session_id: str) -> Response:
+        if not csrf_ok():
+            abort(403, "The form is not from this page. Go back, reload and try again.")
+        session = sessions.runtime.find(session_id)
+        if session is None or session.owner != known_student():
+            abort(404, "There is no such session of yours.")
+        sessions.stop(session_id, why="you stopped it")
+        return make_response(redirect("/sessions", 303))
+
+    @views.route("/s/<session_id>/", defaults={"rest": ""})
+    @views.route("/s/<session_id>/<path:rest>")
+    def gone(session_id: str, rest: str) -> Response:
+        """Reached only when the gateway has no running session of this id."""
+        known = history.find(session_id)
+        if known is None or known.owner != known_student():
+            abort(404, "There is no such session of yours.")
+        if wants_json():
+            response = jsonify(error={"code": "E-GONE", "message": "This session has stopped."})
+        else:
+            response = make_response(
+                render_template(
+                    "gone.html",
+                    session={"course": known.course, "ended": known.why or "its server ended"},
+                    back=known.link,
+                )
+            )
+        response.status_code = 503
+        return response
+
+    return views
+
+
+def session_json(session: Session) -> dict[str, Any]:
+    """A session as lists show it: nothing secret."""
+    return {
+        "id": session.id,
+        "owner": session.owner,
+        "course": session.course,
+        "image": session.image,
+        "started": session.started,
+        "running": session.running,
+        "ended": session.ended,
+        "link": session.link,
+        "url": f"/s/{session.id}/lab",
+    }
