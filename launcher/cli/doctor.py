@@ -69,7 +69,7 @@ def machine(config: Config) -> Iterator[Finding]:
     yield Finding(
         "memory",
         fit >= 1,
-        f"{memory / GIB:.0f} GiB hold {fit} sessions at their full {config.session.memory / GIB:.1f}",
+        f"{memory / GIB:.0f} GiB hold {fit} sessions of {config.session.memory / GIB:.1f}",
         "Lower session.memory in the settings.",
     )
 

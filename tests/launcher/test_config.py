@@ -1,0 +1,94 @@
+"""Settings: defaults are complete, wrong ones are refused by name."""
+
+import pytest
+
+from launcher.config import load_config, seconds, size
+from launcher.errors import BadSettings
+
+
+def settings(tmp_path, text):
+    path = tmp_path / "settings.yml"
+    path.write_text(text)
+    return path
+
+
+def test_defaults_need_no_file():
+    config = load_config()
+    assert config.session.idle == 600
+    assert config.session.memory == 1024**3
+    assert config.listen == ("127.0.0.1", 8080)
+
+
+def test_a_class_box_needs_three_lines(tmp_path):
+    text = "public_url: https://nb.example.org\nsession: {memory: 512M}\ngit: {hosts: [git.edu]}\n"
+    config = load_config(settings(tmp_path, text))
+    assert config.public_url == "https://nb.example.org"
+    assert config.session.memory == 512 * 1024**2
+    assert config.session.cpus == 1.0, "what is not named keeps its default"
+    assert config.git.hosts == ("git.edu",)
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "hint"),
+    [
+        ("sesion: {memory: 1G}", "`sesion`", "`session`"),
+        ("session: {memroy: 1G}", "`session.memroy`", "`session.memory`"),
+        ("session: 5", "`session`", ""),
+        ("session: {memory: lots}", "`session.memory`", ""),
+        ("session: {idle: soon}", "`session.idle`", ""),
+        ("session: {cpus: 0}", "`session.cpus`", ""),
+        ("runtime: podman", "`runtime`", ""),
+        ("public_url: example.org", "`public_url`", ""),
+        ("public_url: https://example.org/hub", "`public_url`", ""),
+        ("listen: nowhere", "`listen`", ""),
+        ("listen: 127.0.0.1:99999", "`listen`", ""),
+        ("git: {hosts: github.com}", "`git.hosts`", ""),
+        ("content: {depth: true}", "`content.depth`", ""),
+        ("environments: {catalogue: {intro: {tag: v1}}}", "intro needs", ""),
+        ("environments: {catalogue: {intro: {repo: x, tga: v1}}}", "'tga'", ""),
+        ("ca_bundle: /no/such/file", "`ca_bundle`", ""),
+        ("[a, b]", "key: value", ""),
+        ("a: [", "not valid YAML", ""),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path, text, names, hint):
+    with pytest.raises(BadSettings) as caught:
+        load_config(settings(tmp_path, text))
+    assert names in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_a_missing_file_is_said(tmp_path):
+    with pytest.raises(BadSettings, match="cannot be read"):
+        load_config(tmp_path / "none.yml")
+
+
+def test_catalogue_keys_are_free(tmp_path):
+    text = "environments: {catalogue: {intro-ds: {repo: gh/org/intro, tag: '1'}}}"
+    config = load_config(settings(tmp_path, text))
+    assert config.environments.catalogue["intro-ds"].tag == "1"
+
+
+def test_words_of_a_command_win_over_the_file(tmp_path):
+    path = settings(tmp_path, "runtime: docker")
+    assert load_config(path, runtime="local", session__idle="5s").runtime == "local"
+    assert load_config(path, runtime=None).runtime == "docker"
+
+
+@pytest.mark.parametrize(("text", "expected"), [("90", 90), ("1.5m", 90), ("250ms", 0.25)])
+def test_times(text, expected):
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [(1024, 1024), ("1.5K", 1536), ("2GiB", 2 << 30)])
+def test_sizes(text, expected):
+    assert size(text) == expected
+
+
+def test_auto_ca_bundle_follows_the_environment(tmp_path, monkeypatch):
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text("x")
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    assert load_config().ca_bundle == bundle
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert load_config().ca_bundle is None

@@ -1,0 +1,52 @@
+"""The reaper: unused and old sessions stop, used ones never do."""
+
+import pytest
+
+from launcher.gateway.client import RouteState
+from launcher.reaper import Use, reason_to_stop, use_of
+from launcher.session import Session
+
+NOW = 1_800_000_000.0
+
+
+def session(age):
+    return Session("ab12", "s", "c", "i", "/launch", NOW - age, "http://x", running=True)
+
+
+def why(age, last_used_ago, *, connected=False, idle=600, max_age=43200):
+    use = Use(NOW - last_used_ago, connected)
+    return reason_to_stop(session(age), use, idle=idle, max_age=max_age, now=NOW)
+
+
+def test_an_unused_session_stops():
+    assert "10 min" in why(3600, 601)
+
+
+def test_a_used_one_goes_on():
+    assert why(3600, 599) is None
+
+
+def test_an_open_tab_keeps_it():
+    assert why(3600, 3600, connected=True) is None
+
+
+def test_a_new_session_is_not_idle_before_its_first_use():
+    assert why(30, 1e9) is None
+
+
+def test_the_maximum_age_holds_even_for_used_ones():
+    assert "12.0 h" in why(43201, 0, connected=True)
+
+
+@pytest.mark.parametrize(
+    ("status", "route", "expected"),
+    [
+        (None, None, Use(NOW - 100, False)),
+        ({"last_activity": "2027-01-15T08:00:00Z", "connections": 0}, None, Use(NOW, False)),
+        ({"last_activity": "nonsense", "connections": 2}, None, Use(NOW - 100, True)),
+        ({}, RouteState("http://x", NOW - 5, 0), Use(NOW - 5, False)),
+        ({}, RouteState("http://x", NOW - 5, 1), Use(NOW - 5, True)),
+    ],
+)
+def test_use_is_the_newest_that_jupyter_or_the_gateway_saw(status, route, expected):
+    assert use_of(session(100), status, route) == expected
