@@ -1,0 +1,83 @@
+"""Small hand-written stand-ins for parts that a test is not about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from launcher.gateway.client import RouteState
+from launcher.runtimes.base import Completed
+from launcher.session import Session, SessionSpec
+
+
+@dataclass
+class FakeGateway:
+    """Keeps routes in a dict, as the real one does behind its admin port."""
+
+    known: dict[str, RouteState] = field(default_factory=dict)
+    app: str = ""
+
+    def set_app(self, target):
+        self.app = target
+
+    def add_route(self, session_id, target, owner, token):
+        self.known[session_id] = RouteState(target, 0.0, 0)
+
+    def remove_route(self, session_id):
+        self.known.pop(session_id, None)
+
+    def routes(self):
+        return dict(self.known)
+
+    def health(self):
+        return None
+
+
+@dataclass
+class FakeRuntime:
+    """Sessions that are rows in a dict; `address` may name a real server."""
+
+    address: str = "http://127.0.0.1:9"
+    rows: dict[str, Session] = field(default_factory=dict)
+    name: str = "fake"
+    attaches_folders: bool = True
+    images: object = None
+
+    def health(self):
+        return None
+
+    def describe(self):
+        return "nothing is isolated"
+
+    def prepare_home(self, spec: SessionSpec):
+        spec.home.mkdir(parents=True, exist_ok=True)
+
+    def start(self, spec: SessionSpec):
+        self.rows[spec.id] = Session(
+            id=spec.id,
+            owner=spec.owner,
+            course=spec.course,
+            image=spec.image,
+            link=spec.link,
+            started=0.0,
+            address=self.address,
+            running=True,
+        )
+        return self.rows[spec.id]
+
+    def find(self, session_id):
+        return self.rows.get(session_id)
+
+    def list(self):
+        return list(self.rows.values())
+
+    def stop(self, session_id):
+        self.rows.pop(session_id, None)
+
+    def run(self, session_id, command, *, stdin=None, timeout=60.0):
+        return Completed(0, b"", b"")
+
+    def put_home_archive(self, session_id, archive):
+        raise AssertionError("folders are attached here")
+
+    def logs(self, session_id, *, lines=200):
+        return "the end of the log"

@@ -1,0 +1,136 @@
+"""Sessions: one per student and course, and nothing a student wrote is lost when one ends."""
+
+import threading
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from launcher.errors import SessionFailed
+from launcher.history import History
+from launcher.home import Homes
+from launcher.session import Limits
+from launcher.sessions import Sessions
+from tests.fakes import FakeGateway, FakeRuntime
+
+
+@pytest.fixture
+def server():
+    """Answers `/api/status` of every session, as Jupyter does."""
+
+    class Status(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if self.headers["Authorization"] else 403)
+            self.end_headers()
+            self.wfile.write(b'{"connections": 0}')
+
+        def log_message(self, *args):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Status) as http:
+        thread = threading.Thread(target=http.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_port}"
+        http.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def sessions(tmp_path, server):
+    return Sessions(
+        runtime=FakeRuntime(server),
+        gateway=FakeGateway(),
+        homes=Homes(tmp_path / "homes"),
+        history=History(tmp_path / "sessions"),
+        secret=b"k" * 32,
+        limits=Limits(1, 1, 1),
+        start_timeout=1,
+    )
+
+
+def ensure(sessions, student="s1", course="c1", image="i1"):
+    return sessions.ensure(student, course, image, "/launch?env=x", lambda progress: None)
+
+
+def test_the_same_student_and_course_get_the_same_session(sessions):
+    first, _ = ensure(sessions)
+    again, _ = ensure(sessions)
+    assert again == first
+
+
+def test_two_students_never_share_a_session_or_a_home(sessions):
+    one, _ = ensure(sessions, student="s1")
+    two, _ = ensure(sessions, student="s2")
+    assert one.id != two.id
+    assert one.home != two.home
+    assert one.token != two.token
+
+
+def test_a_new_environment_keeps_the_home(sessions):
+    old, _ = ensure(sessions, image="i1")
+    (old.home / "work.txt").write_text("mine")
+    new, _ = ensure(sessions, image="i2")
+    assert new.id != old.id
+    assert (new.home / "work.txt").read_text() == "mine"
+    assert [s.id for s in sessions.runtime.list()] == [new.id]
+
+
+def test_a_session_that_ended_is_replaced(sessions):
+    old, session = ensure(sessions)
+    sessions.runtime.rows[old.id] = replace(session, running=False, ended="exit code 137")
+    new, _ = ensure(sessions)
+    assert new.id != old.id
+    assert new.home == old.home
+
+
+def test_opening_lets_the_owner_in(sessions):
+    spec, _ = ensure(sessions)
+    sessions.open(spec)
+    assert list(sessions.gateway.routes()) == [spec.id]
+
+
+def test_a_server_that_dies_at_start_is_noticed_at_once_with_its_log(sessions):
+    spec, session = ensure(sessions)
+    dead = replace(session, running=False, ended="exit code 1")
+    sessions.runtime.rows[spec.id] = dead
+    with pytest.raises(SessionFailed, match="exit code 1") as caught:
+        sessions.open(spec)
+    assert "the end of the log" in caught.value.hint
+
+
+def test_a_server_that_never_answers_fails_with_the_time(sessions):
+    spec, session = ensure(sessions)
+    sessions.runtime.rows[spec.id] = replace(session, address="http://127.0.0.1:1")
+    sessions.start_timeout = 0.2
+    with pytest.raises(SessionFailed, match="did not answer"):
+        sessions.open(spec)
+
+
+def test_a_restarted_launcher_adopts_what_runs(sessions):
+    spec, _ = ensure(sessions)
+    sessions.gateway.known.clear()
+    assert [s.id for s in sessions.adopt()] == [spec.id]
+    assert list(sessions.gateway.routes()) == [spec.id]
+
+
+def test_routes_to_nowhere_go(sessions):
+    sessions.gateway.add_route("ab" * 6, "http://127.0.0.1:1", "s", "t")
+    sessions.adopt()
+    assert sessions.gateway.routes() == {}
+
+
+def test_a_dead_session_is_cleared_and_remembered(sessions):
+    spec, session = ensure(sessions)
+    sessions.runtime.rows[spec.id] = replace(session, running=False, ended="exit code 137")
+    sessions.adopt()
+    assert sessions.runtime.list() == []
+    assert sessions.history.find(spec.id).why == "exit code 137"
+    assert spec.home.exists()
+
+
+def test_a_session_that_a_launch_is_just_starting_is_left_alone(sessions):
+    spec, session = ensure(sessions)
+    sessions.runtime.rows[spec.id] = replace(session, running=False)
+    with sessions.turn("s1", "c1"):
+        sessions.adopt()
+    assert sessions.runtime.find(spec.id)
