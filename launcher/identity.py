@@ -1,0 +1,61 @@
+"""Who a browser is: a signed, long-lived cookie; and the secret that signs it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+
+COOKIE = "launcher_student"
+MAX_AGE = 2 * 365 * 24 * 3600
+"""Seconds that the cookie counts."""
+
+
+def new_student() -> str:
+    """A new student's name: no meaning, cannot be guessed, fits into a path."""
+    return secrets.token_hex(10)
+
+
+def sign_student(secret: bytes, student: str) -> str:
+    """The cookie's value."""
+    return str(_signer(secret).dumps(student))
+
+
+def read_student(secret: bytes, cookie: str | None) -> str | None:
+    """The student that a cookie names, or None for none, a forged or an expired one."""
+    try:
+        student = _signer(secret).loads(cookie or "", max_age=MAX_AGE)
+    except BadSignature:
+        return None
+    return student if isinstance(student, str) else None
+
+
+def derived(secret: bytes, purpose: str) -> str:
+    """A secret of its own for one purpose, so that no two purposes share one."""
+    return hmac.new(secret, purpose.encode(), hashlib.sha256).hexdigest()
+
+
+def load_secret(folder: Path) -> bytes:
+    """The data folder's secret, made on first use; two processes at once get the same one."""
+    path = folder / "secret.key"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        handle, name = tempfile.mkstemp(dir=folder)  # mode 600
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32))
+        try:
+            os.link(name, path)  # unlike rename, never replaces another process's secret
+        except FileExistsError:
+            pass
+        finally:
+            os.unlink(name)
+    return bytes.fromhex(path.read_text().strip())
+
+
+def _signer(secret: bytes) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(secret, salt="student")

@@ -1,0 +1,249 @@
+"""The one definition of a launch link: what it names, how it reads, how it is written. No I/O here.
+
+`parse_link` and `compose_link` are inverses: flat query, one level of percent-encoding, any order.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+FIELDS = ("env", "repo", "branch", "path", "app")
+LONGEST = 2000
+"""Characters of one field; git hosts and browsers refuse longer addresses anyway."""
+SHORT_HOSTS = {"gh": "https://github.com/", "gl": "https://gitlab.com/"}
+IGNORED_KEYS = re.compile(r"utm_.*|fbclid|gclid")
+"""Added by mail and chat programs on the way; not worth a note."""
+
+
+class BadLink(ValueError):
+    """A link that cannot work; `field` is the part to mend and `hint` the way out."""
+
+    def __init__(self, field: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+        self.message = message
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class App:
+    """A program that opens the content, and where it lives inside a session."""
+
+    label: str
+    opens: str
+    """Path in the session before the file's; for programs that open no file, all of it."""
+    files: bool = True
+
+    def target(self, folder: str, path: str) -> str:
+        """The address inside the session, relative to the session's own; cannot leave it."""
+        if not self.files:
+            return self.opens
+        parts = [part for part in f"{folder}/{path}".split("/") if part]
+        opens = self.opens
+        if opens == "notebooks" and not path.endswith(".ipynb"):
+            opens = "tree"
+        return "/".join([opens, *(quote(part, safe="") for part in parts)])
+
+
+APPS = {
+    "lab": App("JupyterLab", "lab/tree"),
+    "notebook": App("Notebook", "notebooks"),
+    "terminal": App("Terminal", "terminals/1", files=False),
+    "rstudio": App("RStudio", "rstudio/", files=False),
+    "vscode": App("VS Code", "vscode/", files=False),
+}
+
+
+@dataclass(frozen=True)
+class Link:
+    """What a student's click asks for. A value that cannot work is refused when it is made."""
+
+    env: str
+    """A git address, `gh/org/repo`, `gl/group/sub/repo`, `git/<address>` or a catalogue name."""
+    tag: str = ""
+    """Tag, branch or commit of the environment; empty is the catalogue's or the default branch."""
+    repo: str = ""
+    """Git address of the content; empty is an environment on its own."""
+    branch: str = ""
+    """Branch, tag or commit of the content; empty is its default branch."""
+    path: str = ""
+    """The file or folder to open, from the content's root."""
+    app: str = "lab"
+
+    def __post_init__(self) -> None:
+        for field in (*FIELDS, "tag"):
+            check_text(field, getattr(self, field))
+        check_env(self.env)
+        if self.repo:
+            check_address("repo", self.repo)
+        check_ref("env", self.tag)
+        check_ref("branch", self.branch)
+        check_path("path", self.path)
+        if self.app not in APPS:
+            raise BadLink("app", f"There is no app {self.app!r}.", f"Known: {', '.join(APPS)}.")
+        for field in ("branch", "path"):
+            if getattr(self, field) and not self.repo:
+                raise BadLink(
+                    "repo",
+                    f"The link has a {field}, but no content repository.",
+                    "Add the content repository's address as repo=.",
+                )
+
+
+def parse_link(url: str) -> tuple[Link, tuple[str, ...]]:
+    """The link that an address or its query string names, and notes on what was passed over.
+
+    :raises BadLink: a part is missing or cannot work; `field` names it.
+    """
+    if "&amp;" in url:
+        url = html.unescape(url)
+    query = url.split("?", 1)[1] if "?" in url else url
+    query = query.split("#", 1)[0]
+    given: dict[str, str] = {}
+    notes: list[str] = []
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=100)
+    except ValueError as error:
+        raise BadLink("link", "The link is not valid percent-encoded text.") from error
+    for key, value in pairs:
+        if key in given:
+            raise BadLink(key, f"The link names {key} twice.", "Keep one of them.")
+        if key in FIELDS:
+            given[key] = value
+        elif not IGNORED_KEYS.fullmatch(key):
+            notes.append(f"{key!r} means nothing in a launch link and was ignored.")
+    env, tag = split_env(given.pop("env", ""))
+    if not given.get("app"):
+        given.pop("app", None)
+    return Link(env=env, tag=tag, **given), tuple(notes)
+
+
+def compose_link(link: Link, base_url: str) -> str:
+    """The link as an address under `base_url`, parts in a fixed order, empty ones left out."""
+    fields = {"env": f"{link.env}@{link.tag}" if link.tag else link.env}
+    fields |= {name: getattr(link, name) for name in FIELDS[1:] if getattr(link, name)}
+    if link.app == "lab":
+        del fields["app"]  # what a link without it means
+    return f"{base_url.rstrip('/')}/launch?{urlencode(fields, quote_via=quote, safe='/:@')}"
+
+
+def split_env(text: str) -> tuple[str, str]:
+    """`<env>@<tag>` as its two parts.
+
+    The tag begins after the first @ that follows the address's host, so a tag may hold @ and an
+    address may name an ssh user; an @ in an address's path is written %40.
+    """
+    start = 0
+    ssh = re.match(r"(git/)?(ssh://[^/@]*@|[\w.-]+@[\w.-]+:)", text)
+    if ssh:
+        start = ssh.end()
+    elif re.match(r"(git/)?https?://", text):
+        slash = text.find("/", text.index("://") + 3)
+        start = slash if slash >= 0 else len(text)
+    at = text.find("@", start)
+    return (text, "") if at < 0 else (text[:at], text[at + 1 :])
+
+
+def env_address(env: str) -> str:
+    """The git address that `env` stands for; empty for a name from the catalogue."""
+    head, _, rest = env.partition("/")
+    if head in SHORT_HOSTS and rest:
+        return SHORT_HOSTS[head] + rest
+    if head == "git" and rest:
+        return rest
+    return env if is_address(env) else ""
+
+
+def content_folder(repo: str) -> str:
+    """The folder that the content gets in the student's home: the repository's own name."""
+    last = re.split(r"[/:]", re.sub(r"(?<=[^/])\.git$", "", repo.strip().rstrip("/")))[-1]
+    return re.sub(r"[^\w.+-]+", "-", last).strip(".-") or "content"
+
+
+def is_address(text: str) -> bool:
+    return "://" in text or is_ssh(text)
+
+
+def is_ssh(text: str) -> bool:
+    return text.startswith("ssh://") or bool(re.match(r"[\w.-]+@[\w.-]+:", text))
+
+
+def check_text(field: str, value: str) -> None:
+    """Refuse what no address, ref or path can hold."""
+    if len(value) > LONGEST:
+        raise BadLink(field, f"The {field} is longer than {LONGEST} characters.")
+    if re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", value):
+        raise BadLink(field, f"The {field} holds a control character.", "Type it again by hand.")
+    if value != value.strip():
+        raise BadLink(field, f"The {field} begins or ends with a blank.", "Remove it.")
+
+
+def check_env(env: str) -> None:
+    if not env:
+        raise BadLink(
+            "env",
+            "The link names no environment.",
+            "Add env=<address>@<tag>, for example env=gh/org/repo@v1.",
+        )
+    address = env_address(env)
+    if address:
+        check_address("env", address)
+        if split_env(env) != (env, ""):
+            raise BadLink("env", "The environment's address holds an @.", "Write it as %40.")
+    elif not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", env):
+        raise BadLink(
+            "env",
+            f"{env!r} is neither an address nor the name of an environment.",
+            "Use https://..., gh/org/repo, gl/group/repo or a name from the catalogue.",
+        )
+
+
+def check_address(field: str, address: str) -> None:
+    """Refuse what is no git address that everybody with the link may use."""
+    way_out = "Use the https:// address that the repository's clone button gives."
+    if "://" not in address and is_ssh(address):
+        host, _, path = address.partition("@")[2].partition(":")
+    else:
+        try:
+            parts = urlsplit(address)
+            host, path = parts.hostname or "", parts.path
+            _ = parts.port
+        except ValueError as error:
+            raise BadLink(field, f"{address!r} is not a git address.", way_out) from error
+        if parts.scheme not in ("https", "http", "ssh"):
+            raise BadLink(field, f"{address!r} is not an https or ssh address.", way_out)
+        if parts.password or (parts.username is not None and parts.scheme != "ssh"):
+            raise BadLink(
+                field,
+                "The address holds a user name or password.",
+                "Remove everything between // and @: links are shared with everybody.",
+            )
+        if parts.query or parts.fragment or "?" in address or "#" in address:
+            raise BadLink(field, "The address holds a ? or #.", way_out)
+    if not host or host.startswith("-") or not path.strip("/") or path.startswith("-"):
+        raise BadLink(field, f"{address!r} names no repository.", way_out)
+    if re.search(r"\s|\\", address) or "/../" in f"{path}/":
+        raise BadLink(field, f"{address!r} is not a git address.", way_out)
+
+
+def check_ref(field: str, ref: str) -> None:
+    """Git's own rules for names of tags and branches, as `git check-ref-format` has them."""
+    if not ref:
+        return
+    bad = re.search(r"^[-/]|\.\.|@\{|[\x00-\x20\x7f~^:?*\[\\]|//|/$|\.$|\.lock(/|$)|(^|/)\.", ref)
+    if bad or ref == "@":
+        name = "tag" if field == "env" else field
+        raise BadLink(field, f"{ref!r} cannot be a {name}.", "Copy its name from the git host.")
+
+
+def check_path(field: str, path: str) -> None:
+    """Refuse a path that is not inside the content."""
+    if not path:
+        return
+    if path.startswith("/") or "\\" in path or ".." in path.split("/"):
+        raise BadLink(field, f"{path!r} is not a path inside the content.", "Begin at its root.")
+    if "//" in path or "." in path.split("/"):
+        raise BadLink(field, f"{path!r} is not a plain path.", "Remove // and /./ from it.")
