@@ -46,7 +46,7 @@ class Running:
     def wait(self) -> None:
         """Return when `stop` was called; a gateway that died meanwhile is started again."""
         while not self._ended.wait(1.0):
-            self.gateway.poll()
+            self.gateway.ensure()
 
     def stop(self) -> None:
         """End the app and the gateway that it started. Sessions go on."""
@@ -55,8 +55,7 @@ class Running:
         self._ended.set()
         self._reaper.stop()
         self._server.close()
-        if self.gateway.started_here:
-            self.gateway.stop()
+        self.gateway.stop()
         self._lock.close()
         log.info("stopped; sessions go on")
 

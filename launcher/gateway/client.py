@@ -1,0 +1,87 @@
+"""What the launcher says to the gateway's admin port."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import requests
+
+TIMEOUT = 5.0
+"""Seconds; the gateway is on this machine."""
+
+
+@dataclass(frozen=True)
+class RouteState:
+    """A session's route, as the gateway sees it."""
+
+    target: str
+    last_activity: float
+    """Unix seconds."""
+    websockets: int
+
+
+@dataclass(frozen=True)
+class GatewayClient:
+    """Adds and removes routes."""
+
+    announcement: Path
+    """The file in which the newest gateway says `<admin port> <public port>`."""
+    token: str
+
+    def ports(self) -> tuple[int, int] | None:
+        """The admin port and the public port of the newest gateway."""
+        try:
+            admin, public = self.announcement.read_text().split()
+            return int(admin), int(public)
+        except (OSError, ValueError):
+            return None
+
+    def set_app(self, target: str) -> None:
+        """Send everything that is no session to the app at `target`."""
+        self._call("POST", "/", {"target": target})
+
+    def add_route(self, session_id: str, target: str, owner: str, token: str) -> None:
+        data = {"owner": owner, "token": token}
+        self._call("POST", f"/s/{session_id}", {"target": target, "data": data})
+
+    def remove_route(self, session_id: str) -> None:
+        """Remove the route and close its WebSockets; one that is not there is fine."""
+        self._call("DELETE", f"/s/{session_id}")
+
+    def routes(self) -> dict[str, RouteState]:
+        """The routes to sessions, by session id."""
+        return {
+            path.removeprefix("/s/"): RouteState(
+                row["target"],
+                datetime.fromisoformat(row["last_activity"]).timestamp(),
+                row.get("websockets", 0),
+            )
+            for path, row in self._call("GET").json().items()
+            if path.startswith("/s/")
+        }
+
+    def health(self) -> str | None:
+        """None when the gateway answers with our token, else why not."""
+        try:
+            self._call("GET")
+        except requests.RequestException as error:
+            return f"The gateway does not answer: {type(error).__name__}."
+        return None
+
+    def _call(self, method: str, path: str = "", body: object = None) -> requests.Response:
+        ports = self.ports()
+        if ports is None:
+            raise requests.ConnectionError("no gateway has announced itself")
+        answer = requests.request(
+            method,
+            f"http://127.0.0.1:{ports[0]}/api/routes{path}",
+            json=body,
+            headers={"Authorization": f"token {self.token}"},
+            timeout=TIMEOUT,
+            proxies={"http": "", "https": ""},
+        )
+        if answer.status_code != 404:
+            answer.raise_for_status()
+        return answer

@@ -1,0 +1,106 @@
+"""The gateway's process: found when it runs, started when not, started again when it dies."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+
+from launcher.config import Config
+from launcher.errors import LaunchError
+from launcher.gateway.client import GatewayClient
+from launcher.gateway.secrets import admin_token
+
+log = logging.getLogger(__name__)
+
+
+class GatewayFailed(LaunchError):
+    """The gateway did not start, most often because its port is taken."""
+
+
+@dataclass
+class Gateway:
+    """The running gateway."""
+
+    config: Config
+    client: GatewayClient
+    process: subprocess.Popen[bytes] | None = None
+    """Set when this launcher started it; whoever starts it ends it."""
+
+    @property
+    def url(self) -> str:
+        """The address that its public port answers on, for port 0 in the settings."""
+        host, _ = self.config.listen
+        ports = self.client.ports()
+        return f"http://{f'[{host}]' if ':' in host else host}:{ports[1] if ports else 0}"
+
+    def ensure(self) -> None:
+        """Start it again if it was started here and died; its routes come back from its file."""
+        if self.process and self.process.poll() is not None:
+            log.error("the gateway ended; starting it again", extra={"code": self.process.poll()})
+            listen = (self.config.listen[0], int(self.url.rsplit(":", 1)[1]))
+            config = replace(self.config, listen=listen)
+            self.process = start_gateway(config, self.client)
+
+    def stop(self) -> None:
+        """End it if it was started here; it closes sockets politely and keeps its routes."""
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(5)
+
+
+def client_of(config: Config, secret: bytes) -> GatewayClient:
+    return GatewayClient(config.data / "run" / "gateway", admin_token(secret))
+
+
+def find_gateway(config: Config, secret: bytes) -> GatewayClient | None:
+    """The gateway of this data folder, if it runs."""
+    client = client_of(config, secret)
+    return None if client.health() else client
+
+
+def ensure_gateway(config: Config, secret: bytes) -> Gateway:
+    """The gateway that runs already, or a new one.
+
+    :raises GatewayFailed: it ended at once, most often because its port is taken.
+    """
+    client = client_of(config, secret)
+    if client.health() is None:
+        return Gateway(config, client)
+    return Gateway(config, client, start_gateway(config, client))
+
+
+def start_gateway(config: Config, client: GatewayClient) -> subprocess.Popen[bytes]:
+    """Start the process and wait until it answers."""
+    client.announcement.unlink(missing_ok=True)
+    process = subprocess.Popen(gateway_command(config), stdin=subprocess.DEVNULL)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            host, port = config.listen
+            raise GatewayFailed(
+                f"The gateway could not listen on {host}:{port}.",
+                hint="Another program may use that port: choose one with `listen` or --listen.",
+            )
+        if client.health() is None:
+            return process
+        time.sleep(0.05)
+    process.kill()
+    process.wait(5)
+    raise GatewayFailed("The gateway did not answer within 20 s.", hint="See its log lines above.")
+
+
+def gateway_command(config: Config) -> list[str]:
+    """The argv of the gateway's process."""
+    host, port = config.listen
+    command = [sys.executable, "-m", "launcher.gateway", "--listen", f"{host}:{port}"]
+    command += ["--data", str(config.data), "--log-format", config.log.format]
+    for network in config.trusted_proxies:
+        command += ["--trust", network]
+    return command

@@ -1,0 +1,59 @@
+"""The table of routes: who may go where. Kept in a file, so that a restart loses none."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class Route:
+    """Where a session answers, whose it is, and when it was last used."""
+
+    target: str
+    """`http://HOST:PORT`, without a path."""
+    owner: str = ""
+    token: str = ""
+    """Jupyter's token, added upstream for the owner."""
+    last_activity: float = field(default_factory=time.time)
+    """Unix seconds; every request and every WebSocket frame counts."""
+
+
+@dataclass
+class Routes:
+    """Routes by session id; the app's own is `/`."""
+
+    file: Path
+    known: dict[str, Route] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, file: Path) -> Routes:
+        """The routes of the last run; a missing or broken file is none: the app adds them again."""
+        try:
+            rows = json.loads(file.read_text("utf-8"))
+            return cls(file, {name: Route(**row) for name, row in rows.items()})
+        except (OSError, ValueError, TypeError, AttributeError):
+            return cls(file)
+
+    def put(self, name: str, route: Route) -> None:
+        self.known[name] = route
+        self.save()
+
+    def remove(self, name: str) -> bool:
+        """True when there was such a route."""
+        if self.known.pop(name, None) is None:
+            return False
+        self.save()
+        return True
+
+    def save(self) -> None:
+        """Write the file at once or not at all; it holds tokens, so it is for its owner only."""
+        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=self.file.parent)  # mode 600
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            json.dump({name: asdict(route) for name, route in self.known.items()}, out)
+        os.replace(name, self.file)
