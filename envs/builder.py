@@ -23,10 +23,10 @@ class Builder(Protocol):
     kind: str
     """`docker` or `venv`: how the image is made."""
 
-    def plan(self, recipe: Recipe) -> str:
-        """Everything that shapes the image, as text: equal plans give equal images.
+    def plan(self, recipe: Recipe, source: Path) -> str:
+        """Everything that shapes the image beside the commit: equal plans give equal images.
 
-        Includes the base image's id and the builder's version. Pure but for looking up the base.
+        Includes what the base is made of and the builder's version.
 
         :raises envs.errors.NotOffered: this builder cannot make such an image.
         """

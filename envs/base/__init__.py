@@ -1,0 +1,122 @@
+"""How a base image is made: Python, git, uv and the server stack, once per Python version."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from dataclasses import dataclass
+
+VERSION = "1"
+"""Counts up when what is written here gives another image."""
+CA_IN_IMAGE = "/usr/local/share/launcher-ca.crt"
+CA_NAMES = (
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "PIP_CERT",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+)
+DEBIAN_PACKAGES = ("ca-certificates", "git", "python3", "procps")
+
+
+@dataclass(frozen=True)
+class Base:
+    """What one base image is made of."""
+
+    python: str
+    """`x.y`."""
+    release: str
+    """The Debian release that has this Python."""
+    server: tuple[str, ...]
+    """Requirements of the server stack."""
+    uv: str
+    """Version of uv."""
+    ca: bytes = b""
+    """A PEM bundle that builds and sessions trust, or empty."""
+    index_url: str = ""
+
+    @property
+    def key(self) -> str:
+        """Changes when anything that shapes the base does."""
+        parts = [VERSION, self.python, self.release, *self.server, self.uv, self.index_url]
+        return hashlib.sha256("\n".join(parts).encode() + self.ca).hexdigest()[:8]
+
+    @property
+    def name(self) -> str:
+        return f"launcher/base:{self.python}-{self.key}"
+
+    @property
+    def short_name(self) -> str:
+        """What a Dockerfile of an environment repository writes after FROM."""
+        return f"launcher/base:{self.python}"
+
+
+def debootstrap_command(base: Base, folder: str, mirror: str) -> list[str]:
+    """The argv that makes a Debian root file system with the base's packages."""
+    return [
+        "debootstrap",
+        "--variant=minbase",
+        f"--include={','.join(DEBIAN_PACKAGES)}",
+        base.release,
+        folder,
+        mirror,
+    ]
+
+
+def render_base(base: Base, *, root_image: str, mounts: bool = True) -> str:
+    """The Dockerfile of the base on top of `root_image`; the context holds `uv` and `ca.crt`."""
+    cache = "--mount=type=cache,target=/tmp/uv-cache,uid=1000,gid=1000 " if mounts else ""
+    env = {
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "NB_USER": "jovyan",
+        "NB_UID": "1000",
+        "USER": "jovyan",
+        "HOME": "/home/jovyan",
+        "SHELL": "/bin/bash",
+        "REPO_DIR": "/srv/repo",
+        "VIRTUAL_ENV": "/srv/env",
+        "NB_PYTHON_PREFIX": "/srv/env",
+        "KERNEL_PYTHON_PREFIX": "/srv/env",
+        "PYTHONUNBUFFERED": "1",
+        "UV_CACHE_DIR": "/tmp/uv-cache",
+        "PATH": "/home/jovyan/.local/bin:/srv/env/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:"
+        "/usr/bin:/sbin:/bin",
+    }
+    if base.ca:
+        env |= dict.fromkeys(CA_NAMES, CA_IN_IMAGE)
+    if base.index_url:
+        env |= {"UV_DEFAULT_INDEX": base.index_url, "PIP_INDEX_URL": base.index_url}
+    server = " ".join(shlex.quote(one) for one in base.server)
+    lines = [
+        f"FROM {root_image}",
+        "USER root",
+        "COPY uv /usr/local/bin/uv",
+        f"COPY ca.crt {CA_IN_IMAGE}" if base.ca else "",
+        _apt_trust() if base.ca else "",
+        # Official images lack git; the Debian root file system has all of these already.
+        "RUN chmod 755 /usr/local/bin/uv && (command -v git >/dev/null || (apt-get update -qq && "
+        "apt-get install -y -qq --no-install-recommends git ca-certificates procps))"
+        " && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /usr/share/doc/* /usr/share/man/*",
+        "RUN useradd --uid 1000 --user-group --no-create-home --shell /bin/bash jovyan"
+        " && install -d -o 1000 -g 1000 -m 755 /home/jovyan /srv/env /srv/repo"
+        # A login shell resets PATH; without this it would find the system's Python first.
+        " && echo 'export PATH=\"$HOME/.local/bin:/srv/env/bin:$PATH\"'"
+        " > /etc/profile.d/launcher.sh",
+        *(f"ENV {name}={value}" for name, value in sorted(env.items())),
+        "USER 1000:1000",
+        f"RUN {cache}uv venv --python python{base.python} --seed /srv/env"
+        f" && uv pip install --compile-bytecode --link-mode=copy {server}",
+        "WORKDIR /home/jovyan",
+        "EXPOSE 8888",
+        'CMD ["jupyter-server", "--ServerApp.ip=0.0.0.0", "--ServerApp.port=8888"]',
+    ]
+    return "\n".join(line for line in lines if line) + "\n"
+
+
+def _apt_trust() -> str:
+    return (
+        f"RUN install -d /etc/apt/apt.conf.d && echo 'Acquire::https::CAInfo \"{CA_IN_IMAGE}\";'"
+        " > /etc/apt/apt.conf.d/90launcher-ca"
+    )

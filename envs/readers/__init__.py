@@ -1,0 +1,88 @@
+"""The files that people write, each read by a module of its own, joined into one Recipe.
+
+Which files count, and which win, follows repo2docker: https://repo2docker.readthedocs.io
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from envs.errors import BadEnvironment, NotOffered
+from envs.readers import apt, dockerfile, post_build, requirements, runtime, start
+from envs.readers.files import find_file
+from envs.recipe import DEFAULT_PYTHON, Recipe
+
+CONFIG_FOLDERS = ("binder", ".binder")
+READERS = (runtime, apt, requirements, post_build, start)
+"""Siblings: each has `NAME` and `read(path, recipe) -> Recipe`."""
+NOT_YET = {
+    "environment.yml": "conda environments",
+    "environment.yaml": "conda environments",
+    "Pipfile": "pipenv",
+    "Pipfile.lock": "pipenv",
+    "install.R": "R",
+    "DESCRIPTION": "R",
+    "Project.toml": "Julia",
+    "JuliaProject.toml": "Julia",
+    "REQUIRE": "Julia",
+    "default.nix": "Nix",
+}
+IGNORED = {"setup.py", "pyproject.toml"}
+
+
+def read_recipe(root: Path) -> Recipe:
+    """What the environment repository checked out in `root` asks for.
+
+    :raises BadEnvironment: files that contradict each other or cannot be understood.
+    :raises NotOffered: a file of a kind that this launcher does not build.
+    """
+    folder = config_folder(root)
+    prefix = f"{folder}/" if folder else ""
+    outside = [
+        (name, f"{folder}/ exists, so only files in it count")
+        for name in sorted({reader.NAME for reader in READERS} | {dockerfile.NAME, *NOT_YET})
+        if folder and (root / name).is_file()
+    ]
+    if find_file(root, f"{prefix}{dockerfile.NAME}"):
+        return dockerfile.read(root, prefix, others(root, prefix), tuple(outside))
+    for name, kind in NOT_YET.items():
+        if find_file(root, f"{prefix}{name}"):
+            raise NotOffered(
+                f"{prefix}{name} asks for {kind}, which this launcher does not build.",
+                hint="Use requirements.txt, apt.txt and runtime.txt, or a Dockerfile.",
+            )
+    recipe = Recipe(kind="python", ignored=tuple(outside))
+    for reader in READERS:
+        path = f"{prefix}{reader.NAME}"
+        if find_file(root, path):
+            recipe = reader.read(root, path, recipe)
+            recipe = replace(recipe, used=(*recipe.used, path))
+    for name in sorted(IGNORED):
+        if not folder and (root / name).is_file():
+            reason = "the repository's own package is not installed; name it in requirements.txt"
+            recipe = replace(recipe, ignored=(*recipe.ignored, (name, reason)))
+    if not recipe.used:
+        note = f"No environment file found: using the default environment (Python {DEFAULT_PYTHON})"
+        recipe = replace(recipe, warnings=(*recipe.warnings, note))
+    return recipe
+
+
+def config_folder(root: Path) -> str:
+    """`binder`, `.binder` or empty for the root: the one folder whose files count."""
+    found = [name for name in CONFIG_FOLDERS if (root / name).is_dir()]
+    if len(found) > 1:
+        raise BadEnvironment(
+            "The repository has both binder/ and .binder/.", hint="Keep one of the two folders."
+        )
+    return found[0] if found else ""
+
+
+def others(root: Path, prefix: str) -> tuple[tuple[str, str], ...]:
+    """Files that a Dockerfile overrides, each with the reason."""
+    names = [*(reader.NAME for reader in READERS), *NOT_YET]
+    return tuple(
+        (f"{prefix}{name}", "the Dockerfile overrides every other file")
+        for name in sorted(names)
+        if (root / f"{prefix}{name}").is_file()
+    )

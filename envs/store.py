@@ -1,0 +1,202 @@
+"""Images, each built once: look, lock, look again, build, record."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from envs.builder import Builder, Say
+from envs.checkout import checkout
+from envs.errors import BuildFailed, EnvError
+from envs.git import Git
+from envs.image import Image, image_name
+from envs.readers import read_recipe
+from envs.recipe import Recipe
+from envs.version import Version
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build, as recorded."""
+
+    name: str
+    repo: str
+    ref: str
+    commit: str
+    started: float
+    """Unix seconds."""
+    seconds: float
+    outcome: str
+    """`built` or `failed`."""
+    error: str = ""
+
+
+@dataclass
+class Store:
+    """Builds environments through `builder`; keeps logs and records in `folder`."""
+
+    folder: Path
+    builder: Builder
+    git: Git
+    poll: float = 0.1
+    """Seconds between two looks at a log that another process writes."""
+
+    def ensure_image(self, version: Version, *, say: Say) -> Image:
+        """The image of this version, built if nobody has built it yet.
+
+        Whoever comes while it is built, from any process, sees the same log from its beginning.
+
+        :raises envs.errors.EnvError: it cannot be fetched, understood or built.
+        """
+        source, recipe, name = self.plan(version)
+        found = self.builder.find_image(name)
+        if found:
+            return found
+        with self._turn(name, say) as somebody_built:
+            found = self.builder.find_image(name)
+            if found:
+                return found
+            if somebody_built and (failed := self.last_build(name)) and failed.outcome == "failed":
+                raise BuildFailed(failed.error, log_tail=self.read_log(name).splitlines()[-20:])
+            return self._build(version, name, recipe, source, say)
+
+    def plan(self, version: Version) -> tuple[Path, Recipe, str]:
+        """The checkout, what it asks for, and the name of its image."""
+        mark = hashlib.sha256(version.repo.encode()).hexdigest()[:12]
+        source = checkout(
+            version, self.folder / "sources" / f"{mark}-{version.commit}", git=self.git
+        )
+        recipe = read_recipe(source)
+        plan = self.builder.plan(recipe, source)
+        return source, recipe, image_name(version.repo, version.commit, plan)
+
+    def builds(self) -> list[Build]:
+        """Every build ever started to its end, oldest first."""
+        found = []
+        for record in self.folder.glob("logs/*/*.json"):
+            with contextlib.suppress(OSError, ValueError, TypeError):
+                found.append(Build(**json.loads(record.read_text("utf-8"))))
+        return sorted(found, key=lambda build: build.started)
+
+    def last_build(self, name: str) -> Build | None:
+        every = [build for build in self.builds() if build.name == name]
+        return every[-1] if every else None
+
+    def read_log(self, name: str) -> str:
+        """The log of the image's newest build, empty if it was never built here."""
+        try:
+            return (self._place(name) / "log.txt").read_text("utf-8")
+        except FileNotFoundError:
+            return ""
+
+    def _build(self, version: Version, name: str, recipe: Recipe, source: Path, say: Say) -> Image:
+        place, started = self._place(name), time.time()
+        error = ""
+        with (place / "log.txt").open("w", encoding="utf-8", buffering=1) as file:
+
+            def both(line: str) -> None:
+                file.write(line + "\n")
+                say(line)
+
+            try:
+                for line in opening(version, name, recipe):
+                    both(line)
+                labels = labels_of(version, name, recipe)
+                return self.builder.build(name, recipe, source=source, labels=labels, say=both)
+            except EnvError as failed:
+                error = failed.message
+                both(f"The build failed: {error}")
+                raise
+            finally:
+                outcome = "failed" if error else "built"
+                if error or self.builder.find_image(name):
+                    build = Build(
+                        name, version.repo, version.ref, version.commit, started,
+                        round(time.time() - started, 3), outcome, error,
+                    )  # fmt: skip
+                    self._record(place, build)
+
+    def _record(self, place: Path, build: Build) -> None:
+        temp = place / "record.tmp"
+        temp.write_text(json.dumps(asdict(build)), "utf-8")
+        os.replace(temp, place / f"{build.started:.3f}.json")
+
+    @contextlib.contextmanager
+    def _turn(self, name: str, say: Say) -> Iterator[bool]:
+        """Hold the image's lock; true when somebody else built meanwhile, whose log was shown."""
+        place = self._place(name)
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (place / "lock").open("w") as lock:
+            waited = False
+            tail = LogTail(place / "log.txt")
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    waited = True
+                    tail.follow(say)
+                    time.sleep(self.poll)
+            if waited:
+                tail.follow(say)
+            yield waited
+
+    def _place(self, name: str) -> Path:
+        return self.folder / "logs" / name.replace("/", "_").replace(":", "@")
+
+
+@dataclass
+class LogTail:
+    """Reads on in a log that somebody else is writing."""
+
+    path: Path
+    _at: int = 0
+    _rest: str = ""
+
+    def follow(self, say: Say) -> None:
+        """Say every complete line that is new."""
+        try:
+            with self.path.open("r", encoding="utf-8", errors="replace") as file:
+                if os.fstat(file.fileno()).st_size < self._at:
+                    self._at, self._rest = 0, ""  # a new build began
+                file.seek(self._at)
+                text = self._rest + file.read()
+                self._at = file.tell()
+        except FileNotFoundError:
+            return
+        *lines, self._rest = text.split("\n")
+        for line in lines:
+            say(line)
+
+
+def opening(version: Version, name: str, recipe: Recipe) -> Iterator[str]:
+    """The first lines of every build log: what is built from what."""
+    yield f"Building {name}"
+    yield f"Repository {version.repo} {version.ref or 'default branch'}, commit {version.commit}"
+    if recipe.used:
+        yield f"Used: {', '.join(recipe.used)}"
+    for path, reason in recipe.ignored:
+        yield f"Ignored: {path} ({reason})"
+    for sentence in recipe.warnings:
+        yield f"Note: {sentence}"
+
+
+def labels_of(version: Version, name: str, recipe: Recipe) -> dict[str, str]:
+    """What the image says of itself; the second half for tools that know repo2docker."""
+    return {
+        "launcher.env.name": name,
+        "launcher.env.repo": version.repo,
+        "launcher.env.ref": version.ref,
+        "launcher.env.commit": version.commit,
+        "launcher.env.kind": recipe.kind,
+        "launcher.env.python": recipe.python,
+        "repo2docker.repo": version.repo,
+        "repo2docker.ref": version.commit,
+    }
