@@ -82,7 +82,8 @@ def build(
 
     :raises BuildFailed: with the step that failed and the last lines.
     """
-    api, trace, tail = client.api, Trace(), []
+    api: Any = client.api
+    trace, tail = Trace(), list[str]()
     params = {
         "version": "2",
         "buildid": uuid.uuid4().hex,

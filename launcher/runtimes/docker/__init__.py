@@ -1,0 +1,49 @@
+"""Sessions as containers, environments as images, on one Docker engine."""
+
+from __future__ import annotations
+
+import os
+
+import docker
+from docker.errors import DockerException
+
+from launcher.config import Config
+from launcher.errors import NoRuntime
+from launcher.runtimes.docker.images import DockerImages
+from launcher.runtimes.docker.sessions import DockerRuntime
+
+CALL = 60
+"""Seconds for one call to the engine; starts under load take several."""
+
+
+def create(config: Config, instance: str) -> DockerRuntime:
+    """The runtime on the engine that DOCKER_HOST names, or on this machine's.
+
+    :raises NoRuntime: no engine answers.
+    """
+    try:
+        client = docker.from_env(timeout=CALL, max_pool_size=64)
+        client.ping()
+    except (DockerException, OSError) as error:
+        raise NoRuntime(
+            "No Docker engine answers.",
+            hint="Install and start it (Debian: apt-get install docker.io), or use runtime: local.",
+        ) from error
+    images = DockerImages(
+        client=client,
+        settings=config.base,
+        ca_bundle=config.ca_bundle,
+        folder=config.data / "base",
+        timeout=config.environments.build_timeout,
+    )
+    homes = config.docker.homes
+    if homes == "auto":
+        elsewhere = os.environ.get("DOCKER_HOST", "unix://").startswith(("tcp:", "ssh:", "http"))
+        homes = "volume" if elsewhere else "bind"
+    return DockerRuntime(
+        client=client,
+        images=images,
+        instance=instance,
+        network=config.docker.network,
+        homes=homes,
+    )

@@ -1,0 +1,286 @@
+"""Sessions as containers on a Docker engine. All that is known of them is in their labels."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import tarfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, BinaryIO
+
+import docker
+from docker.errors import APIError, DockerException, NotFound
+
+from launcher.errors import SessionFailed, SessionGone
+from launcher.runtimes.base import Completed
+from launcher.runtimes.docker.exec import run_in_container
+from launcher.runtimes.docker.images import DockerImages
+from launcher.runtimes.docker.network import ensure_network
+from launcher.session import HOME_IN_SESSION, Session, SessionSpec
+
+PORT = 8888
+STUDENT = "1000:1000"
+UID = 1000
+# Keeps the image's own entrypoint (`start` files); older images have only the `jupyter` command.
+SERVER = (
+    'if command -v jupyter-server >/dev/null; then exec jupyter-server "$@"; '
+    'else exec jupyter server "$@"; fi'
+)
+
+
+def server_command(base_url: str) -> list[str]:
+    """The argv of a session's server inside its container."""
+    return [
+        "/bin/sh",
+        "-c",
+        SERVER,
+        "server",
+        "--ServerApp.ip=0.0.0.0",
+        f"--ServerApp.port={PORT}",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.base_url={base_url}",
+        f"--ServerApp.root_dir={HOME_IN_SESSION}",
+        "--ServerApp.allow_remote_access=True",
+        "--ServerApp.open_browser=False",
+        "--ServerApp.quit_button=False",
+    ]
+
+
+def container_options(
+    spec: SessionSpec, *, instance: str, network: str, volume: str | None
+) -> dict[str, Any]:
+    """Everything that a session's container is made with, as docker-py takes it. No I/O here."""
+    home = volume or str(spec.home)
+    return {
+        "image": spec.image,
+        "command": server_command(spec.base_url),
+        "name": f"launcher-{spec.id}",
+        "user": STUDENT,
+        "working_dir": HOME_IN_SESSION,
+        "environment": {
+            "HOME": HOME_IN_SESSION,
+            "JUPYTER_TOKEN": spec.token,
+            "JUPYTER_RUNTIME_DIR": "/tmp/jupyter-runtime",
+        },
+        "labels": {
+            "launcher.session": spec.id,
+            "launcher.instance": instance,
+            "launcher.owner": spec.owner,
+            "launcher.course": spec.course,
+            "launcher.image": spec.image,
+            "launcher.link": spec.link,
+        },
+        "volumes": {home: {"bind": HOME_IN_SESSION, "mode": "rw"}},
+        "network": network,
+        "mem_limit": spec.limits.memory,
+        "memswap_limit": spec.limits.memory,
+        "nano_cpus": int(spec.limits.cpus * 1e9),
+        "pids_limit": spec.limits.processes,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "init": True,
+        "detach": True,
+        "restart_policy": {"Name": "no"},
+        "log_config": {"type": "json-file", "config": {"max-size": "5m", "max-file": "2"}},
+    }
+
+
+@dataclass
+class DockerRuntime:
+    """Satisfies `launcher.runtimes.base.Runtime` on a Docker engine."""
+
+    client: docker.DockerClient
+    images: DockerImages
+    instance: str
+    """Of one data folder: two launchers on one engine leave each other's sessions alone."""
+    network: str = "launcher-sessions"
+    homes: str = "bind"
+    """`bind` folders of this machine, or `volume` where the engine is elsewhere."""
+    name: str = "docker"
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def attaches_folders(self) -> bool:
+        return self.homes == "bind"
+
+    def health(self) -> str | None:
+        try:
+            self.client.ping()
+            return None
+        except (DockerException, OSError) as error:
+            return f"The Docker engine does not answer ({type(error).__name__}); start it."
+
+    def describe(self) -> str:
+        return (
+            "Each session is a container without privileges, with limits for memory, CPU and "
+            "processes, on a network where sessions cannot reach each other."
+        )
+
+    def prepare_home(self, spec: SessionSpec) -> None:
+        if self.homes == "volume":
+            self.client.volumes.create(volume_name(spec), labels={"launcher.home": spec.course})
+            return
+        spec.home.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            fresh = spec.home.with_name(f".new-{spec.id}")
+            fresh.mkdir(mode=0o700)
+            if os.geteuid() == 0:
+                os.chown(fresh, UID, UID)
+            try:
+                if not spec.home.exists():
+                    fresh.rename(spec.home)  # appears with its owner, or not at all
+            finally:
+                with contextlib.suppress(OSError):
+                    fresh.rmdir()
+
+    def start(self, spec: SessionSpec) -> Session:
+        volume = volume_name(spec) if self.homes == "volume" else None
+        options = container_options(
+            spec, instance=self.instance, network=self.network, volume=volume
+        )
+        try:
+            if volume:
+                self._own_volume(spec, volume)
+            container = self._run(options)
+        except (DockerException, OSError) as error:
+            self.stop(spec.id)
+            why = getattr(error, "explanation", "") or error
+            raise SessionFailed(f"The session's container did not start: {why}") from error
+        container.reload()
+        return session_of(container, self.network)
+
+    def _run(self, options: Mapping[str, Any]) -> Any:
+        with self._guard:
+            ensure_network(self.client, self.network)
+        return self.client.containers.run(**options)
+
+    def _own_volume(self, spec: SessionSpec, volume: str) -> None:
+        """A named volume begins as root's; the student must be able to write into it."""
+        self.client.containers.run(
+            spec.image,
+            ["-c", f"chown {STUDENT} {HOME_IN_SESSION}"],
+            entrypoint="/bin/sh",
+            user="0:0",
+            network_mode="none",
+            remove=True,
+            volumes={volume: {"bind": HOME_IN_SESSION, "mode": "rw"}},
+        )
+
+    def find(self, session_id: str) -> Session | None:
+        container = self._container(session_id)
+        return session_of(container, self.network) if container else None
+
+    def list(self) -> list[Session]:
+        mine: dict[str, str | list[str] | bool] = {
+            "label": [f"launcher.instance={self.instance}", "launcher.session"]
+        }
+        found = self.client.containers.list(all=True, filters=mine, ignore_removed=True)
+        return [session_of(container, self.network) for container in found]
+
+    def stop(self, session_id: str) -> None:
+        container = self._container(session_id)
+        if container is None:
+            return
+        with contextlib.suppress(NotFound):
+            container.stop(timeout=3)
+        with contextlib.suppress(NotFound, APIError):
+            container.remove(force=True)
+
+    def run(
+        self,
+        session_id: str,
+        command: Sequence[str],
+        *,
+        stdin: BinaryIO | None = None,
+        timeout: float = 60.0,
+    ) -> Completed:
+        container = self._container(session_id)
+        if container is None or container.status != "running":
+            raise SessionGone("The session does not run.", hint="Open its link again.")
+        return run_in_container(
+            self.client,
+            container.id,
+            command,
+            user=STUDENT,
+            workdir=HOME_IN_SESSION,
+            environment={"HOME": HOME_IN_SESSION},
+            stdin=stdin,
+            timeout=timeout,
+        )
+
+    def put_home_archive(self, session_id: str, archive: BinaryIO) -> None:
+        container = self._container(session_id)
+        if container is None:
+            raise SessionGone("The session does not run.", hint="Open its link again.")
+        with tarfile.open(fileobj=archive) as tar:
+            first = tar.next()
+        archive.seek(0)
+        top = (first.name if first else "").split("/", 1)[0]
+        there = self.run(session_id, ["test", "-e", f"{HOME_IN_SESSION}/{top}"])
+        if there.code == 0:
+            return
+        container.put_archive(HOME_IN_SESSION, archive)
+
+    def logs(self, session_id: str, *, lines: int = 200) -> str:
+        container = self._container(session_id)
+        if container is None:
+            return ""
+        with contextlib.suppress(APIError):
+            return str(container.logs(tail=lines).decode("utf-8", "replace"))
+        return ""
+
+    def _container(self, session_id: str) -> Any:
+        """The container of this id, if it is one of ours."""
+        if not re.fullmatch(r"[0-9a-f]{8,64}", session_id):
+            return None
+        try:
+            found = self.client.containers.get(f"launcher-{session_id}")
+        except NotFound:
+            return None
+        return found if found.labels.get("launcher.instance") == self.instance else None
+
+
+def session_of(container: Any, network: str) -> Session:
+    """What a container's labels and state say."""
+    labels, state = container.labels, container.attrs["State"]
+    attached = container.attrs["NetworkSettings"]["Networks"].get(network) or {}
+    address = attached.get("IPAddress", "")
+    running = container.status == "running" and bool(address)
+    return Session(
+        id=labels["launcher.session"],
+        owner=labels.get("launcher.owner", ""),
+        course=labels.get("launcher.course", ""),
+        image=labels.get("launcher.image", ""),
+        link=labels.get("launcher.link", ""),
+        started=timestamp(container.attrs["Created"]),
+        address=f"http://{address}:{PORT}" if running else "",
+        running=running,
+        ended="" if running else why_ended(state),
+    )
+
+
+def why_ended(state: Mapping[str, Any]) -> str:
+    if state.get("OOMKilled"):
+        return "it needed more memory than it may use"
+    if state.get("Status") == "created":
+        return "it was never started"
+    return f"exit code {state.get('ExitCode')}"
+
+
+def timestamp(text: str) -> float:
+    """The engine's time, which has nanoseconds, as unix seconds."""
+    try:
+        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*Z$", r"\1+00:00", text)).timestamp()
+    except ValueError:
+        return time.time()
+
+
+def volume_name(spec: SessionSpec) -> str:
+    mark = hashlib.sha256(f"{spec.owner}/{spec.course}".encode()).hexdigest()[:24]
+    return f"launcher-home-{mark}"

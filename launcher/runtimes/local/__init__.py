@@ -1,0 +1,27 @@
+"""Sessions as processes, environments as prepared venvs: for a demo or one trusted person."""
+
+from __future__ import annotations
+
+from launcher.config import Config
+from launcher.runtimes.local.images import LocalImages
+from launcher.runtimes.local.sandbox import find_sandbox
+from launcher.runtimes.local.sessions import LocalRuntime
+
+
+def create(config: Config, instance: str) -> LocalRuntime:
+    """The runtime on this machine's own processes."""
+    sandbox = find_sandbox()
+    images = LocalImages(
+        folder=config.data / "envs",
+        server=config.base.server,
+        index_url=config.base.index_url,
+        ca_bundle=config.ca_bundle,
+        sandbox=sandbox,
+        timeout=config.environments.build_timeout,
+    )
+    return LocalRuntime(
+        folder=config.data / "run" / "local",
+        images=images,
+        sandbox=sandbox,
+        ca_bundle=config.ca_bundle,
+    )

@@ -1,0 +1,272 @@
+"""Images without an engine: an image is a prepared venv and a copy of the repository."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import uv
+
+from envs.builder import Say
+from envs.errors import BuildFailed, NotOffered
+from envs.image import Image
+from envs.recipe import Recipe
+from launcher.runtimes.local.sandbox import FIRST_UID, Sandbox
+
+BUILDER = "venv-1"
+"""Counts up when the same recipe would give another image."""
+BUILD_UID = FIRST_UID - 1
+
+
+@dataclass
+class LocalImages:
+    """Satisfies `envs.builder.Builder` with folders: `<folder>/<name>.json` names the venv.
+
+    The index file is written last, so a build that was killed left nothing that looks built.
+    """
+
+    folder: Path
+    server: tuple[str, ...]
+    index_url: str
+    ca_bundle: Path | None
+    sandbox: Sandbox
+    timeout: float = 3600.0
+    kind: str = "venv"
+
+    def plan(self, recipe: Recipe, source: Path) -> str:
+        if recipe.kind == "dockerfile":
+            raise NotOffered(
+                f"{recipe.dockerfile} needs a Docker engine, and this launcher runs without one.",
+                hint="Start an engine and set runtime: docker.",
+            )
+        python = find_python(recipe.python)
+        parts = (recipe.python, python, recipe.requirements, *recipe.apt, *self.server)
+        return "\n".join([BUILDER, *map(str, parts), recipe.post_build, recipe.start])
+
+    def find_image(self, name: str) -> Image | None:
+        try:
+            known = json.loads(self._index(name).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        labels = known["labels"]
+        return Image(
+            name=name,
+            repo=labels.get("launcher.env.repo", ""),
+            ref=labels.get("launcher.env.ref", ""),
+            commit=labels.get("launcher.env.commit", ""),
+            created=known["created"],
+            labels=labels,
+        )
+
+    def list_images(self) -> list[Image]:
+        names = [json.loads(path.read_text("utf-8"))["name"] for path in self.folder.glob("*.json")]
+        return [image for name in sorted(names) if (image := self.find_image(name))]
+
+    def place(self, name: str) -> Path | None:
+        """The folder with `venv` and `repo` of a built image."""
+        with contextlib.suppress(OSError, ValueError):
+            return Path(json.loads(self._index(name).read_text("utf-8"))["place"])
+        return None
+
+    def start_file(self, name: str) -> str:
+        """The `start` file of a built image, or empty."""
+        found = self.find_image(name)
+        return found.labels.get("launcher.env.start", "") if found else ""
+
+    def build(
+        self,
+        name: str,
+        recipe: Recipe,
+        *,
+        source: Path,
+        labels: Mapping[str, str],
+        say: Say,
+    ) -> Image:
+        check_system_packages(recipe.apt)
+        place = self.folder / "built" / uuid.uuid4().hex[:12]
+        try:
+            self._fill(place, recipe, source, say)
+        except BaseException:
+            shutil.rmtree(place, ignore_errors=True)
+            raise
+        known = {
+            "name": name,
+            "place": str(place),
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "labels": {**labels, "launcher.env.start": recipe.start},
+        }
+        temp = place / "index.json"
+        temp.write_text(json.dumps(known), "utf-8")
+        os.replace(temp, self._index(name))
+        found = self.find_image(name)
+        if found is None:
+            raise BuildFailed("The venv vanished right after it was made.")
+        return found
+
+    def remove_image(self, name: str) -> None:
+        place = self.place(name)
+        self._index(name).unlink(missing_ok=True)
+        if place:
+            shutil.rmtree(place, ignore_errors=True)
+
+    def _fill(self, place: Path, recipe: Recipe, source: Path, say: Say) -> None:
+        home, cache = place / "home", self.folder / "cache"
+        place.mkdir(mode=0o755, parents=True)
+        cache.mkdir(mode=0o755, exist_ok=True)
+        home.mkdir()
+        shutil.copytree(source, place / "repo", symlinks=True)
+        if self.sandbox.own_uids:
+            for folder in (place, home, cache):
+                os.chown(folder, BUILD_UID, BUILD_UID)
+            for path in (place / "repo").rglob("*"):
+                os.chown(path, BUILD_UID, BUILD_UID, follow_symlinks=False)
+            os.chown(place / "repo", BUILD_UID, BUILD_UID)
+        python = find_python(recipe.python)
+        for step in venv_steps(recipe, place=place, python=python, server=self.server):
+            say(f"$ {' '.join(step)}")
+            self._run(step, place, home, say)
+        shutil.rmtree(home, ignore_errors=True)
+
+    def _run(self, step: Sequence[str], place: Path, home: Path, say: Say) -> None:
+        """One step, in the sandbox as a user of its own: requirements can run any program."""
+        command = self.sandbox.command(
+            step,
+            home=home,
+            uid=BUILD_UID,
+            read=[*outside_usr(find_python_of(place, step)), *self.trusted_files()],
+            write=[place, self.folder / "cache"],
+            chdir=str(place / "repo"),
+        )
+        extra = {
+            "PATH": f"{place}/venv/bin:/usr/local/bin:/usr/bin:/bin",
+            "VIRTUAL_ENV": f"{place}/venv",
+            "NB_PYTHON_PREFIX": f"{place}/venv",
+            "KERNEL_PYTHON_PREFIX": f"{place}/venv",
+            "REPO_DIR": f"{place}/repo",
+            "UV_CACHE_DIR": str(self.folder / "cache"),
+            "UV_PYTHON_DOWNLOADS": "never",
+            **self.trust(),
+        }
+        if self.index_url:
+            extra |= {"UV_DEFAULT_INDEX": self.index_url, "PIP_INDEX_URL": self.index_url}
+        process = subprocess.Popen(
+            command,
+            env=self.sandbox.environment(home, extra),
+            cwd=None if self.sandbox.bwrap else place / "repo",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        tail: list[str] = []
+        for line in process.stdout or ():
+            tail.append(line.rstrip("\n"))
+            say(tail[-1])
+        if process.wait(self.timeout):
+            errors = [line for line in tail if "error" in line.lower()] or tail[-1:]
+            said = errors[0].strip() if errors else f"exit code {process.returncode}"
+            raise BuildFailed(f"{step[0].rsplit('/', 1)[-1]} failed: {said}", log_tail=tail[-20:])
+
+    def trusted_files(self) -> list[Path]:
+        """What a sandbox must see beside /usr and /etc: uv, and a CA bundle elsewhere."""
+        found = [Path(uv.find_uv_bin())]
+        if self.ca_bundle and not str(self.ca_bundle).startswith(("/etc/", "/usr/")):
+            found.append(self.ca_bundle)
+        return found
+
+    def trust(self) -> dict[str, str]:
+        """The CA bundle, by the names that programs know."""
+        if not self.ca_bundle:
+            return {}
+        names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
+        return {name: str(self.ca_bundle) for name in names}
+
+    def _index(self, name: str) -> Path:
+        return self.folder / f"{re.sub(r'[^A-Za-z0-9.-]', '_', name)}.json"
+
+
+def venv_steps(
+    recipe: Recipe, *, place: Path, python: Path, server: Sequence[str]
+) -> list[list[str]]:
+    """The commands that make the recipe's venv. No I/O here."""
+    tool = uv.find_uv_bin()
+    install = [tool, "pip", "install", "--quiet", "--compile-bytecode", "--link-mode=copy"]
+    requirements = ["--requirements", recipe.requirements] if recipe.requirements else []
+    steps = [
+        [tool, "venv", "--quiet", "--seed", "--python", str(python), str(place / "venv")],
+        [*install, *requirements, "--", *server],
+    ]
+    if recipe.post_build:
+        steps += [
+            ["sed", "-i", "s/\\r$//", recipe.post_build],
+            ["chmod", "+x", recipe.post_build],
+            ["bash", "-c", 'head -c2 "$1" | grep -q "#!" && exec "$1"; exec bash "$1"', "postBuild",
+             f"./{recipe.post_build}"],
+        ]  # fmt: skip
+    if recipe.start:
+        steps += [["sed", "-i", "s/\\r$//", recipe.start], ["chmod", "+x", recipe.start]]
+    return steps
+
+
+def find_python(version: str) -> Path:
+    """An interpreter of this version on this machine; the system's own first.
+
+    :raises NotOffered: there is none.
+    """
+    candidates = [f"/usr/bin/python{version}", shutil.which(f"python{version}") or ""]
+    if f"{sys.version_info.major}.{sys.version_info.minor}" == version:
+        candidates.append(str(Path(sys.base_prefix, "bin", f"python{version}")))
+    for candidate in candidates:
+        if candidate and Path(candidate).exists() and "/shims/" not in candidate:
+            return Path(candidate)
+    raise NotOffered(
+        f"Python {version} is not installed on this machine.",
+        hint=f"Install it (package python{version}), or use runtime: docker.",
+    )
+
+
+def find_python_of(place: Path, step: Sequence[str]) -> Path:
+    """The interpreter that the venv stands on, or the one that it is being made from."""
+    with contextlib.suppress(OSError):
+        for line in (place / "venv" / "pyvenv.cfg").read_text("utf-8").splitlines():
+            key, _, value = line.partition("=")
+            if key.strip() == "home":
+                return Path(value.strip(), "python3")
+    return (
+        Path(step[step.index("--python") + 1]) if "--python" in step else Path("/usr/bin/python3")
+    )
+
+
+def outside_usr(python: Path) -> list[Path]:
+    """The interpreter's own tree, where sandboxes do not see it anyway."""
+    prefix = python.resolve().parent.parent
+    return [] if str(prefix).startswith("/usr") else [prefix]
+
+
+def check_system_packages(packages: Sequence[str]) -> None:
+    """:raises NotOffered: apt.txt names packages that this machine lacks."""
+    missing = []
+    for name in packages:
+        done = subprocess.run(
+            ["dpkg-query", "-W", "-f=${Status}", "--", name.split("=")[0]],
+            capture_output=True,
+            text=True,
+        )
+        if "ok installed" not in done.stdout:
+            missing.append(name)
+    if missing:
+        raise NotOffered(
+            f"apt.txt needs {', '.join(missing)}, and without Docker nothing is installed here.",
+            hint="Install them on this machine, or use runtime: docker.",
+        )

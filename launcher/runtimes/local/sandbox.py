@@ -1,0 +1,106 @@
+"""What a session on this machine can see: bubblewrap's argv, and whether it works here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from launcher.session import HOME_IN_SESSION
+
+FIRST_UID = 200_000
+"""As root, every student gets a user id of their own from here on."""
+SYSTEM = ("/usr", "/etc")
+LINKS = ("bin", "lib", "lib64", "sbin")
+# The container engine's names and the launcher's secrets stay outside; only these come along.
+KEPT = ("LANG", "LC_ALL", "TZ", "http_proxy", "https_proxy", "no_proxy")
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """How commands of sessions run on this machine."""
+
+    bwrap: str = ""
+    """Path of bubblewrap; empty where it does not work."""
+    own_uids: bool = False
+    """True for root: each student's processes have a user id of their own."""
+    why: str = ""
+    """Why there is no bubblewrap."""
+
+    def home(self, folder: Path) -> str:
+        """The student's folder, as the session sees it."""
+        return HOME_IN_SESSION if self.bwrap else str(folder)
+
+    def command(
+        self,
+        command: Sequence[str],
+        *,
+        home: Path,
+        uid: int,
+        read: Sequence[Path] = (),
+        write: Sequence[Path] = (),
+        chdir: str = "",
+    ) -> list[str]:
+        """The argv that runs `command` for one student. No I/O here.
+
+        As root, bubblewrap itself stays root while it mounts, so that nothing on the way to the
+        student's folder need be open to others; then setpriv gives up every privilege.
+        """
+        drop: list[str] = []
+        if self.own_uids:
+            ids = [f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--no-new-privs"]
+            drop = ["setpriv", *ids, "--inh-caps=-all", "--bounding-set=-all", "--"]
+        if not self.bwrap:
+            return [*drop, *command]
+        argv = [self.bwrap]
+        for folder in SYSTEM:
+            argv += ["--ro-bind", folder, folder]
+        for name in LINKS:
+            argv += ["--symlink", f"usr/{name}", f"/{name}"]
+        argv += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+        argv += ["--tmpfs", "/home", "--bind", str(home), HOME_IN_SESSION]
+        for path in read:
+            argv += ["--ro-bind", str(path), str(path)]
+        for path in write:
+            argv += ["--bind", str(path), str(path)]
+        argv += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--new-session"]
+        argv += ["--cap-drop", "ALL"]
+        if self.own_uids:
+            for cap in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
+                argv += ["--cap-add", cap]
+        else:
+            argv.append("--unshare-user")
+        return [*argv, "--chdir", chdir or HOME_IN_SESSION, "--", *drop, *command]
+
+    def environment(self, home: Path, extra: Mapping[str, str]) -> dict[str, str]:
+        """The environment of a session's processes: nothing of the launcher's own."""
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        return {
+            "LANG": "C.UTF-8",
+            **kept,
+            "HOME": self.home(home),
+            "USER": "jovyan",
+            "SHELL": "/bin/bash",
+            "NB_USER": "jovyan",
+            **extra,
+        }
+
+
+def find_sandbox() -> Sandbox:
+    """Try bubblewrap once, as a session would use it."""
+    own_uids = os.geteuid() == 0 and shutil.which("setpriv") is not None
+    found = shutil.which("bwrap")
+    if not found:
+        return Sandbox(own_uids=own_uids, why="bubblewrap is not installed (package bubblewrap)")
+    candidate = Sandbox(bwrap=found, own_uids=own_uids)
+    probe = candidate.command(["true"], home=Path("/tmp"), uid=FIRST_UID)
+    try:
+        done = subprocess.run(probe, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Sandbox(own_uids=own_uids, why=f"bubblewrap does not run: {error}")
+    if done.returncode:
+        return Sandbox(own_uids=own_uids, why=f"bubblewrap does not run: {done.stderr.strip()}")
+    return candidate

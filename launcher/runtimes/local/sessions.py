@@ -1,0 +1,237 @@
+"""Sessions as processes of this machine, known by one small file each."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from launcher.errors import SessionFailed, SessionGone
+from launcher.runtimes.base import Completed
+from launcher.runtimes.local.images import LocalImages, find_python_of, outside_usr
+from launcher.runtimes.local.processes import start_time, stop_tree
+from launcher.runtimes.local.sandbox import FIRST_UID, Sandbox
+from launcher.session import Session, SessionSpec
+
+
+@dataclass
+class LocalRuntime:
+    """Satisfies `launcher.runtimes.base.Runtime` without an engine."""
+
+    folder: Path
+    images: LocalImages
+    sandbox: Sandbox
+    ca_bundle: Path | None = None
+    name: str = "local"
+    attaches_folders: bool = True
+
+    def health(self) -> str | None:
+        if shutil.which("git") is None:
+            return "git is not installed (package git)."
+        return None
+
+    def describe(self) -> str:
+        if not self.sandbox.bwrap:
+            return (
+                f"No isolation: {self.sandbox.why}. Sessions can read what this user can. "
+                "Memory and CPU are not limited. For one trusted person only."
+            )
+        return (
+            "Each session sees only its own folder and the system's programs. It shares this "
+            "machine's network; memory and CPU are not limited. For a demo or a trusted class."
+        )
+
+    def prepare_home(self, spec: SessionSpec) -> None:
+        if spec.home.exists():
+            return
+        spec.home.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = spec.home.with_name(f".new-{spec.id}")
+        fresh.mkdir(mode=0o700)
+        if self.sandbox.own_uids:
+            os.chown(fresh, uid_of(spec.owner), uid_of(spec.owner))
+        try:
+            fresh.rename(spec.home)
+        except OSError:
+            fresh.rmdir()
+
+    def start(self, spec: SessionSpec) -> Session:
+        place = self.images.place(spec.image)
+        if place is None:
+            raise SessionFailed(f"The environment {spec.image} is not prepared any more.")
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        port = free_port()
+        command = self._sandboxed(spec.owner, spec.home, place, self._server(spec, place, port))
+        environment = self._environment(spec.home, place) | {"JUPYTER_TOKEN": spec.token}
+        with (self.folder / f"{spec.id}.log").open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                cwd=None if self.sandbox.bwrap else spec.home,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # outlives the launcher
+            )
+        row = {
+            "id": spec.id,
+            "owner": spec.owner,
+            "course": spec.course,
+            "image": spec.image,
+            "link": spec.link,
+            "home": str(spec.home),
+            "place": str(place),
+            "port": port,
+            "pid": process.pid,
+            "pid_started": start_time(process.pid),
+            "started": time.time(),
+        }
+        handle, temp = tempfile.mkstemp(dir=self.folder)  # mode 600
+        with os.fdopen(handle, "w") as file:
+            json.dump(row, file)
+        os.replace(temp, self.folder / f"{spec.id}.json")
+        # The Popen is let go on purpose: `start_time` reaps it, and a restart finds it by its row.
+        process.returncode = 0
+        return session_of(row)
+
+    def find(self, session_id: str) -> Session | None:
+        row = self._row(session_id)
+        return session_of(row) if row else None
+
+    def list(self) -> list[Session]:
+        ids = sorted(path.stem for path in self.folder.glob("*.json"))
+        return [session for one in ids if (session := self.find(one))]
+
+    def stop(self, session_id: str) -> None:
+        row = self._row(session_id)
+        if row is None:
+            return
+        if row["pid_started"] is not None:
+            stop_tree(row["pid"], row["pid_started"])
+        (self.folder / f"{session_id}.json").unlink(missing_ok=True)
+        (self.folder / f"{session_id}.log").unlink(missing_ok=True)
+
+    def run(
+        self,
+        session_id: str,
+        command: Sequence[str],
+        *,
+        stdin: BinaryIO | None = None,
+        timeout: float = 60.0,
+    ) -> Completed:
+        row = self._row(session_id)
+        if row is None or not session_of(row).running:
+            raise SessionGone("The session does not run.", hint="Open its link again.")
+        home, place = Path(row["home"]), Path(row["place"])
+        process = subprocess.Popen(
+            self._sandboxed(row["owner"], home, place, command),
+            env=self._environment(home, place),
+            cwd=None if self.sandbox.bwrap else home,
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        try:
+            out, err = process.communicate(stdin.read() if stdin else None, timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            stop_tree(process.pid, start_time(process.pid) or 0, patience=0)
+            with contextlib.suppress(OSError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            raise TimeoutError(f"{command[0]} took longer than {timeout:.0f} s") from error
+        return Completed(process.returncode, out, err)
+
+    def put_home_archive(self, session_id: str, archive: BinaryIO) -> None:
+        raise SessionFailed("The local runtime attaches folders; nothing is unpacked.")
+
+    def logs(self, session_id: str, *, lines: int = 200) -> str:
+        if not re.fullmatch(r"[0-9a-f]{8,64}", session_id):
+            return ""
+        with contextlib.suppress(OSError):
+            text = (self.folder / f"{session_id}.log").read_text("utf-8", "replace")
+            return "\n".join(text.splitlines()[-lines:])
+        return ""
+
+    def _server(self, spec: SessionSpec, place: Path, port: int) -> list[str]:
+        """The argv of the session's server, begun by the `start` file where there is one."""
+        command = [
+            f"{place}/venv/bin/jupyter-server",
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={port}",
+            "--ServerApp.port_retries=0",
+            f"--ServerApp.base_url={spec.base_url}",
+            f"--ServerApp.root_dir={self.sandbox.home(spec.home)}",
+            "--ServerApp.allow_remote_access=True",
+            "--ServerApp.open_browser=False",
+            "--ServerApp.quit_button=False",
+        ]
+        if os.geteuid() == 0 and not self.sandbox.own_uids:
+            command.append("--ServerApp.allow_root=True")
+        begun_by = self.images.start_file(spec.image)
+        limited = ["prlimit", f"--nproc={spec.limits.processes}", "--"]
+        return [*limited, *([f"{place}/repo/{begun_by}"] if begun_by else []), *command]
+
+    def _sandboxed(self, owner: str, home: Path, place: Path, command: Sequence[str]) -> list[str]:
+        read = [place, *outside_usr(find_python_of(place, ())), *self.images.trusted_files()]
+        return self.sandbox.command(command, home=home, uid=uid_of(owner), read=read)
+
+    def _environment(self, home: Path, place: Path) -> dict[str, str]:
+        path = f"{self.sandbox.home(home)}/.local/bin:{place}/venv/bin:/usr/local/bin:/usr/bin:/bin"
+        runtime_dir = "/tmp/jupyter-runtime"
+        if not self.sandbox.bwrap:
+            runtime_dir = str(self.folder / "jupyter-runtime")
+        extra = {
+            "PATH": path,
+            "VIRTUAL_ENV": f"{place}/venv",
+            "REPO_DIR": f"{place}/repo",
+            "NB_PYTHON_PREFIX": f"{place}/venv",
+            "JUPYTER_RUNTIME_DIR": runtime_dir,
+            **self.images.trust(),
+        }
+        return self.sandbox.environment(home, extra)
+
+    def _row(self, session_id: str) -> dict[str, Any] | None:
+        if not re.fullmatch(r"[0-9a-f]{8,64}", session_id):
+            return None
+        with contextlib.suppress(OSError, ValueError):
+            return dict(json.loads((self.folder / f"{session_id}.json").read_text()))
+        return None
+
+
+def session_of(row: dict[str, Any]) -> Session:
+    """What a session's file and the process table say."""
+    running = row["pid_started"] is not None and start_time(row["pid"]) == row["pid_started"]
+    return Session(
+        id=row["id"],
+        owner=row["owner"],
+        course=row["course"],
+        image=row["image"],
+        link=row["link"],
+        started=row["started"],
+        address=f"http://127.0.0.1:{row['port']}" if running else "",
+        running=running,
+        ended="" if running else "its server ended",
+    )
+
+
+def uid_of(owner: str) -> int:
+    """The student's own user id on this machine, always the same."""
+    return FIRST_UID + int(hashlib.sha256(owner.encode()).hexdigest()[:7], 16)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
