@@ -33,14 +33,14 @@ def choose_runtime(config: Config, secret: bytes) -> tuple[Runtime, str]:
             )
         return runtime, f"{config.runtime}, as the settings say"
     try:
-        runtime = docker.create(config, instance)
+        runtime = RUNTIMES["docker"](config, instance)
         problem = runtime.health()
     except NoRuntime as error:
         problem = error.message
     else:
         if not problem:
             return runtime, "docker, because an engine answers"
-    runtime = local.create(config, instance)
+    runtime = RUNTIMES["local"](config, instance)
     worse = runtime.health()
     if worse:
         raise NoRuntime(f"No runtime works here. Docker: {problem} Local: {worse}")

@@ -22,11 +22,17 @@ class Completed:
 class Runtime(Protocol):
     """Starts, finds and stops sessions, and runs commands in them as the student."""
 
-    name: str
-    """`docker` or `local`, as in the settings."""
-    images: Builder
-    attaches_folders: bool
-    """True where a folder of the host is the session's home, so the host can fill it before."""
+    @property
+    def name(self) -> str:
+        """`docker` or `local`, as in the settings."""
+
+    @property
+    def images(self) -> Builder:
+        """What builds the images that this runtime starts."""
+
+    @property
+    def attaches_folders(self) -> bool:
+        """True where a folder of the host is the session's home, so the host can fill it."""
 
     def health(self) -> str | None:
         """None when sessions can start, else the reason in a sentence with the way out."""

@@ -25,6 +25,8 @@ from launcher.runtimes.local.processes import start_time, stop_tree
 from launcher.runtimes.local.sandbox import FIRST_UID, Sandbox
 from launcher.session import Session, SessionSpec
 
+Argv = list[str]
+
 
 @dataclass
 class LocalRuntime:
@@ -164,7 +166,7 @@ class LocalRuntime:
             return "\n".join(text.splitlines()[-lines:])
         return ""
 
-    def _server(self, spec: SessionSpec, place: Path, port: int) -> list[str]:
+    def _server(self, spec: SessionSpec, place: Path, port: int) -> Argv:
         """The argv of the session's server, begun by the `start` file where there is one."""
         command = [
             f"{place}/venv/bin/jupyter-server",
@@ -183,7 +185,7 @@ class LocalRuntime:
         limited = ["prlimit", f"--nproc={spec.limits.processes}", "--"]
         return [*limited, *([f"{place}/repo/{begun_by}"] if begun_by else []), *command]
 
-    def _sandboxed(self, owner: str, home: Path, place: Path, command: Sequence[str]) -> list[str]:
+    def _sandboxed(self, owner: str, home: Path, place: Path, command: Sequence[str]) -> Argv:
         read = [place, *outside_usr(find_python_of(place, ())), *self.images.trusted_files()]
         return self.sandbox.command(command, home=home, uid=uid_of(owner), read=read)
 

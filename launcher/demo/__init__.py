@@ -1,0 +1,1 @@
+"""`launcher demo`: a sample course on this machine, from nothing to an opened notebook."""

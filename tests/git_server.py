@@ -1,0 +1,64 @@
+"""Real repositories for tests, served over loopback HTTP."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from launcher.demo.git_server import GitServer
+
+IDENTITY = {
+    "GIT_AUTHOR_NAME": "Teacher",
+    "GIT_AUTHOR_EMAIL": "teacher@example.org",
+    "GIT_COMMITTER_NAME": "Teacher",
+    "GIT_COMMITTER_EMAIL": "teacher@example.org",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+}
+
+
+@dataclass(frozen=True)
+class Repo:
+    """A repository that a test writes to, as a teacher would."""
+
+    folder: Path
+
+    @classmethod
+    def create(cls, folder: Path, files: Mapping[str, str] | None = None, *, tag: str = "") -> Repo:
+        folder.mkdir(parents=True)
+        repo = cls(folder)
+        repo.git("init", "--quiet", "-b", "main")
+        if files is not None:
+            repo.commit(files)
+        if tag:
+            repo.git("tag", "-a", tag, "-m", tag)
+        return repo
+
+    def commit(self, files: Mapping[str, str | bytes], message: str = "change") -> str:
+        """Write the files, commit everything and return the commit."""
+        for name, text in files.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(text, bytes):
+                path.write_bytes(text)
+            else:
+                path.write_text(text)
+        self.git("add", "-A")
+        self.git("commit", "--quiet", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD").strip()
+
+    def git(self, *args: str) -> str:
+        return subprocess.run(
+            ["git", *args],
+            cwd=self.folder,
+            env=os.environ | IDENTITY,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+
+
+__all__ = ["GitServer", "Repo"]
