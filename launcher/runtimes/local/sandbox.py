@@ -62,6 +62,9 @@ class Sandbox:
             argv += ["--symlink", f"usr/{name}", f"/{name}"]
         argv += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
         argv += ["--tmpfs", "/home", "--bind", str(home), HOME_IN_SESSION]
+        for parent in parents([*read, *write]):
+            # Without this bubblewrap makes them for root only.
+            argv += ["--perms", "0755", "--dir", parent]
         for path in read:
             argv += ["--ro-bind", str(path), str(path)]
         for path in write:
@@ -73,7 +76,9 @@ class Sandbox:
                 argv += ["--cap-add", cap]
         else:
             argv.append("--unshare-user")
-        return [*argv, "--chdir", chdir or HOME_IN_SESSION, "--", *drop, *command]
+        # Only the student may enter the folder, so the way into it comes after the drop.
+        enter = ["env", f"--chdir={chdir or HOME_IN_SESSION}"]
+        return [*argv, "--chdir", "/", "--", *drop, *enter, *command]
 
     def environment(self, home: Path, extra: Mapping[str, str]) -> dict[str, str]:
         """The environment of a session's processes: nothing of the launcher's own."""
@@ -87,6 +92,13 @@ class Sandbox:
             "NB_USER": "jovyan",
             **extra,
         }
+
+
+def parents(paths: Sequence[Path]) -> list[str]:
+    """Every folder above the paths that the sandbox does not have anyway, outermost first."""
+    every = {str(parent) for path in paths for parent in path.parents}
+    there = {"/", "/tmp", "/home"}
+    return sorted(p for p in every - there if not p.startswith(("/usr", "/etc")))
 
 
 def find_sandbox() -> Sandbox:
