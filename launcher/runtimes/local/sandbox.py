@@ -60,7 +60,7 @@ class Sandbox:
             argv += ["--ro-bind", folder, folder]
         for name in LINKS:
             argv += ["--symlink", f"usr/{name}", f"/{name}"]
-        argv += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+        argv += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]
         argv += ["--tmpfs", "/home", "--bind", str(home), HOME_IN_SESSION]
         for parent in parents([*read, *write]):
             # Without this bubblewrap makes them for root only.

@@ -1,0 +1,60 @@
+// Follows a launch: asks for what is new, shows it, and goes to the notebook when it is ready.
+"use strict";
+const steps = document.getElementById("steps");
+const log = document.getElementById("log");
+const said = document.getElementById("said");
+const words = { waiting: "waiting", active: "under way", done: "done", failed: "failed" };
+let cursor = Number(steps.dataset.cursor);
+let pause = 500;
+
+function show(launch) {
+  for (const step of launch.steps) {
+    const row = steps.querySelector(`[data-step="${step.name}"]`);
+    if (!row) continue;
+    if (step.state !== row.className && step.message) said.textContent = `${step.label}: ${step.message}`;
+    row.className = step.state;
+    row.querySelector(".state").textContent = words[step.state];
+    row.querySelector(".seconds").textContent = step.seconds === null ? "" : `${step.seconds} s`;
+    row.querySelector(".message").textContent = step.message;
+  }
+  const lines = launch.events.filter((event) => event.log).map((event) => event.message);
+  if (lines.length) {
+    const atEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 20;
+    log.append((log.textContent ? "\n" : "") + lines.join("\n"));
+    log.closest("details").open = true;
+    if (atEnd) log.scrollTop = log.scrollHeight;
+  }
+  cursor = launch.cursor;
+}
+
+async function look() {
+  try {
+    const answer = await fetch(`/api/launches/${steps.dataset.launch}?since=${cursor}`);
+    if (answer.status === 404) {
+      location.reload(); // the server was started again; the link starts the launch again
+      return;
+    }
+    const launch = await answer.json();
+    show(launch);
+    if (launch.url) {
+      said.textContent = "Ready";
+      document.title = `Ready – ${launch.title}`;
+      const ready = document.getElementById("ready");
+      ready.hidden = false;
+      ready.querySelector("a").href = launch.url;
+      location.replace(launch.url);
+      return;
+    }
+    if (launch.error) {
+      location.reload(); // the same address now shows what happened
+      return;
+    }
+    pause = Math.min(pause * 1.2, 2000);
+  } catch {
+    said.textContent = "Reconnecting… your session goes on";
+    pause = 2000;
+  }
+  setTimeout(look, pause);
+}
+
+setTimeout(look, pause);
