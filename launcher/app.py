@@ -14,6 +14,7 @@ from launcher import identity
 from launcher.config import Config
 from launcher.content.mirror import Mirrors
 from launcher.gateway.client import GatewayClient
+from launcher.gateway.process import client_of
 from launcher.history import History
 from launcher.home import Homes
 from launcher.launch import Launcher
@@ -88,9 +89,14 @@ def create_launcher(parts: Parts, gateway: GatewayClient) -> Launcher:
     )
 
 
-def create_app(config: Config, *, gateway: GatewayClient) -> Flask:
-    """The web app; `gateway` is where routes to sessions go."""
-    parts = create_parts(config)
+def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None) -> Flask:
+    """The web app of the settings, or of parts that were made from them.
+
+    `gateway` is where routes to sessions go; without it, the one that runs for the data folder.
+    """
+    parts = settings if isinstance(settings, Parts) else create_parts(settings)
+    config = parts.config
+    gateway = gateway or client_of(config, parts.secret)
     launcher = create_launcher(parts, gateway)
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
     app.config.update(SECRET_KEY=parts.secret, PUBLIC_URL=config.public_url)

@@ -15,7 +15,7 @@ import waitress
 from waitress.server import BaseWSGIServer
 
 from launcher import identity
-from launcher.app import create_app
+from launcher.app import Parts, create_app, create_parts
 from launcher.config import Config
 from launcher.errors import LaunchError
 from launcher.gateway.process import Gateway, ensure_gateway
@@ -36,7 +36,7 @@ class Running:
     """A launcher that serves; `stop` leaves its sessions running."""
 
     url: str
-    config: Config
+    parts: Parts
     gateway: Gateway
     _server: BaseWSGIServer
     _reaper: Reaper
@@ -72,7 +72,8 @@ def start(config: Config) -> Running:
     gateway = ensure_gateway(config, secret)
     if config.listen[1] == 0:
         config = replace(config, public_url=gateway.url)
-    app = create_app(config, gateway=gateway.client)
+    parts = create_parts(config)
+    app = create_app(parts, gateway=gateway.client)
     server = waitress.create_server(
         only_from_gateway(app, app_secret(secret)),
         host="127.0.0.1",
@@ -92,7 +93,7 @@ def start(config: Config) -> Running:
         log.info("adopted running sessions", extra={"sessions": len(adopted)})
     reaper.start()
     log.info("serving", extra={"url": config.public_url, "runtime": sessions.runtime.name})
-    return Running(config.public_url, config, gateway, server, reaper, lock, threading.Event())
+    return Running(config.public_url, parts, gateway, server, reaper, lock, threading.Event())
 
 
 def make_data_folder(folder: Path) -> None:

@@ -1,0 +1,26 @@
+# Two commands are all that a newcomer needs: `make demo` and `make test`.
+.PHONY: demo test test-fast lint bench clean
+
+demo:
+	@bin/setup
+	@.venv/bin/launcher demo
+
+test: lint
+	@.venv/bin/pytest
+
+test-fast:
+	@bin/setup test
+	@.venv/bin/pytest -q -m "not docker and not browser and not slow"
+
+lint:
+	@bin/setup test
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+bench:
+	@bin/setup test
+	@.venv/bin/python -m benchmarks
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis artefacts build dist *.egg-info

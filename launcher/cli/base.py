@@ -1,0 +1,43 @@
+"""`launcher base build`: make the base image of each Python before anybody clicks."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from envs.errors import NotOffered
+from launcher.cli import Context
+from launcher.runtimes.docker.images import DockerImages
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser("base", help="make the images that environments stand on")
+    words = parser.add_subparsers(metavar="ACTION", required=True)
+    build_ = words.add_parser("build", help="build the base of a Python version")
+    build_.add_argument("python", nargs="*", metavar="X.Y", help="default: 3.11")
+    build_.add_argument("--again", action="store_true", help="build it even if it is there")
+    build_.set_defaults(handler=build)
+
+
+def build(args: argparse.Namespace, context: Context) -> int:
+    images = context.parts.runtime.images
+    if not isinstance(images, DockerImages):
+        raise NotOffered(
+            f"There are no base images without Docker ({context.parts.why_runtime}).",
+            hint="The local runtime prepares what it needs by itself.",
+        )
+    made = []
+    for python in args.python or ["3.11"]:
+        base = images.base(python)
+        if args.again:
+            images.build_base(base, say=print_unless(context.json))
+        else:
+            images.ensure_base(python, say=print_unless(context.json))
+        made.append({"python": python, "image": base.name})
+    context.show(made, "\n".join(f"{one['image']} is ready" for one in made))
+    return 0
+
+
+def print_unless(quiet: bool) -> Any:
+    """Takes log lines: prints them, or drops them where only JSON may be printed."""
+    return (lambda line: None) if quiet else print

@@ -1,0 +1,100 @@
+"""`launcher env build|list|logs|dockerfile`: environments from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from envs.errors import BadEnvironment, NotOffered
+from envs.readers import read_recipe
+from envs.version import Version
+from launcher.cli import Context
+from launcher.cli.base import print_unless
+from launcher.launch import environment_of
+from launcher.runtimes.docker.images import DockerImages
+from link_generator.link import Link, split_env
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser("env", help="build and look at environments")
+    words = parser.add_subparsers(metavar="ACTION", required=True)
+    for name, handler, what, argument in (
+        ("build", build, "build an environment now, before anybody clicks", "ENV@TAG"),
+        ("dockerfile", dockerfile, "print the Dockerfile that would be built", "FOLDER or ENV@TAG"),
+        ("logs", logs, "print the log of an image's newest build", "NAME or ENV@TAG"),
+    ):
+        one = words.add_parser(name, help=what)
+        one.add_argument("env", metavar=argument)
+        one.set_defaults(handler=handler)
+    words.add_parser("list", help="every image and its last build").set_defaults(handler=list_)
+
+
+def version_of(text: str, context: Context) -> Version:
+    env, tag = split_env(text)
+    link = Link(env=env, tag=tag)
+    repo, ref = environment_of(link, context.config.environments.catalogue)
+    return context.parts.versions.resolve(repo, ref)
+
+
+def build(args: argparse.Namespace, context: Context) -> int:
+    started = time.monotonic()
+    version = version_of(args.env, context)
+    image = context.parts.store.ensure_image(version, say=print_unless(context.json))
+    seconds = round(time.monotonic() - started, 1)
+    context.show(
+        {"image": image.name, "commit": version.commit, "seconds": seconds},
+        f"{image.name} is ready after {seconds} s",
+    )
+    return 0
+
+
+def list_(_args: argparse.Namespace, context: Context) -> int:
+    images = context.parts.runtime.images.list_images()
+    builds = {build.name: build for build in context.parts.store.builds()}
+    rows = [
+        {**asdict(image), "labels": dict(image.labels), "build": asdict(builds[image.name])}
+        if image.name in builds
+        else {**asdict(image), "labels": dict(image.labels), "build": None}
+        for image in images
+    ]
+    failed = [b for name, b in builds.items() if b.outcome == "failed"]
+    lines = [f"{image.name:44} {image.ref:12} {image.repo}" for image in images]
+    lines += [f"{b.name:44} {b.ref:12} FAILED: {b.error}" for b in failed]
+    context.show(
+        {"images": rows, "failed": [asdict(b) for b in failed]},
+        "\n".join(lines) or "No environment is built yet.",
+    )
+    return 0
+
+
+def logs(args: argparse.Namespace, context: Context) -> int:
+    store = context.parts.store
+    text = store.read_log(args.env) if args.env.startswith("env/") else ""
+    if not text:
+        *_, name = store.plan(version_of(args.env, context))
+        text = store.read_log(name)
+    if not text:
+        raise BadEnvironment(
+            f"{args.env} was never built here.", hint="See `launcher env list` for what was."
+        )
+    context.show({"log": text.splitlines()}, text.rstrip("\n"))
+    return 0
+
+
+def dockerfile(args: argparse.Namespace, context: Context) -> int:
+    images = context.parts.runtime.images
+    if not isinstance(images, DockerImages):
+        raise NotOffered("Dockerfiles are for the Docker runtime.", hint="Start an engine.")
+    source = Path(args.env)
+    if not source.is_dir():
+        source, *_ = context.parts.store.plan(version_of(args.env, context))
+    recipe = read_recipe(source)
+    if recipe.kind == "dockerfile":
+        text = (source / recipe.dockerfile).read_text("utf-8")
+    else:
+        text = images.render(recipe, source, images.base(recipe.python))
+    context.show({"dockerfile": text, "recipe": asdict(recipe)}, text.rstrip("\n"))
+    return 0

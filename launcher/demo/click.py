@@ -1,0 +1,129 @@
+"""A click as a student's browser makes it, over HTTP: open the link, run the notebook's cell."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import requests
+
+from launcher.errors import LaunchError
+
+Say = Callable[[str], None]
+
+
+class ClickFailed(LaunchError):
+    """The click did not end in a notebook with an output."""
+
+
+@dataclass
+class Click:
+    """One student's browser: its cookies, and the session it ended in."""
+
+    browser: requests.Session = field(default_factory=requests.Session)
+    url: str = ""
+
+    def __post_init__(self) -> None:
+        self.browser.trust_env = False  # the launcher is on this machine, whatever proxy is set
+
+    def open(self, link: str, say: Say, *, timeout: float = 900.0) -> str:
+        """Click the link and wait until the notebook's address is known.
+
+        :raises ClickFailed: the launch failed, with its own words, or took longer than `timeout`.
+        """
+        answer = self.browser.get(link, headers={"Accept": "application/json"}, timeout=30)
+        base, seen, deadline = link.split("/launch?")[0], 0, time.monotonic() + timeout
+        while True:
+            launch = self._json(answer)
+            for event in launch["events"]:
+                if event["cursor"] > seen:
+                    say(("    " if event["log"] else "  ") + event["message"])
+            seen = launch["cursor"]
+            if launch["error"]:
+                error = launch["error"]
+                raise ClickFailed(error["message"], hint=error["hint"])
+            if launch["url"]:
+                self.url = launch["url"]
+                return self.url
+            if time.monotonic() > deadline:
+                raise ClickFailed(f"The launch took longer than {timeout:.0f} s.")
+            time.sleep(0.1)
+            where = f"{base}/api/launches/{launch['id']}"
+            answer = self.browser.get(where, params={"since": seen}, timeout=30)
+
+    @property
+    def session_url(self) -> str:
+        """`.../s/<id>/`, where the session's own API begins."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}/" + "/".join(parts.path.split("/")[1:3]) + "/"
+
+    def notebook(self, path: str) -> dict[str, Any]:
+        """The notebook as the session serves it."""
+        answer = self.browser.get(f"{self.session_url}api/contents/{path}", timeout=30)
+        return dict(self._json(answer)["content"])
+
+    def run(self, code: str, *, timeout: float = 60.0) -> str:
+        """Run code in a kernel over the WebSocket and return what it printed.
+
+        :raises ClickFailed: it raised, or took longer than `timeout`.
+        """
+        answer = self.browser.post(
+            f"{self.session_url}api/kernels",
+            data=json.dumps({"name": "python3"}),
+            headers={"Origin": self.session_url.split("/s/")[0]},
+            timeout=30,
+        )
+        kernel = self._json(answer)["id"]
+        return asyncio.run(asyncio.wait_for(self._execute(kernel, code), timeout))
+
+    async def _execute(self, kernel: str, code: str) -> str:
+        cookies = {cookie.name: cookie.value or "" for cookie in self.browser.cookies}
+        url = f"{self.session_url}api/kernels/{kernel}/channels"
+        message_id, said = uuid.uuid4().hex, ""
+        header = {"msg_id": message_id, "msg_type": "execute_request", "username": "student"}
+        header |= {"session": uuid.uuid4().hex, "version": "5.3", "date": ""}
+        request = {
+            "header": header,
+            "parent_header": {},
+            "metadata": {},
+            "content": {"code": code, "silent": False, "stop_on_error": True},
+            "channel": "shell",
+        }
+        async with (
+            aiohttp.ClientSession(cookies=cookies) as client,
+            client.ws_connect(url, max_msg_size=0) as socket,
+        ):
+            await socket.send_json(request)
+            async for frame in socket:
+                message = json.loads(frame.data)
+                if message["parent_header"].get("msg_id") != message_id:
+                    continue
+                content, kind = message["content"], message["msg_type"]
+                if kind == "stream":
+                    said += content["text"]
+                elif kind == "error":
+                    raise ClickFailed(f"The cell raised {content['ename']}: {content['evalue']}")
+                elif kind == "execute_result":
+                    said += str(content["data"].get("text/plain", ""))
+                elif kind == "status" and content["execution_state"] == "idle":
+                    return said
+        raise ClickFailed("The kernel's connection closed before the cell's end.")
+
+    def _json(self, answer: requests.Response) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = answer.json()
+        except ValueError as error:
+            raise ClickFailed(f"{answer.url} answered {answer.status_code}.") from error
+        if answer.status_code >= 400 and "error" in found:
+            said = found["error"]
+            raise ClickFailed(said["message"], hint=said.get("hint", ""))
+        if answer.status_code >= 400:
+            raise ClickFailed(f"{answer.url} answered {answer.status_code}: {found}")
+        return found

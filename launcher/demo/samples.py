@@ -1,0 +1,81 @@
+"""A sample course: an environment repository and a content repository, as real git repositories."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import envs
+from link_generator.link import Link
+
+GREETING = "Environment and content have met"
+IDENTITY = {
+    "GIT_AUTHOR_NAME": "Demo",
+    "GIT_AUTHOR_EMAIL": "demo@example.org",
+    "GIT_COMMITTER_NAME": "Demo",
+    "GIT_COMMITTER_EMAIL": "demo@example.org",
+    # Fixed, so that the sample environment is the same commit, and so built once, everywhere.
+    "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
+    "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+}
+
+
+def make_samples(folder: Path) -> None:
+    """Make both repositories in `folder`; ones that are there stay."""
+    sample = Path(envs.__file__).parent / "samples" / "requirements"
+    make_repository(folder / "intro-env", {p.name: p.read_text() for p in sample.iterdir()}, "v1")
+    notebook = json.dumps(week_1(), indent=1) + "\n"
+    readme = "# Intro\n\nOpen week1.ipynb and run its cells.\n"
+    make_repository(folder / "intro", {"README.md": readme, "week1.ipynb": notebook}, "")
+
+
+def make_repository(folder: Path, files: dict[str, str], tag: str) -> None:
+    if folder.exists():
+        return
+    temp = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(temp, ignore_errors=True)
+    temp.mkdir(parents=True)
+    for name, text in files.items():
+        (temp / name).write_text(text)
+    for command in (
+        ["init", "--quiet", "--template=", "-b", "main"],
+        ["add", "-A"],
+        ["commit", "--quiet", "-m", "Sample"],
+        *([["tag", tag]] if tag else []),
+    ):
+        subprocess.run(["git", *command], cwd=temp, env=os.environ | IDENTITY, check=True)
+    temp.rename(folder)
+
+
+def sample_link(base: str) -> Link:
+    """The link that a teacher would share; `base` is the git server's address."""
+    return Link(f"{base}/intro-env", "v1", f"{base}/intro", "main", "week1.ipynb")
+
+
+def week_1() -> dict[str, object]:
+    """A notebook whose cell needs the environment's package."""
+    code = f"import cowsay\n\ncowsay.cow({GREETING!r})"
+    cells = [
+        {
+            "cell_type": "markdown",
+            "id": "hello",
+            "metadata": {},
+            "source": "# Week 1\n\nRun the next cell: the package is the environment's.",
+        },
+        {
+            "cell_type": "code",
+            "id": "cow",
+            "metadata": {},
+            "execution_count": None,
+            "outputs": [],
+            "source": code,
+        },
+    ]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    return {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
