@@ -10,8 +10,9 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
@@ -77,8 +78,6 @@ class Proxy:
                 return pages.refused(request, refused, request_id)
             headers["Authorization"] = f"token {route.token}"
             route.last_activity = time.time()
-        else:
-            headers["X-Launcher-Gateway"] = self.app_secret
         return await self.forward(request, name, route, headers, request_id)
 
     async def forward(
@@ -135,7 +134,9 @@ class Proxy:
         headers["X-Forwarded-Proto"] = proto if proto in ("http", "https") else request.scheme
         headers["X-Forwarded-Host"] = request.host
         headers["X-Request-Id"] = request_id
-        if name != APP:
+        if name == APP:
+            headers["X-Launcher-Gateway"] = self.app_secret
+        else:
             cookies = without_ours(request.headers.getall("Cookie", []))
             headers.popall("Cookie", None)
             if cookies:
@@ -203,7 +204,7 @@ class Proxy:
             try:
                 await first_of(pump(here, upstream, route), pump(upstream, here, route))
             finally:
-                self.sockets[name].discard(here)
+                self.sockets.get(name, set()).discard(here)
                 code = upstream.close_code or here.close_code or GOING_AWAY
                 code = code if 1000 <= code < 5000 and code not in (1005, 1006) else 1000
                 for side in (here, upstream):
@@ -216,7 +217,6 @@ class Proxy:
         for socket in list(self.sockets.pop(name, ())):
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(socket.close(code=GOING_AWAY), 2)
-        self.sockets[name] = set()
 
     @property
     def client(self) -> aiohttp.ClientSession:
@@ -255,12 +255,13 @@ async def pump(source: Side, sink: Side, route: Route) -> None:
             return
 
 
-async def first_of(*pumps: object) -> None:
+async def first_of(*pumps: Coroutine[Any, Any, None]) -> None:
     """Return when the first direction has ended; the other one is cancelled."""
-    tasks = [asyncio.ensure_future(one) for one in pumps]  # type: ignore[call-overload]
-    _, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        if task in rest:
+    tasks = [asyncio.ensure_future(one) for one in pumps]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
             task.cancel()
     for task in tasks:
         with contextlib.suppress(asyncio.CancelledError, ConnectionError, aiohttp.ClientError):

@@ -1,0 +1,163 @@
+"""A real gateway process in front of a real backend, for the probes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import threading
+from dataclasses import replace
+
+import pytest
+import requests
+from aiohttp import WSMsgType, web
+
+from launcher import identity
+from launcher.config import load_config
+from launcher.gateway.process import ensure_gateway
+
+SESSION = "ab" * 12
+OWNER = "0123456789abcdef0123"
+
+
+class Backend:
+    """What stands behind the gateway: says what it got, and does the odd things servers do."""
+
+    def __init__(self):
+        self.loop = asyncio.new_event_loop()
+        self.ready = threading.Event()
+        self.release = asyncio.Event()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+        self.ready.wait(10)
+
+    def serve(self):
+        asyncio.set_event_loop(self.loop)
+        app = web.Application(client_max_size=1 << 30)
+        app.router.add_route("*", "/{path:.*}", self.answer)
+        runner = web.AppRunner(app, auto_decompress=False, shutdown_timeout=0.1)
+        self.loop.run_until_complete(runner.setup())
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        self.loop.run_until_complete(site.start())
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        self.ready.set()
+        self.loop.run_forever()
+        self.loop.run_until_complete(runner.cleanup())
+        self.loop.close()
+
+    def stop(self):
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(10)
+
+    async def answer(self, request):
+        kind = request.path.rsplit("/", 1)[-1]
+        return await getattr(self, f"do_{kind}", self.echo)(request)
+
+    async def echo(self, request):
+        body = await request.read()
+        return web.json_response(
+            {
+                "method": request.method,
+                "path": request.raw_path,
+                "headers": dict(request.headers),
+                "body": hashlib.sha256(body).hexdigest(),
+                "size": len(body),
+            }
+        )
+
+    async def do_upload(self, request):
+        size, digest = 0, hashlib.sha256()
+        async for chunk in request.content.iter_any():
+            size += len(chunk)
+            digest.update(chunk)
+        return web.json_response({"size": size, "digest": digest.hexdigest()})
+
+    async def do_download(self, request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(100):
+            await response.write(b"x" * (1 << 20))
+        return response
+
+    async def do_events(self, request):
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b"data: first\n\n")
+        await asyncio.wait_for(self.release.wait(), 10)
+        await response.write(b"data: last\n\n")
+        return response
+
+    async def do_cookies(self, request):
+        response = web.Response(text="ok")
+        response.set_cookie("one", "1")
+        response.set_cookie("two", "2")
+        response.set_cookie(identity.COOKIE, "stolen", path="/")
+        return response
+
+    async def do_redirect(self, request):
+        return web.Response(status=302, headers={"Location": "/elsewhere?a=%2F"})
+
+    async def do_packed(self, request):
+        import gzip
+
+        packed = gzip.compress(b"packed" * 100)
+        return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+
+    async def do_socket(self, request):
+        socket = web.WebSocketResponse(protocols=["v1.kernel"], max_msg_size=0)
+        await socket.prepare(request)
+        hello = {"token": request.headers.get("Authorization", ""), "path": request.raw_path}
+        await socket.send_str(json.dumps(hello))
+        async for message in socket:
+            if message.type is WSMsgType.TEXT:
+                await socket.send_str(message.data)
+            else:
+                await socket.send_bytes(message.data)
+        return socket
+
+
+@pytest.fixture(scope="package")
+def backend():
+    behind = Backend()
+    yield behind
+    behind.stop()
+
+
+@pytest.fixture(scope="package")
+def config(tmp_path_factory):
+    data = tmp_path_factory.mktemp("gateway")
+    return load_config(data=str(data), listen="127.0.0.1:0", log__format="text")
+
+
+@pytest.fixture(scope="package")
+def secret(config):
+    return identity.load_secret(config.data)
+
+
+@pytest.fixture(scope="package")
+def gateway(config, secret, backend):
+    running = ensure_gateway(config, secret)
+    running.config = replace(config, listen=("127.0.0.1", int(running.url.rsplit(":", 1)[1])))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(autouse=True)
+def routes(gateway, backend):
+    """Every test begins with the app and one session behind the gateway."""
+    gateway.client.set_app(backend.url)
+    gateway.client.add_route(SESSION, backend.url, OWNER, "jupyter-token")
+
+
+@pytest.fixture
+def session_url(gateway):
+    return f"{gateway.url}/s/{SESSION}/"
+
+
+@pytest.fixture
+def browser(secret):
+    """A requests session that is the owner's browser."""
+    with requests.Session() as http:
+        http.trust_env = False
+        http.cookies.set(identity.COOKIE, identity.sign_student(secret, OWNER))
+        yield http
