@@ -1,0 +1,49 @@
+"""A builder whose images are files; small enough to read, slow enough to be interrupted."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from envs.errors import BuildFailed
+from envs.image import Image
+
+
+@dataclass
+class FileBuilder:
+    folder: Path
+    lines: int = 3
+    pause: float = 0.0
+    kind: str = "fake"
+
+    def plan(self, recipe, source):
+        return repr(recipe)
+
+    def _file(self, name):
+        return self.folder / name.replace("/", "_")
+
+    def find_image(self, name):
+        return Image(name) if self._file(name).exists() else None
+
+    def list_images(self):
+        return [Image(path.name) for path in self.folder.iterdir()]
+
+    def build(self, name, recipe, *, source, labels, say):
+        with (self.folder / "builds.txt").open("a") as file:
+            file.write(name + "\n")
+        for number in range(self.lines):
+            say(f"line {number}")
+            time.sleep(self.pause)
+        if recipe.requirements and "broken" in (source / recipe.requirements).read_text():
+            raise BuildFailed("broken is not a package")
+        self._file(name).write_text("built")
+        return Image(name)
+
+    def remove_image(self, name):
+        self._file(name).unlink(missing_ok=True)
+
+    def count(self):
+        """How many builds were begun."""
+        path = self.folder / "builds.txt"
+        return len(path.read_text().splitlines()) if path.exists() else 0

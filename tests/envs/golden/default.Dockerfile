@@ -1,0 +1,6 @@
+FROM launcher/base:3.11-0123abcd
+USER root
+COPY --chown=1000:1000 . /srv/repo/
+WORKDIR /srv/repo
+USER 1000:1000
+WORKDIR /home/jovyan

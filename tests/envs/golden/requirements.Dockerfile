@@ -1,0 +1,10 @@
+FROM launcher/base:3.11-0123abcd
+USER root
+COPY --chown=1000:1000 ["requirements.txt", "/tmp/requirements.txt"]
+USER 1000:1000
+RUN --mount=type=cache,target=/tmp/uv-cache,uid=1000,gid=1000 uv pip install --compile-bytecode --link-mode=copy --requirements /tmp/requirements.txt
+USER root
+COPY --chown=1000:1000 . /srv/repo/
+WORKDIR /srv/repo
+USER 1000:1000
+WORKDIR /home/jovyan

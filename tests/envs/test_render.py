@@ -1,0 +1,42 @@
+"""Rendering: the same recipe is the same text, to the letter of the files in golden/."""
+
+from pathlib import Path
+
+import pytest
+
+from envs.recipe import Recipe
+from envs.render import render_dockerfile
+
+GOLDEN = Path(__file__).parent / "golden"
+EVERYTHING = Recipe(
+    kind="python",
+    apt=("graphviz", "libxml2=2.9.14+dfsg-1.3"),
+    requirements="binder/requirements.txt",
+    post_build="binder/postBuild",
+    start="binder/start",
+)
+CASES = {
+    "default": (Recipe(kind="python"), {}),
+    "requirements": (Recipe(kind="python", requirements="requirements.txt"), {"needs_repo": False}),
+    "local-requirements": (Recipe(kind="python", requirements="requirements.txt"), {}),
+    "everything": (EVERYTHING, {"needs_repo": False}),
+    "everything-legacy": (EVERYTHING, {"needs_repo": False, "mounts": False}),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_dockerfile_is_the_golden_one(name):
+    recipe, options = CASES[name]
+    text = render_dockerfile(recipe, base="launcher/base:3.11-0123abcd", **options)
+    assert text == (GOLDEN / f"{name}.Dockerfile").read_text()
+
+
+def test_an_odd_file_name_stays_one_word():
+    text = render_dockerfile(Recipe(kind="python", post_build="a b/post'Build"), base="b")
+    assert "'./a b/post'\"'\"'Build'" in text
+
+
+def test_nothing_of_the_home_is_in_the_image():
+    text = render_dockerfile(EVERYTHING, base="b")
+    copies = [line for line in text.splitlines() if line.startswith("COPY")]
+    assert not any("/home" in line for line in copies)

@@ -1,0 +1,174 @@
+"""The store: an image is built once, whatever happens and however many ask."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from envs.errors import BuildFailed
+from envs.git import Git
+from envs.store import Store
+from envs.version import resolve_version
+from tests.envs.fake_builder import FileBuilder
+from tests.git_server import Repo
+
+
+@pytest.fixture
+def env(host):
+    return Repo.create(host.root / "env", {"requirements.txt": "numpy\n"}, tag="v1")
+
+
+@pytest.fixture
+def version(host, env, git):
+    return resolve_version(host.url("env"), "v1", git=git)
+
+
+@pytest.fixture
+def builder(tmp_path):
+    (tmp_path / "images").mkdir()
+    return FileBuilder(tmp_path / "images")
+
+
+@pytest.fixture
+def store(tmp_path, builder, git):
+    return Store(tmp_path / "builds", builder, git, poll=0.01)
+
+
+def ignore(line):
+    pass
+
+
+def test_the_second_use_builds_nothing(store, version, builder):
+    first = store.ensure_image(version, say=ignore)
+    said = []
+    assert store.ensure_image(version, say=said.append) == first
+    assert said == []
+    assert builder.count() == 1
+
+
+def test_a_built_image_needs_no_git_host(store, version, host):
+    store.ensure_image(version, say=ignore)
+    host.stop()
+    store.ensure_image(version, say=ignore)
+
+
+def test_the_log_says_what_is_built_from_what(store, version):
+    image = store.ensure_image(version, say=ignore)
+    log = store.read_log(image.name)
+    assert version.commit in log
+    assert "Used: requirements.txt" in log
+    assert "line 2" in log
+
+
+def test_ten_at_once_build_once_and_all_see_the_log(store, version, builder):
+    builder.pause = 0.1
+    logs = [[] for _ in range(10)]
+    threads = [
+        threading.Thread(target=store.ensure_image, args=(version,), kwargs={"say": log.append})
+        for log in logs
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert builder.count() == 1
+    assert all("line 2" in log and "line 0" in log for log in logs)
+
+
+def build_in_child(folder, images, hosts, version, pause):
+    store = Store(folder, FileBuilder(images, pause=pause), Git(hosts), poll=0.01)
+    store.ensure_image(version, say=ignore)
+
+
+def child(store, builder, version, pause):
+    process = multiprocessing.get_context("spawn").Process(
+        target=build_in_child,
+        args=(store.folder, builder.folder, store.git.hosts, version, pause),
+    )
+    process.start()
+    return process
+
+
+def test_two_processes_build_once(store, version, builder):
+    first = child(store, builder, version, 0.2)
+    second = child(store, builder, version, 0.2)
+    said = []
+    store.ensure_image(version, say=said.append)
+    first.join(20)
+    second.join(20)
+    assert (first.exitcode, second.exitcode) == (0, 0)
+    assert builder.count() == 1
+
+
+def test_a_build_that_is_killed_half_way_is_done_again(store, version, builder):
+    process = child(store, builder, version, 5)
+    deadline = time.monotonic() + 20
+    while builder.count() == 0 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join(10)
+    *_, name = store.plan(version)
+    assert builder.find_image(name) is None, "nothing may look built"
+    store.ensure_image(version, say=ignore)
+    assert builder.count() == 2
+    assert [build.outcome for build in store.builds()] == ["built"]
+
+
+def test_a_failed_build_leaves_nothing_and_is_recorded(store, env, host, git, builder):
+    env.commit({"requirements.txt": "broken\n"})
+    version = resolve_version(host.url("env"), "main", git=git)
+    for _ in range(2):
+        with pytest.raises(BuildFailed, match="broken is not a package"):
+            store.ensure_image(version, say=ignore)
+    *_, name = store.plan(version)
+    assert builder.find_image(name) is None
+    assert [build.outcome for build in store.builds()] == ["failed", "failed"]
+    assert "The build failed: broken" in store.read_log(name)
+
+
+def test_who_waited_for_a_failed_build_gets_its_error_not_another_build(
+    store, env, host, git, builder
+):
+    env.commit({"requirements.txt": "broken\n"})
+    version = resolve_version(host.url("env"), "main", git=git)
+    builder.pause = 0.1
+    errors = []
+
+    def ensure():
+        try:
+            store.ensure_image(version, say=ignore)
+        except BuildFailed as error:
+            errors.append(error.message)
+
+    threads = [threading.Thread(target=ensure) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert errors == ["broken is not a package"] * 5
+    assert builder.count() == 1
+
+
+def test_another_commit_is_another_image_and_the_old_one_stays(store, env, host, git, version):
+    old = store.ensure_image(version, say=ignore)
+    env.commit({"requirements.txt": "pandas\n"})
+    new = store.ensure_image(resolve_version(host.url("env"), "main", git=git), say=ignore)
+    assert new.name != old.name
+    assert store.builder.find_image(old.name)
+
+
+def test_two_repositories_of_one_name_and_commit_are_two_images(store, host, env, git, version):
+    env.git("clone", "--quiet", "--bare", str(env.folder), str(host.root / "other" / "env"))
+    other = resolve_version(host.url("other/env"), "v1", git=git)
+    assert other.commit == version.commit
+    assert store.plan(other)[-1] != store.plan(version)[-1]
+
+
+def test_exactly_the_commit_is_checked_out(store, env, host, git, version):
+    env.commit({"requirements.txt": "newer\n"})
+    source, *_ = store.plan(version)
+    assert (source / "requirements.txt").read_text() == "numpy\n"
+    assert not (source / ".git").exists()
