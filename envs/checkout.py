@@ -47,7 +47,8 @@ def fetch(version: Version, made: Path, *, git: Git) -> None:
         git.run("fetch", "--quiet", "--depth=1", "--", version.repo, version.commit, cwd=made)
     except GitFailed:
         try:
-            everything = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+            # Not into refs/heads: git refuses to fetch into the branch that HEAD names.
+            everything = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
             git.run("fetch", "--quiet", "--", version.repo, *everything, cwd=made)
         except GitFailed as error:
             raise explain(error, version.repo) from error

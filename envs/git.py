@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +128,12 @@ def host_of(url: str) -> tuple[str, int | None]:
     """Host and port of a git address, or BadEnvironment when it is not one."""
     if "://" not in url and ":" in url and "@" in url.split(":", 1)[0]:
         return url.split("@", 1)[1].split(":", 1)[0].lower(), None
+    # urlsplit and git read these differently, so that each would see another host.
+    if re.search(r"[\s\\\x00-\x1f\x7f]", url):
+        raise BadEnvironment(
+            f"{url!r} holds a space, a backslash or a control character.",
+            hint="Use the https:// address that the repository's clone button gives.",
+        )
     parts = urlsplit(url)
     if parts.scheme not in ("https", "http", "ssh") or not parts.hostname:
         raise BadEnvironment(

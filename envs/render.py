@@ -26,23 +26,25 @@ def render_dockerfile(
     `needs_repo`: requirements.txt names other files of the repository, so it is installed after
     the copy. `mounts` false leaves the cache mounts out, for the engine's legacy builder.
     """
-    apt, uv = (APT_CACHE, UV_CACHE) if mounts else ("", "")
+    apt = f"RUN {APT_CACHE if mounts else ''}"
+    install = f"RUN {UV_CACHE}{UV_INSTALL}" if mounts else f"RUN {UV_INSTALL} --no-cache"
     copy = [f"COPY --chown=1000:1000 . {REPO}/", f"WORKDIR {REPO}"]
     lines = [f"FROM {base}", "USER root"]
     if recipe.apt:
         lines += [
-            f"RUN {apt}rm -f /etc/apt/apt.conf.d/docker-clean && apt-get update -qq"
+            f"{apt}rm -f /etc/apt/apt.conf.d/docker-clean && apt-get update -qq"
             " && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "
             + " ".join(shlex.quote(name) for name in recipe.apt)
+            + ("" if mounts else " && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb")
         ]
     if recipe.requirements and needs_repo:
-        lines += [*copy, "USER 1000:1000", _install(uv, recipe.requirements)]
+        lines += [*copy, "USER 1000:1000", _install(install, recipe.requirements)]
     elif recipe.requirements:
         early = "/tmp/requirements.txt"
         lines += [
             f"COPY --chown=1000:1000 {json.dumps([recipe.requirements, early])}",
             "USER 1000:1000",
-            _install(uv, early),
+            _install(install, early),
             "USER root",
             *copy,
         ]
@@ -58,8 +60,8 @@ def render_dockerfile(
     return "\n".join(lines) + "\n"
 
 
-def _install(cache: str, path: str) -> str:
-    return f"RUN {cache}{UV_INSTALL} --requirements {shlex.quote(path)}"
+def _install(install: str, path: str) -> str:
+    return f"{install} --requirements {shlex.quote(path)}"
 
 
 def _mended(path: str) -> str:

@@ -11,12 +11,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 from envs.builder import Builder, Say
 from envs.checkout import checkout
 from envs.errors import BuildFailed, EnvError
 from envs.git import Git
 from envs.image import Image, image_name
+from envs.log_tail import LogTail
 from envs.readers import read_recipe
 from envs.recipe import Recipe
 from envs.version import Version
@@ -34,8 +36,12 @@ class Build:
     """Unix seconds."""
     seconds: float
     outcome: str
-    """`built` or `failed`."""
+    """`built`, `failed` or `interrupted`."""
     error: str = ""
+
+    @property
+    def ended(self) -> float:
+        return self.started + self.seconds
 
 
 @dataclass
@@ -59,12 +65,14 @@ class Store:
         found = self.builder.find_image(name)
         if found:
             return found
-        with self._turn(name, say) as somebody_built:
+        with self._turn(name, say) as waited_since:
             found = self.builder.find_image(name)
             if found:
                 return found
-            if somebody_built and (failed := self.last_build(name)) and failed.outcome == "failed":
-                raise BuildFailed(failed.error, log_tail=self.read_log(name).splitlines()[-20:])
+            last = self.last_build(name)
+            # An older failure says nothing of the build that was watched and, say, killed.
+            if waited_since and last and last.outcome == "failed" and last.ended >= waited_since:
+                raise BuildFailed(last.error, log_tail=self.read_log(name).splitlines()[-20:])
             return self._build(version, name, recipe, source, say)
 
     def plan(self, version: Version) -> tuple[Path, Recipe, str]:
@@ -98,7 +106,8 @@ class Store:
 
     def _build(self, version: Version, name: str, recipe: Recipe, source: Path, say: Say) -> Image:
         place, started = self._place(name), time.time()
-        error = ""
+        outcome, error = "interrupted", ""
+        (place / "log.txt").unlink(missing_ok=True)  # whoever tails the old one notices
         with (place / "log.txt").open("w", encoding="utf-8", buffering=1) as file:
 
             def both(line: str) -> None:
@@ -109,19 +118,19 @@ class Store:
                 for line in opening(version, name, recipe):
                     both(line)
                 labels = labels_of(version, name, recipe)
-                return self.builder.build(name, recipe, source=source, labels=labels, say=both)
+                image = self.builder.build(name, recipe, source=source, labels=labels, say=both)
+                outcome = "built"
+                return image
             except EnvError as failed:
-                error = failed.message
+                outcome, error = "failed", failed.message
                 both(f"The build failed: {error}")
                 raise
             finally:
-                outcome = "failed" if error else "built"
-                if error or self.builder.find_image(name):
-                    build = Build(
-                        name, version.repo, version.ref, version.commit, started,
-                        round(time.time() - started, 3), outcome, error,
-                    )  # fmt: skip
-                    self._record(place, build)
+                build = Build(
+                    name, version.repo, version.ref, version.commit, started,
+                    round(time.time() - started, 3), outcome, error,
+                )  # fmt: skip
+                self._record(place, build)
 
     def _record(self, place: Path, build: Build) -> None:
         temp = place / "record.tmp"
@@ -129,51 +138,35 @@ class Store:
         os.replace(temp, place / f"{build.started:.3f}.json")
 
     @contextlib.contextmanager
-    def _turn(self, name: str, say: Say) -> Iterator[bool]:
-        """Hold the image's lock; true when somebody else built meanwhile, whose log was shown."""
+    def _turn(self, name: str, say: Say) -> Iterator[float]:
+        """Hold the image's lock; since when it was waited for, 0.0 when it was free at once.
+
+        Meanwhile the log of whoever builds is shown.
+        """
         place = self._place(name)
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (place / "lock").open("w") as lock:
-            waited = False
-            tail = LogTail(place / "log.txt")
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    waited = True
+            waited_since = 0.0
+            with contextlib.closing(LogTail(place / "log.txt")) as tail:
+                while not locked(lock):
+                    waited_since = waited_since or time.time()
                     tail.follow(say)
                     time.sleep(self.poll)
-            if waited:
-                tail.follow(say)
-            yield waited
+                if waited_since:
+                    tail.follow(say)
+            yield waited_since
 
     def _place(self, name: str) -> Path:
         return self.folder / "logs" / name.replace("/", "_").replace(":", "@")
 
 
-@dataclass
-class LogTail:
-    """Reads on in a log that somebody else is writing."""
-
-    path: Path
-    _at: int = 0
-    _rest: str = ""
-
-    def follow(self, say: Say) -> None:
-        """Say every complete line that is new."""
-        try:
-            with self.path.open("r", encoding="utf-8", errors="replace") as file:
-                if os.fstat(file.fileno()).st_size < self._at:
-                    self._at, self._rest = 0, ""  # a new build began
-                file.seek(self._at)
-                text = self._rest + file.read()
-                self._at = file.tell()
-        except FileNotFoundError:
-            return
-        *lines, self._rest = text.split("\n")
-        for line in lines:
-            say(line)
+def locked(file: IO[str]) -> bool:
+    """True when the lock is ours now; it goes with the process, however that ends."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
 
 
 def opening(version: Version, name: str, recipe: Recipe) -> Iterator[str]:

@@ -13,13 +13,9 @@ from envs.errors import AmbiguousRef, GitHostDown, RepoNotFound, UnknownRef
 from envs.git import Git, GitFailed
 
 MISSING = re.compile(
-    r"not found|does not exist|could not read Username|Authentication failed|terminal prompts"
-    r"|Permission denied|403|not appear to be a git repository|not valid: is this a git repository",
-    re.IGNORECASE,
-)
-UNREACHED = re.compile(
-    r"Could not resolve host|Failed to connect|Connection (refused|timed out|reset)"
-    r"|Operation too slow|unable to access|early EOF|The requested URL returned error: 5",
+    r"repository '.*' not found|does not exist|could not read Username|Authentication failed"
+    r"|terminal prompts|Permission denied|returned error: 40[134]"
+    r"|not appear to be a git repository|not valid: is this a git repository",
     re.IGNORECASE,
 )
 
@@ -55,7 +51,7 @@ def resolve_version(repo: str, ref: str, *, git: Git) -> Version:
             raise UnknownRef(f"{repo} is empty.", hint="Push a commit to it first.")
         return Version(repo, ref, refs["HEAD"], "head")
     name = re.sub(r"^refs/(heads|tags)/", "", ref)
-    tag = refs.get(f"refs/tags/{name}^{{}}") or refs.get(f"refs/tags/{name}")
+    tag = refs.get(f"refs/tags/{name}")
     branch = refs.get(f"refs/heads/{name}")
     if ref.startswith("refs/tags/"):
         branch = None
@@ -70,17 +66,16 @@ def resolve_version(repo: str, ref: str, *, git: Git) -> Version:
         return Version(repo, ref, tag, "tag")
     if branch:
         return Version(repo, ref, branch, "branch")
-    names = sorted({re.sub(r"^refs/(heads|tags)/|\^\{\}$", "", n) for n in refs} - {"HEAD"})
+    names = sorted({re.sub(r"^refs/(heads|tags)/", "", n) for n in refs} - {"HEAD"})
     near = (difflib.get_close_matches(name, names, n=3, cutoff=0.5) or names[-3:])[:3]
-    raise UnknownRef(
-        f"{repo} has no tag or branch called {name}.",
-        hint=f"Did you mean {' or '.join(near)}?" if near else "It has none yet.",
-        near=near,
-    )
+    hint = f"Did you mean {' or '.join(near)}?" if near else "It has none yet."
+    if re.fullmatch(r"[0-9a-f]{7,39}", name):
+        hint = f"To name a commit, write all 40 characters of it. {hint}"
+    raise UnknownRef(f"{repo} has no tag or branch called {name}.", hint=hint, near=near)
 
 
 def list_refs(repo: str, *, git: Git) -> dict[str, str]:
-    """Every tag, branch and HEAD of the repository, by full name.
+    """The commit of every tag, branch and of HEAD, by full name; annotated tags are followed.
 
     :raises RepoNotFound: the repository is missing or private.
     :raises GitHostDown: the git host does not answer.
@@ -90,22 +85,27 @@ def list_refs(repo: str, *, git: Git) -> dict[str, str]:
     except GitFailed as error:
         raise explain(error, repo) from error
     rows = (line.split("\t", 1) for line in listed.splitlines() if "\t" in line)
-    found = {name: commit for commit, name in rows}
+    # An annotated tag is listed twice: as itself and, right after, as name^{} with its commit.
+    found = {name.removesuffix("^{}"): commit for commit, name in rows}
     return {
         n: c for n, c in found.items() if n == "HEAD" or n.startswith(("refs/heads/", "refs/tags/"))
     }
 
 
 def explain(error: GitFailed, repo: str) -> RepoNotFound | GitHostDown:
-    """What git's complaint about a remote repository means for a person."""
-    if UNREACHED.search(error.stderr) and not MISSING.search(error.stderr):
-        return GitHostDown(
-            f"The git server of {repo} cannot be reached.",
-            hint="Try again in a minute; the link itself may be fine.",
+    """What git's complaint about a remote repository means for a person.
+
+    Only a clear answer of the server says that a repository is missing; all else is its trouble.
+    """
+    if MISSING.search(error.stderr):
+        return RepoNotFound(
+            f"There is no repository at {repo}, or it is private.",
+            hint="Open the address in a private browser window: it must show the repository.",
         )
-    return RepoNotFound(
-        f"There is no repository at {repo}, or it is private.",
-        hint="Open the address in a private browser window: it must show the repository.",
+    last = (error.stderr.strip().splitlines() or ["no answer"])[-1]
+    return GitHostDown(
+        f"The git server of {repo} cannot be reached.",
+        hint=f"Try again in a minute; the link itself may be fine. Git says: {last}",
     )
 
 

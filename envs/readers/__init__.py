@@ -29,6 +29,7 @@ NOT_YET = {
     "default.nix": "Nix",
 }
 IGNORED = {"setup.py", "pyproject.toml"}
+KNOWN = IGNORED | NOT_YET.keys()
 
 
 def read_recipe(root: Path) -> Recipe:
@@ -41,7 +42,7 @@ def read_recipe(root: Path) -> Recipe:
     prefix = f"{folder}/" if folder else ""
     outside = [
         (name, f"{folder}/ exists, so only files in it count")
-        for name in sorted({reader.NAME for reader in READERS} | {dockerfile.NAME, *NOT_YET})
+        for name in sorted({reader.NAME for reader in READERS} | {dockerfile.NAME} | KNOWN)
         if folder and (root / name).is_file()
     ]
     if find_file(root, f"{prefix}{dockerfile.NAME}"):

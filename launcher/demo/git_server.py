@@ -17,6 +17,8 @@ class GitServer:
 
     root: Path
     port: int = 0
+    by_commit: bool = True
+    """False: like old servers, refuse to fetch a commit that no ref names."""
     requests: list[str] = field(default_factory=list)
     """`METHOD /path?query` of every request so far."""
     _server: ThreadingHTTPServer | None = None
@@ -79,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "GIT_CONFIG_KEY_0": "safe.directory",
                 "GIT_CONFIG_VALUE_0": "*",
                 "GIT_CONFIG_KEY_1": "uploadpack.allowAnySHA1InWant",
-                "GIT_CONFIG_VALUE_1": "true",
+                "GIT_CONFIG_VALUE_1": str(self.git_server.by_commit).lower(),
                 "GIT_CONFIG_KEY_2": "uploadpack.allowFilter",
                 "GIT_CONFIG_VALUE_2": "true",
                 "REQUEST_METHOD": self.command,
@@ -87,7 +89,10 @@ class _Handler(BaseHTTPRequestHandler):
                 "QUERY_STRING": parts.query,
                 "CONTENT_TYPE": self.headers.get("Content-Type", ""),
                 "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+                # Protocol 2 always allows it.
+                "GIT_PROTOCOL": self.headers.get("Git-Protocol", "")
+                if self.git_server.by_commit
+                else "",
                 "REMOTE_ADDR": self.client_address[0],
             },
         )

@@ -1,0 +1,89 @@
+"""A checkout is exactly one commit, complete or not there at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from envs.checkout import checkout
+from envs.errors import GitHostDown, RepoNotFound, UnknownRef
+from envs.version import Version, resolve_version
+from tests.git_server import Repo
+
+
+@pytest.fixture
+def repo(host):
+    """One commit on main, which the annotated tag v1 names."""
+    return Repo.create(host.root / "env", {"requirements.txt": "cowsay==6.1\n"}, tag="v1")
+
+
+@pytest.fixture
+def url(host, repo):
+    return host.url("env")
+
+
+@pytest.fixture
+def old(repo, url, git):
+    """The version of v1, after which two commits went on."""
+    found = resolve_version(url, "v1", git=git)
+    repo.commit({"requirements.txt": "cowsay==6.0\n"})
+    repo.commit({"later.txt": "x"})
+    return found
+
+
+@pytest.mark.parametrize("by_commit", [True, False])
+def test_exactly_that_commit_lies_there(host, old, git, tmp_path, by_commit):
+    host.by_commit = by_commit
+    folder = checkout(old, tmp_path / "at" / "v1", git=git)
+    assert (folder / "requirements.txt").read_text() == "cowsay==6.1\n"
+    assert [path.name for path in folder.iterdir()] == ["requirements.txt"]
+
+
+@pytest.mark.parametrize("by_commit", [True, False])
+def test_a_commit_that_no_branch_holds_any_more_needs_a_server_that_gives_it(
+    host, repo, url, git, tmp_path, by_commit
+):
+    host.by_commit = by_commit
+    lost = repo.commit({"requirements.txt": "lost\n"})
+    repo.git("reset", "-q", "--hard", "HEAD~1")
+    version = Version(url, lost, lost, "commit")
+    if by_commit:
+        assert (checkout(version, tmp_path / "x", git=git) / "requirements.txt").exists()
+    else:
+        with pytest.raises(UnknownRef, match=lost[:12]):
+            checkout(version, tmp_path / "x", git=git)
+
+
+def test_only_one_commit_is_fetched_where_the_server_allows_it(host, old, git, tmp_path):
+    host.requests.clear()
+    checkout(old, tmp_path / "x", git=git)
+    assert sum(line.startswith("POST") for line in host.requests) <= 2
+
+
+def test_the_second_time_costs_no_network(host, old, git, tmp_path):
+    checkout(old, tmp_path / "x", git=git)
+    host.stop()
+    assert checkout(old, tmp_path / "x", git=git) == tmp_path / "x"
+
+
+def test_a_failure_leaves_nothing(host, old, git, tmp_path):
+    into = tmp_path / "sources"
+    with pytest.raises(UnknownRef):
+        checkout(replace(old, commit="f" * 40), into / "x", git=git)
+    with pytest.raises(RepoNotFound):
+        checkout(replace(old, repo=host.url("nothing-here")), into / "x", git=git)
+    host.stop()
+    with pytest.raises(GitHostDown):
+        checkout(old, into / "x", git=git)
+    assert not list(into.iterdir())
+
+
+def test_programs_stay_executable_and_links_stay_links(repo, url, git, tmp_path):
+    (repo.folder / "postBuild").write_text("#!/bin/sh\n")
+    (repo.folder / "postBuild").chmod(0o755)
+    (repo.folder / "link").symlink_to("/etc/passwd")
+    repo.commit({})
+    folder = checkout(resolve_version(url, "main", git=git), tmp_path / "x", git=git)
+    assert (folder / "postBuild").stat().st_mode & 0o111
+    assert (folder / "link").is_symlink()
