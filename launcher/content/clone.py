@@ -1,0 +1,76 @@
+"""A normal git clone of an upstream commit, as a student finds it on first sight.
+
+Files are exactly the bytes of the commit: no filter and no line-end conversion of this machine.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from envs.git import Git
+from launcher.content.upstream import Upstream
+
+BASE_REF = "refs/launcher/base"
+"""The upstream commit of the last pull; the reconcile program reads and moves it."""
+RAW = "* -text !eol -ident !filter !working-tree-encoding\n"
+
+
+Bring = Callable[[Path], Upstream]
+"""Brings the commit into a git folder under `BASE_REF`; says what came."""
+
+
+def make_clone(upstream: Upstream, target: Path, bring: Bring, *, git: Git) -> Upstream:
+    """Make `target` a clone of the commit; it appears at once and never over anything.
+
+    The answer is the upstream as it came.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:100]}.new-"))
+    try:
+        branch = upstream.branch or "main"
+        git.run("init", "--quiet", "--template=", f"--initial-branch={branch}", "--", str(made))
+        got = bring(made / ".git")
+        check_out(got, made, git=git)
+        made.chmod(0o755)
+        move_into_place(made, target)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return got
+
+
+def check_out(upstream: Upstream, made: Path, *, git: Git) -> None:
+    """HEAD, index, files and remote of a fresh clone whose objects are there."""
+    attributes = made / ".git/info/attributes"
+    attributes.parent.mkdir(exist_ok=True)
+    attributes.write_text(RAW)
+    if upstream.branch:
+        branch = upstream.branch
+        git.run("update-ref", f"refs/heads/{branch}", upstream.commit, cwd=made)
+        git.run("update-ref", f"refs/remotes/origin/{branch}", upstream.commit, cwd=made)
+        git.run("config", f"branch.{branch}.remote", "origin", cwd=made)
+        git.run("config", f"branch.{branch}.merge", upstream.full_ref, cwd=made)
+    else:
+        git.run("update-ref", "--no-deref", "HEAD", upstream.commit, cwd=made)
+    git.run("config", "remote.origin.url", upstream.repo, cwd=made)
+    git.run("config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*", cwd=made)
+    git.run("read-tree", "-m", "-u", upstream.commit, cwd=made, timeout=600)
+    attributes.unlink()
+
+
+def move_into_place(made: Path, target: Path) -> None:
+    """Rename, unless somebody else was faster or something is there."""
+    try:
+        made.rename(target)
+    except OSError:
+        if not target.exists():
+            raise
+
+
+def once(target: Path, make: Callable[[], object]) -> Path:
+    """`target`, made if it is not there yet; what is there is complete."""
+    if not target.exists():
+        make()
+    return target

@@ -1,0 +1,223 @@
+"""The content of a launch into the student's folder: placed when new, reconciled when not.
+
+The host copies only from its own prepared clone, and runs git only in its own folders.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+from launcher.content.mirror import Mirrors
+from launcher.content.receipt import Receipt
+from launcher.content.shipping import ask_session
+from launcher.content.upstream import Upstream
+from launcher.errors import ContentFailed
+from launcher.runtimes.base import Runtime
+from launcher.session import SessionSpec
+
+STUDENT = 1000
+"""User and group id of the student inside every image."""
+
+
+def deliver(
+    upstream: Upstream, *, mirrors: Mirrors, spec: SessionSpec, runtime: Runtime, folder: str
+) -> Receipt:
+    """Bring the content into `folder` of the running session's home; what that did.
+
+    :raises ContentFailed: it could not be done; what the student wrote is untouched.
+    """
+    return place_new(
+        upstream, mirrors=mirrors, spec=spec, runtime=runtime, folder=folder
+    ) or reconcile_inside(upstream, mirrors=mirrors, spec=spec, runtime=runtime, folder=folder)
+
+
+def place_new(
+    upstream: Upstream, *, mirrors: Mirrors, spec: SessionSpec, runtime: Runtime, folder: str
+) -> Receipt | None:
+    """Fill a folder that the student does not have yet; None when they have it.
+
+    Where folders are attached, this works before the session runs as well as after.
+    """
+    if folder in ("", ".", "..") or "/" in folder:
+        raise ContentFailed(f"{folder!r} cannot be the name of the content's folder.")
+    clone = mirrors.prepared_clone(upstream)
+    if runtime.attaches_folders:
+        placed = place_on_host(clone, spec.home, folder)
+    else:
+        placed = place_by_archive(clone, spec, runtime, folder)
+    if not placed:
+        return None
+    record_delivery(spec, folder, upstream)
+    return Receipt(
+        before="",
+        after=upstream.commit,
+        new=tuple(mirrors.files(upstream)),
+        notes=(*stale_note(upstream), *lfs_note(clone)),
+    )
+
+
+def place_on_host(clone: Path, home: Path, folder: str) -> bool:
+    """Copy the clone to `home/folder` unless something is there; it appears at once.
+
+    The copy is made beside the home, where the student cannot reach it, and moved by a file
+    handle of the home: a link that the student makes meanwhile is never followed.
+    """
+    handle = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if exists_at(handle, folder):
+            return False
+        made = Path(tempfile.mkdtemp(dir=home.parent, prefix=".new-content-"))
+        try:
+            copy_clone(clone, made / folder, os.fstat(handle))
+            os.rename(made / folder, folder, dst_dir_fd=handle)
+        except OSError as error:
+            if error.errno == errno.EXDEV or exists_at(handle, folder):
+                return False  # reconciling inside works for both
+            raise ContentFailed(
+                f"The course files could not be copied: {error.strerror}.",
+                hint="Try again in a minute.",
+            ) from error
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    finally:
+        os.close(handle)
+    return True
+
+
+def exists_at(handle: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=handle, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def copy_clone(clone: Path, target: Path, owner: os.stat_result) -> None:
+    """A copy with its own data (shared blocks where the filesystem has them), owned by `owner`."""
+    copy = ["cp", "--archive", "--reflink=auto", "--no-target-directory"]
+    commands = [[*copy, "--", str(clone), str(target)]]
+    if os.geteuid() == 0:
+        ids = f"{owner.st_uid}:{owner.st_gid}"
+        commands.append(["chown", "--no-dereference", "--recursive", ids, "--", str(target)])
+    for command in commands:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            said = done.stderr.strip().splitlines()
+            raise ContentFailed(
+                f"The course files could not be copied: {said[-1] if said else command[0]}.",
+                hint="The disk may be full; tell the person who runs this server.",
+            )
+
+
+def place_by_archive(clone: Path, spec: SessionSpec, runtime: Runtime, folder: str) -> bool:
+    """Send the clone as a tar under a passing name, then rename it inside: all or nothing."""
+    there = runtime.run(spec.id, ["test", "-e", folder])
+    if there.code == 0 or runtime.run(spec.id, ["test", "-L", folder]).code == 0:
+        return False
+    passing = f".new-content-{spec.id[:12]}"
+    runtime.run(spec.id, ["rm", "-rf", "--", passing])
+    with tempfile.TemporaryFile() as archive:
+        write_archive(clone, passing, archive)
+        archive.seek(0)
+        runtime.put_home_archive(spec.id, archive)
+    moved = runtime.run(spec.id, ["mv", "-T", "-n", "--", passing, folder])
+    left = runtime.run(spec.id, ["test", "-e", passing])
+    if left.code == 0:
+        runtime.run(spec.id, ["rm", "-rf", "--", passing])
+    return moved.code == 0 and left.code != 0
+
+
+def write_archive(clone: Path, name: str, archive: BinaryIO) -> None:
+    """The clone as a tar, owned by the student."""
+
+    def owned(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.uid = entry.gid = STUDENT
+        entry.uname = entry.gname = ""
+        return entry
+
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.add(clone, arcname=name, filter=owned)
+
+
+def reconcile_inside(
+    upstream: Upstream, *, mirrors: Mirrors, spec: SessionSpec, runtime: Runtime, folder: str
+) -> Receipt:
+    """Bring a folder that exists to the new commit, as the student, inside the session."""
+    last = last_delivery(spec, folder)
+    request = {
+        "folder": folder,
+        "url": upstream.repo,
+        "commit": upstream.commit,
+        "branch": upstream.branch,
+        "shallow": mirrors.shallow(upstream),
+        "base": last if mirrors.holds(upstream.repo, last) else "",
+    }
+    packs = [mirrors.pack(upstream, last)] if last != upstream.commit else []
+    answer = ask_session(runtime, spec.id, request, packs)
+    if answer.get("need"):
+        packs = [mirrors.pack(upstream, None)]
+        if request["base"] and last != upstream.commit:
+            packs.append(mirrors.pack(Upstream(upstream.repo, last, last, 0.0), None))
+        answer = ask_session(runtime, spec.id, request, packs)
+    if "receipt" not in answer:
+        raise ContentFailed(
+            str(answer.get("error") or "The course files are not all there."),
+            hint=str(answer.get("hint", "")),
+        )
+    record_delivery(spec, folder, upstream)
+    receipt = Receipt.from_json(answer["receipt"])
+    return Receipt(
+        **{**receipt.__dict__, "notes": (*stale_note(upstream), *receipt.notes)},
+    )
+
+
+def record_delivery(spec: SessionSpec, folder: str, upstream: Upstream) -> None:
+    """Remember, out of the student's reach, what they have: their `.git` may get lost."""
+    path = delivery_file(spec, folder)
+    path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".delivered-")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump({"repo": upstream.repo, "commit": upstream.commit}, file)
+    os.replace(name, path)
+
+
+def last_delivery(spec: SessionSpec, folder: str) -> str:
+    """The commit that the student last got; empty when nothing is known."""
+    try:
+        return str(json.loads(delivery_file(spec, folder).read_text("utf-8"))["commit"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def delivery_file(spec: SessionSpec, folder: str) -> Path:
+    return spec.home.with_name(f".delivered-{spec.home.name}-{folder}.json")
+
+
+def stale_note(upstream: Upstream) -> tuple[str, ...]:
+    """Said when the git host is down and the copy of the host is what there is."""
+    if not upstream.stale:
+        return ()
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(upstream.fetched))
+    return (f"The git server does not answer; these are the files of {when}",)
+
+
+def lfs_note(clone: Path) -> tuple[str, ...]:
+    """Large files that the repository keeps elsewhere are said aloud."""
+    attributes = clone / ".gitattributes"
+    with_lfs = (
+        not attributes.is_symlink()
+        and attributes.is_file()
+        and b"filter=lfs" in attributes.read_bytes()
+    )
+    if not with_lfs:
+        return ()
+    return ("Some files are kept in Git LFS; here they are small pointers to the real ones",)

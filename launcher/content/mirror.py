@@ -1,0 +1,219 @@
+"""One copy of each content repository on the host: a whole class asks the git host once."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from envs.errors import BadEnvironment, GitHostDown
+from envs.git import Git, GitFailed
+from launcher.content.clone import BASE_REF, make_clone, once
+from launcher.content.packs import shallow_commits, write_pack
+from launcher.content.upstream import Upstream, ask, fetch, fetch_local, pick
+from launcher.errors import ContentFailed, ContentNotFound, LaunchError
+
+
+@dataclass
+class Mirrors:
+    """All mirrors, in one folder that only the launcher can read."""
+
+    folder: Path
+    git: Git
+    depth: int = 1
+    """Commits of history; 0 is all of it."""
+    _flights: dict[tuple[str, str], Future[Upstream]] = field(default_factory=dict)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def refresh(self, repo: str, branch: str = "") -> Upstream:
+        """The newest commit that `branch` names; empty is the default branch.
+
+        Many callers at once share one question to the git host, and one fetch.
+
+        :raises ContentNotFound: the repository is missing or private, or no git address.
+        :raises UnknownBranch: no branch, tag or commit of this name.
+        :raises ContentFailed: the git host is down and there is no copy, or may not be asked.
+        """
+        key = (repo, branch)
+        with self._guard:
+            flight = self._flights.get(key)
+            mine = flight is None
+            if flight is None:
+                flight = self._flights[key] = Future()
+        if not mine:
+            return flight.result()
+        try:
+            flight.set_result(self._refresh(repo, branch))
+        except BaseException as error:
+            flight.set_exception(error)
+        finally:
+            with self._guard:
+                del self._flights[key]
+        return flight.result()
+
+    def _refresh(self, repo: str, branch: str) -> Upstream:
+        self._check(repo)
+        mirror = self._mirror(repo)
+        try:
+            found = pick(repo, branch, ask(repo, git=self.git), time.time())
+            if not self._has(mirror, found.commit):
+                with self._locked(mirror):
+                    found = self._fetch(mirror, found)
+        except (GitHostDown, GitFailed) as error:
+            return self._last_copy(mirror, branch, error)
+        self._remember(mirror, branch, found)
+        return found
+
+    def _check(self, repo: str) -> None:
+        try:
+            self.git.check_url(repo)
+        except BadEnvironment as error:
+            raise ContentNotFound(error.message, hint=error.hint) from error
+        except GitHostDown as error:
+            raise ContentFailed(error.message, hint=error.hint) from error
+
+    def _fetch(self, mirror: Path, wanted: Upstream) -> Upstream:
+        """Fetch into the mirror; one that a crash left damaged is made anew."""
+        if self._has(mirror, wanted.commit):
+            return wanted
+        try:
+            return self._fetch_once(mirror, wanted)
+        except (LaunchError, GitHostDown):
+            raise
+        except (GitFailed, OSError):
+            shutil.rmtree(mirror, ignore_errors=True)
+            return self._fetch_once(mirror, wanted)
+
+    def _fetch_once(self, mirror: Path, wanted: Upstream) -> Upstream:
+        if not (mirror / "HEAD").exists():
+            self.git.run("init", "--quiet", "--bare", "--template=", "--", str(mirror))
+        for lock in [*mirror.glob("*.lock"), *mirror.glob("refs/**/*.lock")]:
+            lock.unlink(missing_ok=True)  # nobody else is in here: we hold the real lock
+        incoming = f"refs/launcher/incoming/{os.getpid()}"
+        got = fetch(wanted, wanted.repo, str(mirror), into=incoming, depth=self.depth, git=self.git)
+        ref = f"refs/launcher/commits/{got.commit}"
+        self.git.run("--git-dir", str(mirror), "update-ref", ref, got.commit)
+        return got
+
+    def _last_copy(self, mirror: Path, branch: str, error: Exception) -> Upstream:
+        """What the git host said when it last answered."""
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            known = json.loads((mirror / "launcher.json").read_text("utf-8"))[branch]
+            last = Upstream(**known)
+            if self._has(mirror, last.commit):
+                return replace(last, stale=True)
+        raise ContentFailed(
+            getattr(error, "message", "") or str(error),
+            hint=getattr(error, "hint", "") or "Try again in a minute.",
+        ) from error
+
+    def _remember(self, mirror: Path, branch: str, found: Upstream) -> None:
+        with self._locked(mirror):
+            path = mirror / "launcher.json"
+            known = {}
+            with contextlib.suppress(OSError, ValueError):
+                known = json.loads(path.read_text("utf-8"))
+            known[branch] = found.__dict__
+            handle, name = tempfile.mkstemp(dir=mirror)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(known, file)
+            os.replace(name, path)
+
+    def files(self, upstream: Upstream) -> list[str]:
+        """Every file of the commit; one whose name is no text is left out."""
+        listed = self._read(upstream, "ls-tree", "-r", "-z", "--name-only", upstream.commit)
+        return [name for name in listed.split("\0") if name and name.isprintable()]
+
+    def has_path(self, upstream: Upstream, path: str) -> bool:
+        """True when the commit holds this file or folder."""
+        plain = path.strip("/")
+        if not plain or plain == ".":
+            return True
+        try:
+            self._read(upstream, "cat-file", "-e", f"{upstream.commit}:{plain}")
+        except GitFailed:
+            return False
+        return True
+
+    def prepared_clone(self, upstream: Upstream) -> Path:
+        """A clone of the commit, made once and never changed: copy it to a student.
+
+        On a branch of the upstream's name, with the public address as origin, no hooks, no
+        credentials; the copier sets the owner.
+        """
+        name = hashlib.sha256(f"{upstream.kind} {upstream.ref}".encode()).hexdigest()[:8]
+        target = self._beside(upstream.repo, "clones") / f"{upstream.commit}-{name}"
+        mirror = self._mirror(upstream.repo)
+
+        def bring(folder: Path) -> Upstream:
+            fetch_local(
+                upstream.commit, mirror, folder, into=BASE_REF, depth=self.depth, git=self.git
+            )
+            return upstream
+
+        def make() -> None:
+            with self._locked(target):
+                if not target.exists():
+                    make_clone(upstream, target, bring, git=self.git)
+
+        return once(target, make)
+
+    def pack(self, upstream: Upstream, have: str | None) -> Path:
+        """The objects of the commit that a clone with the commit `have` lacks, as a pack file."""
+        mirror = self._mirror(upstream.repo)
+        known = have if have and self._has(mirror, have) else None
+        folder = self._beside(upstream.repo, "packs")
+        target = folder / f"{upstream.commit}-{known or 'all'}.pack"
+
+        def make() -> None:
+            with self._locked(target):
+                if not target.exists():
+                    write_pack(mirror, upstream.commit, known, target, git=self.git)
+
+        return once(target, make)
+
+    def shallow(self, upstream: Upstream) -> list[str]:
+        """The commits where the history that students get ends."""
+        return shallow_commits(self._mirror(upstream.repo), upstream.commit, git=self.git)
+
+    def holds(self, repo: str, commit: str) -> bool:
+        """True when the mirror has this commit whole."""
+        return bool(re.fullmatch(r"[0-9a-f]{40,64}", commit)) and self._has(
+            self._mirror(repo), commit
+        )
+
+    def _read(self, upstream: Upstream, *args: str) -> str:
+        return self.git.run("--git-dir", str(self._mirror(upstream.repo)), *args)
+
+    def _has(self, mirror: Path, commit: str) -> bool:
+        """A commit gets its ref when all of it has come; refs are never packed here."""
+        return (mirror / "refs/launcher/commits" / commit).exists()
+
+    def _mirror(self, repo: str) -> Path:
+        return self._beside(repo, "mirrors")
+
+    def _beside(self, repo: str, kind: str) -> Path:
+        plain = repo.strip().rstrip("/")
+        last = re.sub(r"[^\w.-]+", "-", plain.rsplit("/", 1)[-1])[:40].strip(".-")
+        return self.folder / kind / f"{last}-{hashlib.sha256(plain.encode()).hexdigest()[:12]}"
+
+    @contextlib.contextmanager
+    def _locked(self, place: Path) -> Iterator[None]:
+        """One process and thread at a time for this place."""
+        locks = self.folder / "locks"
+        locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = hashlib.sha256(str(place).encode()).hexdigest()[:24]
+        with open(locks / name, "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield

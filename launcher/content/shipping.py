@@ -1,0 +1,111 @@
+"""The reconcile program, shipped into a session and run there: any image with python3 and git."""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import logging
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from launcher.errors import ContentFailed
+from launcher.runtimes.base import Runtime
+
+log = logging.getLogger(__name__)
+
+TIMEOUT = 600.0
+"""Seconds for one pull inside the session."""
+LOADER = """
+import os, runpy, shutil, sys, tempfile
+source = sys.stdin.buffer
+folder = tempfile.mkdtemp()
+try:
+    paths = []
+    for name in ("reconcile.zip", "objects.pack"):
+        size = int.from_bytes(source.read(8), "big")
+        paths.append(os.path.join(folder, name))
+        with open(paths[-1], "wb") as file:
+            while size > 0:
+                chunk = source.read(min(size, 1 << 20))
+                if not chunk:
+                    raise SystemExit("the launcher stopped sending")
+                file.write(chunk)
+                size -= len(chunk)
+    sys.path.insert(0, paths[0])
+    sys.argv = ["reconcile", sys.argv[1], paths[1]]
+    runpy.run_module("reconcile", run_name="__main__")
+finally:
+    shutil.rmtree(folder, ignore_errors=True)
+"""
+
+
+def ask_session(
+    runtime: Runtime, session_id: str, request: Mapping[str, Any], packs: Sequence[Path]
+) -> dict[str, Any]:
+    """One pull inside the session; its answer, see `reconcile/__main__.py`.
+
+    :raises ContentFailed: the program could not run, or did not end in time.
+    """
+    answer: dict[str, Any] = {}
+    for number, pack in enumerate(packs or [None]):
+        last = number == len(packs or [None]) - 1
+        answer = _ask_once(runtime, session_id, {**request, "only_take": not last}, pack)
+        if "error" in answer:
+            break
+    return answer
+
+
+def _ask_once(
+    runtime: Runtime, session_id: str, request: Mapping[str, Any], pack: Path | None
+) -> dict[str, Any]:
+    command = ["python3", "-I", "-c", LOADER, json.dumps(request)]
+    with tempfile.TemporaryFile() as stdin:
+        program = zipped_program()
+        stdin.write(len(program).to_bytes(8, "big") + program)
+        stdin.write((pack.stat().st_size if pack else 0).to_bytes(8, "big"))
+        if pack:
+            with open(pack, "rb") as file:
+                shutil.copyfileobj(file, stdin)
+        stdin.seek(0)
+        try:
+            done = runtime.run(session_id, command, stdin=stdin, timeout=TIMEOUT)
+        except TimeoutError as error:
+            raise ContentFailed(
+                "Bringing the course files took too long.", hint="Open the link again."
+            ) from error
+    return _read_answer(done.code, done.out, done.err)
+
+
+def _read_answer(code: int, out: bytes, err: bytes) -> dict[str, Any]:
+    lines = out.decode("utf-8", "replace").strip().splitlines()
+    try:
+        answer = json.loads(lines[-1])
+        if isinstance(answer, dict):
+            if "log" in answer:
+                log.error("reconcile failed: %s", answer["log"])
+            return answer
+    except (IndexError, ValueError):
+        pass
+    said = (err.decode("utf-8", "replace").strip().splitlines() or [f"exit code {code}"])[-1]
+    log.error("reconcile did not answer: %s", err.decode("utf-8", "replace")[-2000:])
+    missing = code in (126, 127) or "executable file not found" in said
+    raise ContentFailed(
+        f"The course files could not be brought into the session: {said[:300]}",
+        hint="The environment needs python3 and git." if missing else "Open the link again.",
+    )
+
+
+@functools.cache
+def zipped_program() -> bytes:
+    """The reconcile program as a zip."""
+    folder = Path(__file__).with_name("reconcile")
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.glob("*.py")):
+            archive.write(path, f"reconcile/{path.name}")
+    return made.getvalue()

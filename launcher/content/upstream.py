@@ -1,0 +1,193 @@
+"""A content repository at one commit: what a branch, tag or commit of a link names now."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from envs.errors import GitHostDown, RepoNotFound
+from envs.git import Git, GitFailed
+from envs.version import explain
+from launcher.errors import ContentNotFound, UnknownBranch
+
+COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """One commit of a content repository, there on the host."""
+
+    repo: str
+    ref: str
+    """The branch or tag, by its short name, or the commit id."""
+    commit: str
+    fetched: float
+    """Unix seconds when the git host last said so."""
+    stale: bool = False
+    """True when the git host did not answer now, so something newer may exist."""
+    kind: str = "branch"
+    """`branch`, `tag` or `commit`."""
+
+    @property
+    def branch(self) -> str:
+        """The local branch that a clone is on; empty for a tag or commit."""
+        return self.ref if self.kind == "branch" else ""
+
+    @property
+    def full_ref(self) -> str:
+        """What to ask the git host for."""
+        prefix = {"branch": "refs/heads/", "tag": "refs/tags/"}.get(self.kind, "")
+        return prefix + self.ref
+
+
+def ask(repo: str, *, git: Git) -> dict[str, str]:
+    """Every branch and tag of the repository by full name, and `HEAD`, by one `ls-remote`.
+
+    The entry `HEAD` holds the full name of the default branch, or a commit where HEAD is none.
+
+    :raises ContentNotFound: the repository is missing or private.
+    :raises GitHostDown: the git host does not answer.
+    """
+    try:
+        listed = git.run("ls-remote", "--symref", "--", repo)
+    except GitFailed as error:
+        said = explain(error, repo)
+        if isinstance(said, RepoNotFound):
+            raise ContentNotFound(said.message, hint=said.hint) from error
+        raise said from error
+    refs: dict[str, str] = {}
+    for line in listed.splitlines():
+        value, _, name = line.partition("\t")
+        if name == "HEAD":
+            refs.setdefault("HEAD", value.removeprefix("ref: "))
+        elif name.startswith(("refs/heads/", "refs/tags/")):
+            refs[name] = value
+    return refs
+
+
+def pick(repo: str, branch: str, refs: Mapping[str, str], now: float) -> Upstream:
+    """What `branch` names among `refs`: a branch, else a tag, else a commit id; empty the default.
+
+    A branch wins over a tag of the same name, as `git clone --branch` has it.
+
+    :raises UnknownBranch: nothing of exactly this name.
+    """
+    if not branch:
+        return pick_default(repo, refs, now)
+    name = re.sub(r"^refs/(heads|tags)/", "", branch)
+    head = refs.get(f"refs/heads/{name}")
+    if head and not branch.startswith("refs/tags/"):
+        return Upstream(repo, name, head, now)
+    tag = refs.get(f"refs/tags/{name}^{{}}") or refs.get(f"refs/tags/{name}")
+    if tag and not branch.startswith("refs/heads/"):
+        return Upstream(repo, name, tag, now, kind="tag")
+    if COMMIT.fullmatch(branch):
+        return Upstream(repo, branch, branch, now, kind="commit")
+    known = sorted({re.sub(r"^refs/(heads|tags)/|\^\{\}$", "", n) for n in refs} - {"HEAD"})
+    near = (difflib.get_close_matches(name, known, n=3, cutoff=0.5) or known[:3])[:3]
+    raise UnknownBranch(
+        f"{repo} has no branch or tag called {name}.",
+        hint=f"Did you mean {' or '.join(near)}?" if near else "It is empty: push a commit first.",
+        near=near,
+    )
+
+
+def pick_default(repo: str, refs: Mapping[str, str], now: float) -> Upstream:
+    """The default branch; where HEAD names none that exists, the only branch, main or master."""
+    head = refs.get("HEAD", "")
+    if COMMIT.fullmatch(head):
+        return Upstream(repo, head, head, now, kind="commit")
+    branches = [name for name in refs if name.startswith("refs/heads/")]
+    likely = [head, "refs/heads/main", "refs/heads/master", *branches[: len(branches) == 1]]
+    for name in likely:
+        if name in refs:
+            return Upstream(repo, name.removeprefix("refs/heads/"), refs[name], now)
+    if branches:
+        shown = [name.removeprefix("refs/heads/") for name in branches[:5]]
+        raise UnknownBranch(
+            f"{repo} has no default branch.", hint=f"Name one: {', '.join(shown)}.", near=shown
+        )
+    raise UnknownBranch(f"{repo} is empty.", hint="Push a commit to it first.")
+
+
+def fetch(
+    upstream: Upstream, source: str, folder: str, *, into: str, depth: int, git: Git
+) -> Upstream:
+    """Bring the commit from `source` into the bare repository `folder`, under the ref `into`.
+
+    A branch may move between being asked for and fetched; the answer holds what came.
+
+    :raises UnknownBranch: a commit that the repository does not have.
+    :raises ContentNotFound: the repository is missing or private.
+    :raises GitHostDown: the git host does not answer.
+    """
+    shallow = [f"--depth={depth}"] if depth else []
+    words = ["--git-dir", folder, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
+    slow = max(git.timeout, 600.0)
+    try:
+        wanted = f"+{upstream.full_ref}:{into}"
+        git.run(*words, *shallow, "--", source, wanted, timeout=slow)
+    except GitFailed as error:
+        if upstream.kind != "commit":
+            raise _explained(error, upstream.repo) from error
+        _fetch_everything(upstream, source, folder, words, git=git)
+    named = upstream.commit if upstream.kind == "commit" else into
+    try:
+        got = git.run(
+            "--git-dir", folder, "rev-parse", "--verify", "--quiet", f"{named}^{{commit}}"
+        ).strip()
+    except GitFailed as error:
+        raise UnknownBranch(
+            f"{upstream.repo} has no commit {upstream.ref[:12]}.",
+            hint="Name a branch or tag, or leave it out for the default branch.",
+        ) from error
+    git.run("--git-dir", folder, "update-ref", into, got)
+    return Upstream(
+        upstream.repo,
+        got if upstream.kind == "commit" else upstream.ref,
+        got,
+        upstream.fetched,
+        upstream.stale,
+        upstream.kind,
+    )
+
+
+def fetch_local(
+    commit: str, mirror: Path, folder: Path, *, into: str, depth: int, git: Git
+) -> None:
+    """Bring a commit that a mirror of this host has into the repository `folder`."""
+    shallow = [f"--depth={depth}"] if depth else []
+    git.run(
+        *("-c", "protocol.file.allow=always", "--git-dir", str(folder)),
+        *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *shallow, "--", str(mirror)),
+        f"+refs/launcher/commits/{commit}:{into}",
+        timeout=600,
+    )
+
+
+def _fetch_everything(
+    upstream: Upstream, source: str, folder: str, words: list[str], *, git: Git
+) -> None:
+    """A server that does not hand out commits by id hands out all branches and tags."""
+    everything = (
+        "+refs/heads/*:refs/launcher/all/heads/*",
+        "+refs/tags/*:refs/launcher/all/tags/*",
+    )
+    try:
+        git.run(*words, "--", source, *everything, timeout=max(git.timeout, 600.0))
+    except GitFailed as error:
+        raise _explained(error, upstream.repo) from error
+
+
+def _explained(error: GitFailed, repo: str) -> Exception:
+    if "remote ref" in error.stderr:
+        return UnknownBranch(
+            f"{repo} changed while it was fetched: {error.stderr.strip()}.", hint="Try again."
+        )
+    said = explain(error, repo)
+    if isinstance(said, GitHostDown):
+        return said
+    return ContentNotFound(said.message, hint=said.hint)

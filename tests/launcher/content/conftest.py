@@ -1,0 +1,131 @@
+"""A teacher's repository behind a real git server, mirrors, a student's home, a session."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, field
+
+import pytest
+
+from envs.git import Git
+from launcher.content.delivery import deliver
+from launcher.content.mirror import Mirrors
+from launcher.runtimes.base import Completed
+from launcher.session import Limits, SessionSpec
+from tests.fakes import FakeRuntime
+from tests.git_server import GitServer, Repo
+
+
+@dataclass
+class HereRuntime(FakeRuntime):
+    """Runs a session's commands as processes of this machine, in the home folder."""
+
+    homes: dict = field(default_factory=dict)
+    ran: list = field(default_factory=list)
+
+    def run(self, session_id, command, *, stdin=None, timeout=60.0):
+        self.ran.append(list(command))
+        done = subprocess.run(
+            list(command),
+            cwd=self.homes[session_id],
+            stdin=stdin or subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Completed(done.returncode, done.stdout, done.stderr)
+
+    def put_home_archive(self, session_id, archive):
+        command = ["tar", "-x", "-C", str(self.homes[session_id]), "--no-same-owner"]
+        subprocess.run(command, stdin=archive, check=True)
+
+
+@dataclass
+class Student:
+    """One student's home and running session."""
+
+    spec: SessionSpec
+    runtime: HereRuntime
+    mirrors: Mirrors
+    url: str
+
+    @property
+    def folder(self):
+        return self.spec.home / "course"
+
+    def pull(self, branch=""):
+        upstream = self.mirrors.refresh(self.url, branch)
+        return deliver(
+            upstream, mirrors=self.mirrors, spec=self.spec, runtime=self.runtime, folder="course"
+        )
+
+    def git(self, *args):
+        return subprocess.run(
+            ["git", "-c", "user.name=S", "-c", "user.email=s@example.org", *args],
+            cwd=self.folder,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+
+    def read(self, name):
+        return (self.folder / name).read_text()
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    @property
+    def files(self):
+        """Every path in the folder, without git's own."""
+        return sorted(
+            str(path.relative_to(self.folder))
+            for path in self.folder.rglob("*")
+            if ".git" not in path.relative_to(self.folder).parts and not path.is_dir()
+        )
+
+
+@pytest.fixture
+def server(tmp_path):
+    with GitServer(tmp_path / "served") as running:
+        yield running
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    return Repo.create(tmp_path / "served/course", {"a.txt": "one\ntwo\nthree\n", "b.txt": "b\n"})
+
+
+@pytest.fixture
+def mirrors(tmp_path, server):
+    return Mirrors(tmp_path / "content", Git(hosts=(server.host,)))
+
+
+@pytest.fixture
+def new_student(tmp_path, mirrors, server):
+    """Makes students, each with a home of their own."""
+
+    def make(name="s1", **runtime):
+        home = tmp_path / "homes" / name / "course-1"
+        home.mkdir(parents=True)
+        spec = SessionSpec(
+            id=f"ab{len(name):02}",
+            owner=name,
+            course="course-1",
+            image="env/x:1",
+            link="",
+            token="t",
+            home=home,
+            limits=Limits(1 << 30, 1.0, 100),
+        )
+        here = HereRuntime(**runtime)
+        here.homes[spec.id] = home
+        return Student(spec, here, mirrors, server.url("course"))
+
+    return make
+
+
+@pytest.fixture
+def student(new_student, teacher):
+    return new_student()

@@ -1,0 +1,119 @@
+"""Delivery: first a copy, then a reconcile inside; what the student wrote stays."""
+
+import os
+
+import pytest
+
+from launcher.errors import ContentFailed
+
+
+@pytest.fixture(params=[True, False], ids=["attached", "archive"])
+def any_student(request, new_student, teacher):
+    return new_student(attaches_folders=request.param)
+
+
+def test_first_launch_gives_a_normal_clone(any_student, teacher):
+    receipt = any_student.pull()
+    commit = teacher.git("rev-parse", "HEAD").strip()
+    assert any_student.files == ["a.txt", "b.txt"]
+    assert any_student.git("rev-parse", "HEAD").strip() == commit
+    assert any_student.git("status", "--porcelain") == ""
+    assert any_student.git("symbolic-ref", "HEAD").strip() == "refs/heads/main"
+    assert any_student.git("remote", "get-url", "origin").strip() == any_student.url
+    assert (receipt.before, receipt.after, receipt.new) == ("", commit, ("a.txt", "b.txt"))
+    assert receipt.sentence() == "2 course files copied."
+    assert not list(any_student.spec.home.glob(".new-*"))
+    assert not list(any_student.spec.home.parent.glob(".new-*"))
+
+
+def test_students_can_pull_with_git_themselves(any_student, teacher):
+    any_student.pull()
+    teacher.commit({"c.txt": "c\n"})
+    any_student.git("pull", "--quiet")
+    assert any_student.read("c.txt") == "c\n"
+    assert any_student.git("status", "--porcelain") == ""
+    assert any_student.pull().new == ()
+
+
+def test_a_second_launch_brings_new_files_and_keeps_edits(any_student, teacher):
+    any_student.pull()
+    any_student.write("a.txt", "one\ntwo\nthree, mine\n")
+    any_student.write("own.txt", "own\n")
+    teacher.commit({"c.txt": "c\n", "b.txt": "b2\n", "a.txt": "ONE\ntwo\nthree\n"})
+    receipt = any_student.pull()
+    assert any_student.read("a.txt") == "ONE\ntwo\nthree, mine\n"
+    assert any_student.read("b.txt") == "b2\n"
+    assert any_student.read("own.txt") == "own\n"
+    assert (receipt.new, receipt.updated, receipt.merged) == (("c.txt",), ("b.txt",), ("a.txt",))
+    assert any_student.git("status", "--porcelain").split() == ["M", "a.txt", "??", "own.txt"]
+    assert any_student.git("fsck", "--strict") == ""
+
+
+def test_nothing_new_changes_nothing(any_student, teacher):
+    any_student.pull()
+    any_student.write("a.txt", "mine\n")
+    before = {p: p.stat().st_mtime_ns for p in any_student.folder.rglob("*") if p.is_file()}
+    receipt = any_student.pull()
+    assert {p: p.stat().st_mtime_ns for p in any_student.folder.rglob("*") if p.is_file()} == before
+    assert receipt.sentence() == "No new course files."
+
+
+def test_the_class_is_copied_without_the_git_host(new_student, teacher, server):
+    first = new_student("s1")
+    first.pull()
+    asked = len([r for r in server.requests if "git-upload-pack" in r and r.startswith("POST")])
+    for number in range(5):
+        new_student(f"student{number}").pull()
+    now = len([r for r in server.requests if "git-upload-pack" in r and r.startswith("POST")])
+    assert now - asked <= 5, "one question each, no fetch"
+
+
+def test_students_never_share_a_writable_file(new_student, teacher):
+    one, two = new_student("s1"), new_student("s22")
+    one.pull()
+    two.pull()
+    for path in one.folder.rglob("*"):
+        if path.is_file():
+            assert path.stat().st_nlink == 1
+
+
+def test_what_exists_is_never_replaced(student, teacher, tmp_path):
+    student.folder.mkdir()
+    (student.folder / "a.txt").write_text("mine from before\n")
+    receipt = student.pull()
+    assert student.read("a.txt") == "one\ntwo\nthree\n"
+    ((_, moved),) = receipt.moved
+    assert student.read(moved) == "mine from before\n"
+
+
+def test_a_link_in_the_place_of_the_folder_is_not_followed(student, teacher, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    student.folder.symlink_to(elsewhere)
+    with pytest.raises(ContentFailed, match="is a link"):
+        student.pull()
+    assert os.listdir(elsewhere) == []
+
+
+def test_a_deleted_git_folder_loses_nothing_and_edits_stay_in_place(student, teacher):
+    import shutil
+
+    student.pull()
+    student.write("a.txt", "one\ntwo\nthree\nmine\n")
+    shutil.rmtree(student.folder / ".git")
+    teacher.commit({"a.txt": "ONE\ntwo\nthree\n"})
+    receipt = student.pull()
+    assert student.read("a.txt") == "ONE\ntwo\nthree\nmine\n"
+    assert receipt.merged == ("a.txt",)
+    assert student.git("status", "--porcelain") == " M a.txt\n"
+
+
+def test_an_image_without_python_is_a_sentence(student, teacher, monkeypatch):
+    from launcher.runtimes.base import Completed
+
+    student.pull()
+    answer = Completed(127, b"", b"exec: python3: executable file not found in $PATH")
+    monkeypatch.setattr(student.runtime, "run", lambda *_a, **_k: answer)
+    with pytest.raises(ContentFailed) as caught:
+        student.pull()
+    assert "python3 and git" in caught.value.hint
