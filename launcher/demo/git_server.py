@@ -36,7 +36,10 @@ class GitServer:
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), handler)
         self._server.daemon_threads = True
         self.port = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, name="git", daemon=True).start()
+        # Looks often whether it shall stop: tests start and stop hundreds of these.
+        threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), name="git", daemon=True
+        ).start()
 
     def stop(self) -> None:
         if self._server:

@@ -6,7 +6,6 @@ from envs.errors import AmbiguousRef, BadEnvironment, GitHostDown, RepoNotFound,
 from envs.git import Git
 from envs.version import VersionCache, resolve_version
 from tests.git_server import Repo
-from tests.git_server import Repo
 
 
 @pytest.fixture

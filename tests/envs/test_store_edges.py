@@ -1,0 +1,200 @@
+"""Builds that end badly: killed, failed before, interrupted; and who watches them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from envs.builder import Say
+from envs.errors import BuildFailed
+from envs.git import Git
+from envs.image import Image
+from envs.log_tail import LogTail
+from envs.store import Store
+from envs.version import resolve_version
+from tests.envs.fake_builder import FileBuilder
+from tests.git_server import Repo
+
+
+@dataclass
+class Gated(FileBuilder):
+    """Says one line, then waits for the file `go`; a file `fail` or `crash` ends it so."""
+
+    def build(self, name, recipe, *, source, labels, say: Say) -> Image:
+        say("compiling")
+        (self.folder / "begun").touch()
+        while not (self.folder / "go").exists():
+            time.sleep(0.01)
+        if (self.folder / "crash").exists():
+            raise RuntimeError("a bug of the builder")
+        if (self.folder / "fail").exists():
+            raise BuildFailed("no such package")
+        self.lines = 2
+        return super().build(name, recipe, source=source, labels=labels, say=say)
+
+
+@pytest.fixture
+def version(host, git):
+    Repo.create(host.root / "env", {"requirements.txt": "numpy\n"}, tag="v1")
+    return resolve_version(host.url("env"), "v1", git=git)
+
+
+@pytest.fixture
+def images(tmp_path):
+    (tmp_path / "images").mkdir()
+    return tmp_path / "images"
+
+
+@pytest.fixture
+def store(tmp_path, images, git):
+    return Store(tmp_path / "builds", Gated(images), git, poll=0.01)
+
+
+def ignore(line):
+    pass
+
+
+def wait_for(what, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def build_here(folder: Path, images: Path, hosts, version) -> None:
+    Store(folder, Gated(images), Git(hosts), poll=0.01).ensure_image(version, say=ignore)
+
+
+@contextmanager
+def builder_process(store, version):
+    """Another launcher that has begun to build and waits at the gate."""
+    begun = store.builder.folder / "begun"
+    begun.unlink(missing_ok=True)
+    process = multiprocessing.get_context("spawn").Process(
+        target=build_here, args=(store.folder, store.builder.folder, store.git.hosts, version)
+    )
+    process.start()
+    try:
+        wait_for(begun.exists)
+        yield process
+    finally:
+        process.kill()
+        process.join(10)
+
+
+def fail_once(store, version):
+    (store.builder.folder / "fail").touch()
+    (store.builder.folder / "go").touch()
+    with pytest.raises(BuildFailed):
+        store.ensure_image(version, say=ignore)
+    (store.builder.folder / "fail").unlink()
+    (store.builder.folder / "go").unlink()
+
+
+def test_who_watched_a_build_that_was_killed_builds_though_an_older_one_failed(store, version):
+    fail_once(store, version)
+    said, images = [], []
+    with builder_process(store, version) as process:
+        watcher = threading.Thread(
+            target=lambda: images.append(store.ensure_image(version, say=said.append))
+        )
+        watcher.start()
+        wait_for(lambda: "compiling" in said)
+        os.kill(process.pid, signal.SIGKILL)
+        (store.builder.folder / "go").touch()
+        watcher.join(20)
+    assert images, "the watcher took over and built"
+    assert [build.outcome for build in store.builds()] == ["failed", "built"]
+
+
+def test_who_comes_late_from_another_process_sees_the_log_from_its_first_line(store, version):
+    said = []
+    with builder_process(store, version):
+        watcher = threading.Thread(target=store.ensure_image, args=(version,),
+                                   kwargs={"say": said.append})  # fmt: skip
+        watcher.start()
+        wait_for(lambda: "compiling" in said)
+        (store.builder.folder / "go").touch()
+        watcher.join(20)
+    *_, name = store.plan(version)
+    assert said == store.read_log(name).splitlines()
+    assert said[0] == f"Building {name}"
+    assert said[-1] == "line 1"
+
+
+def test_a_build_killed_in_the_middle_shows_nowhere_as_built(store, version):
+    with builder_process(store, version) as process:
+        os.kill(process.pid, signal.SIGKILL)
+    *_, name = store.plan(version)
+    assert store.builder.find_image(name) is None
+    assert store.builds() == []
+    assert "compiling" in store.read_log(name)
+
+
+def test_a_failed_build_is_tried_again_by_the_next_who_asks(store, version):
+    fail_once(store, version)
+    (store.builder.folder / "go").touch()
+    image = store.ensure_image(version, say=ignore)
+    assert store.last_build(image.name).outcome == "built"
+    assert "failed" not in store.read_log(image.name)
+
+
+def test_a_bug_in_a_builder_is_recorded_as_interrupted_and_not_as_a_failed_environment(
+    store, version
+):
+    (store.builder.folder / "crash").touch()
+    (store.builder.folder / "go").touch()
+    with pytest.raises(RuntimeError):
+        store.ensure_image(version, say=ignore)
+    assert [build.outcome for build in store.builds()] == ["interrupted"]
+
+
+def test_a_failure_keeps_the_end_of_the_log_for_those_who_watched(store, version):
+    (store.builder.folder / "fail").touch()
+    errors = []
+
+    def watch():
+        try:
+            store.ensure_image(version, say=ignore)
+        except BuildFailed as error:
+            errors.append(error)
+
+    watchers = [threading.Thread(target=watch) for _ in range(3)]
+    for thread in watchers:
+        thread.start()
+    wait_for((store.builder.folder / "begun").exists)
+    time.sleep(0.2)  # the other two wait for the lock by now
+    (store.builder.folder / "go").touch()
+    for thread in watchers:
+        thread.join(20)
+    assert len(store.builds()) == 1
+    assert [error.message for error in errors] == ["no such package"] * 3
+    assert sum("compiling" in error.log_tail for error in errors) == 2
+
+
+def test_a_record_that_was_cut_off_does_not_hide_the_others(store, version):
+    (store.builder.folder / "go").touch()
+    image = store.ensure_image(version, say=ignore)
+    next(store.folder.glob("logs/*")).joinpath("1.json").write_text('{"name": "env/x')
+    assert [build.name for build in store.builds()] == [image.name]
+
+
+def test_a_tail_begins_anew_with_a_new_log_of_the_same_name(tmp_path):
+    log, said = tmp_path / "log.txt", []
+    tail = LogTail(log)
+    tail.follow(said.append)
+    log.write_text("one\ntwo\nhal")
+    tail.follow(said.append)
+    log.unlink()
+    log.write_text("first line\nsecond line\nthird line\n")
+    tail.follow(said.append)
+    tail.close()
+    assert said == ["one", "two", "first line", "second line", "third line"]
