@@ -75,12 +75,14 @@ class Store:
                 raise BuildFailed(last.error, log_tail=self.read_log(name).splitlines()[-20:])
             return self._build(version, name, recipe, source, say)
 
+    def source(self, version: Version) -> Path:
+        """The folder with the files of this version, fetched once."""
+        mark = hashlib.sha256(version.repo.encode()).hexdigest()[:12]
+        return checkout(version, self.folder / "sources" / f"{mark}-{version.commit}", git=self.git)
+
     def plan(self, version: Version) -> tuple[Path, Recipe, str]:
         """The checkout, what it asks for, and the name of its image."""
-        mark = hashlib.sha256(version.repo.encode()).hexdigest()[:12]
-        source = checkout(
-            version, self.folder / "sources" / f"{mark}-{version.commit}", git=self.git
-        )
+        source = self.source(version)
         recipe = read_recipe(source)
         plan = self.builder.plan(recipe, source)
         return source, recipe, image_name(version.repo, version.commit, plan)

@@ -8,8 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from envs.errors import BadEnvironment, NotOffered
+from envs.errors import BadEnvironment
 from envs.readers import read_recipe
+from envs.readers.requirements import refers_to_repository
+from envs.recipe import Recipe
+from envs.render import render_dockerfile
 from envs.version import Version
 from launcher.cli import Context
 from launcher.cli.base import print_unless
@@ -85,16 +88,21 @@ def logs(args: argparse.Namespace, context: Context) -> int:
 
 
 def dockerfile(args: argparse.Namespace, context: Context) -> int:
-    images = context.parts.runtime.images
-    if not isinstance(images, DockerImages):
-        raise NotOffered("Dockerfiles are for the Docker runtime.", hint="Start an engine.")
     source = Path(args.env)
     if not source.is_dir():
-        source, *_ = context.parts.store.plan(version_of(args.env, context))
+        source = context.parts.store.source(version_of(args.env, context))
     recipe = read_recipe(source)
-    if recipe.kind == "dockerfile":
-        text = (source / recipe.dockerfile).read_text("utf-8")
-    else:
-        text = images.render(recipe, source, images.base(recipe.python))
+    text = dockerfile_of(recipe, source, context)
     context.show({"dockerfile": text, "recipe": asdict(recipe)}, text.rstrip("\n"))
     return 0
+
+
+def dockerfile_of(recipe: Recipe, source: Path, context: Context) -> str:
+    """What the engine would get; where there is none, what another machine's engine would."""
+    if recipe.kind == "dockerfile":
+        return (source / recipe.dockerfile).read_text("utf-8")
+    images = context.parts.runtime.images
+    if isinstance(images, DockerImages):
+        return images.render(recipe, source, images.base(recipe.python))
+    needs = bool(recipe.requirements) and refers_to_repository(source, recipe.requirements)
+    return render_dockerfile(recipe, base=f"launcher/base:{recipe.python}", needs_repo=needs)

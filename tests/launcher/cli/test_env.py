@@ -1,0 +1,150 @@
+"""`launcher env`: sentences for people, JSON for programs, no traceback for anybody."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from envs.git import Git
+from envs.store import Store
+from envs.version import VersionCache
+from launcher import cli
+from launcher.__main__ import main
+from tests.envs.fake_builder import FileBuilder
+from tests.git_server import GitServer, Repo
+
+
+@pytest.fixture
+def repo(tmp_path):
+    return Repo.create(
+        tmp_path / "git" / "env", {"requirements.txt": "numpy\n", "apt.txt": "tree\n"}, tag="v1"
+    )
+
+
+@pytest.fixture
+def builder(tmp_path):
+    (tmp_path / "images").mkdir()
+    return FileBuilder(tmp_path / "images")
+
+
+@pytest.fixture
+def env(tmp_path, monkeypatch, repo, builder):
+    """The environment at v1, on a launcher whose images are files."""
+    with GitServer(tmp_path / "git") as host:
+        git = Git((host.host,), timeout=20)
+        parts = SimpleNamespace(
+            git=git,
+            versions=VersionCache(git),
+            store=Store(tmp_path / "builds", builder, git),
+            runtime=SimpleNamespace(images=builder),
+        )
+        monkeypatch.setattr(cli, "create_parts", lambda config: parts)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        yield f"git/{host.url('env')}@v1"
+
+
+@pytest.fixture
+def run(capsys, tmp_path):
+    def run(*words):
+        code = main(["env", *words, "--data", str(tmp_path / "data")])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
+
+    return run
+
+
+def test_build_shows_the_log_and_then_the_image(run, env):
+    code, out, _ = run("build", env)
+    assert code == 0
+    assert "Used: apt.txt, requirements.txt" in out
+    assert "is ready after" in out.splitlines()[-1]
+
+
+def test_build_as_json_prints_json_and_nothing_else(run, env):
+    code, out, _ = run("build", env, "--json")
+    assert code == 0
+    assert json.loads(out)["image"].startswith("env/env:")
+
+
+def test_the_second_build_builds_nothing(run, env, builder):
+    run("build", env)
+    code, out, _ = run("build", env)
+    assert code == 0
+    assert len(out.splitlines()) == 1
+    assert builder.count() == 1
+
+
+def test_list_names_what_is_built_and_what_failed(run, env, repo):
+    assert run("list")[1].strip() == "No environment is built yet."
+    run("build", env)
+    repo.commit({"requirements.txt": "broken\n"})
+    assert run("build", env.replace("@v1", "@main"))[0] == 1
+    code, out, _ = run("list")
+    assert code == 0
+    assert "FAILED: broken is not a package" in out
+    listed = json.loads(run("list", "--json")[1])
+    assert len(listed["failed"]) == 1
+
+
+def test_logs_are_found_by_image_and_by_environment(run, env):
+    name = json.loads(run("build", env, "--json")[1])["image"]
+    by_name = run("logs", name)
+    assert by_name[0] == 0
+    assert "line 2" in by_name[1]
+    assert run("logs", env) == by_name
+
+
+def test_logs_of_what_was_never_built_say_so(run, env):
+    code, _, err = run("logs", env)
+    assert code == 1
+    assert "never built" in err
+
+
+def test_dockerfile_of_a_folder_needs_neither_engine_nor_git(run, env, repo):
+    code, out, _ = run("dockerfile", str(repo.folder))
+    assert code == 0
+    assert out.startswith("FROM launcher/base:3.11\n")
+    assert "apt-get install" in out
+    assert "/tmp/requirements.txt" in out
+
+
+def test_dockerfile_of_a_tag_is_the_one_of_its_commit(run, env, repo):
+    repo.commit({"apt.txt": "graphviz\n"})
+    assert "tree" in run("dockerfile", env)[1]
+    assert json.loads(run("dockerfile", env, "--json")[1])["recipe"]["apt"] == ["tree"]
+
+
+def test_a_dockerfile_is_printed_as_its_author_wrote_it(run, env, repo):
+    repo.commit({"Dockerfile": "FROM launcher/base:3.11\nRUN true\n"})
+    assert run("dockerfile", str(repo.folder))[1] == "FROM launcher/base:3.11\nRUN true\n"
+
+
+@pytest.mark.parametrize("action", ["build", "logs", "dockerfile"])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("@v1", "@v2"), "no tag or branch called v2"),
+        (("/env@", "/nothing-here@"), "no repository"),
+        (("git/http", "git/ftp"), "is not an https or ssh address"),
+    ],
+)
+def test_trouble_is_a_sentence_with_a_way_out(run, env, action, change, said):
+    code, _, err = run(action, env.replace(*change))
+    assert code == 1
+    assert said in err
+    assert len(err.splitlines()) == 2, "the sentence and the hint"
+
+
+def test_a_name_that_nobody_knows_is_a_sentence(run, env):
+    code, _, err = run("build", "intro-ds@v1")
+    assert code == 1
+    assert "intro-ds" in err
+
+
+def test_wrong_words_are_told_by_the_parser(run):
+    with pytest.raises(SystemExit) as caught:
+        run("bild")
+    assert caught.value.code == 2
