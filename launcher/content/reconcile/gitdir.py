@@ -54,6 +54,7 @@ def ensure_git_dir(git: Git, branch: str, date: str) -> List[str]:
     if not os.path.lexists(git.dir):
         create(git, branch)
         return []
+    clear_garbage_refs(git.dir)
     if works(git):
         return []
     for folder in (b"objects", b"refs"):
@@ -87,6 +88,19 @@ def mend_head(git: Git, branch: str) -> None:
     if not re.fullmatch(rb"(ref: refs/\S+|[0-9a-f]{40,64})\s*", text):
         with open(path, "wb") as file:
             file.write(b"ref: refs/heads/%s\n" % os.fsencode(branch or "main"))
+
+
+def clear_garbage_refs(folder: bytes) -> None:
+    """A ref file that a power cut left empty makes git refuse every update; it holds nothing."""
+    for above, _folders, files in os.walk(os.path.join(folder, b"refs")):
+        for name in files:
+            path = os.path.join(above, name)
+            if name.endswith(b".lock") or os.path.islink(path):
+                continue
+            with open(path, "rb") as file:
+                text = file.read(4096)
+            if not re.fullmatch(rb"(ref: refs/\S+|[0-9a-f]{40,64})\s*", text):
+                os.unlink(path)
 
 
 def create(git: Git, branch: str) -> None:
