@@ -8,6 +8,7 @@ from typing import Dict, List, Optional, Tuple
 
 from .errors import CannotPull
 from .git import Blobs, Entry, Tree
+from .journal import Journal
 from .merge import merge_files
 from .work import Found, Work
 
@@ -34,8 +35,11 @@ class Paths:
     are moved or merged but never removed, and what is done already is recognised.
     """
 
-    def __init__(self, work: Work, blobs: Blobs, base: Tree, new: Tree, date: str) -> None:
-        self.work, self.blobs, self.base, self.new, self.date = work, blobs, base, new, date
+    def __init__(
+        self, work: Work, blobs: Blobs, base: Tree, new: Tree, *, date: str, journal: Journal
+    ) -> None:
+        self.work, self.blobs, self.base, self.new = work, blobs, base, new
+        self.date, self.journal = date, journal
         self.lists: Dict[str, List[str]] = {
             name: [] for name in ("new", "updated", "removed", "merged", "restored", "notes")
         }
@@ -159,6 +163,9 @@ class Paths:
 
     def merge(self, path: bytes, entry: Entry, was: Entry, found: Found) -> bool:
         """Both changed it."""
+        if self.journal.is_merged(path, found.oid):
+            self.lists["merged"].append(name_of(path))
+            return True
         theirs = self.blobs.read(entry.oid)
         if found.kind == "link" or LINK in (entry.mode, was.mode):
             self.beside(path, entry, theirs)
@@ -174,14 +181,15 @@ class Paths:
         )
         if not self.work.same(path, found):
             return False
-        if merged.data is not None and merged.data != mine:
-            mode = mode_of(found.executable, was, entry)
-            self.work.write(path, merged.data, mode=mode, durable=True)
-            self.lists["merged"].append(name_of(path))
         if merged.note:
             self.lists["notes"].append(merged.note)
         if not merged.whole:
             self.beside(path, entry, theirs)
+        if merged.data is not None and merged.data != mine:
+            self.journal.merging(path, self.work.oid_of(merged.data))
+            mode = mode_of(found.executable, was, entry)
+            self.work.write(path, merged.data, mode=mode, durable=True)
+            self.lists["merged"].append(name_of(path))
         return True
 
     def beside(self, path: bytes, entry: Entry, theirs: bytes) -> None:

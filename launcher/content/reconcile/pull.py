@@ -9,6 +9,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from . import gitdir
 from .errors import CannotPull, NeedObjects
 from .git import Blobs, Git, Tree, pairs
+from .journal import Journal
 from .own import keep_own_commits
 from .paths import SUBMODULE, Paths, name_of
 from .work import Work
@@ -75,13 +76,15 @@ def pull_locked(request: Request, git: Git, pack: Optional[str]) -> Dict[str, An
     work = Work(git.folder, os.path.join(git.dir, b"launcher-tmp"), len(request.commit))
     work.clear_temp()
     notes += lift_half_merged(git, work, request.date)
+    journal = Journal(os.path.join(git.dir, b"launcher-merged"), base_commit, request.commit)
     with Blobs(git) as blobs:
-        paths = Paths(work, blobs, base, new, request.date)
+        paths = Paths(work, blobs, base, new, date=request.date, journal=journal)
         paths.apply()
         notes += lfs_note(blobs, base, new)
     if paths.changed or not is_settled(git, refs, request):
         notes += keep_own_commits(git, refs, request.commit, base_commit)
         settle(git, request)
+    journal.forget()
     os.rmdir(work.temp)
     return {
         "before": base_commit or "",

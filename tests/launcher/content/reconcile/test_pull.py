@@ -411,7 +411,7 @@ def test_what_cannot_be_is_a_sentence(mine, teacher, server, tmp_path):
     assert caught.value.near == ("main",)
     with pytest.raises(ContentNotFound):
         mine.pull(url=server.url("missing"))
-    with pytest.raises(ContentNotFound, match="not a git address|holds"):
+    with pytest.raises(ContentNotFound, match=r"not a git address|holds"):
         mine.pull(url="ext::sh -c id")
     Repo.create(server.root / "empty")
     with pytest.raises(UnknownBranch, match="is empty"):
@@ -419,3 +419,55 @@ def test_what_cannot_be_is_a_sentence(mine, teacher, server, tmp_path):
     (tmp_path / "file").write_text("f")
     with pytest.raises(ContentFailed):
         type(mine)(tmp_path / "file", mine.url).pull()
+
+
+def test_a_pull_killed_anywhere_is_finished_by_the_next(mine, teacher, monkeypatch):
+    from launcher.content.reconcile.work import Work
+
+    class Killed(BaseException):
+        """Like kill -9: nothing of the program runs after it."""
+
+    book = '{"cells": [%s], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}'
+    cell = '{"cell_type": "markdown", "metadata": {}, "source": "%s"}'
+    teacher.commit({"n.ipynb": book % ", ".join(cell % s for s in ("e", "e", "x"))})
+    mine.pull()
+    mine.write("a.txt", "one\nmine\nthree\n")
+    mine.write("d/x.txt", "x\nmine\n")
+    mine.write("c.txt", "own\n")
+    mine.write("n.ipynb", book % ", ".join(cell % s for s in ("e", "e", "mine")))
+    os.unlink(mine.folder / "p.bin")
+    teacher.git("rm", "-q", "b.txt")
+    teacher.commit(
+        {
+            "a.txt": "one\ntheirs\nthree\n",
+            "c.txt": "c\n",
+            "d/x.txt": "X\nx\n",
+            "n.ipynb": book % ", ".join(cell % s for s in ("e", "x")),
+        }
+    )
+    write = Work.write
+    for allowed in range(8):
+        left = [allowed]
+
+        def limited(self, *args, left=left, **options):
+            if not left[0]:
+                raise Killed
+            left[0] -= 1
+            write(self, *args, **options)
+
+        monkeypatch.setattr(Work, "write", limited)
+        try:
+            mine.pull()
+            break
+        except Killed:
+            continue
+    monkeypatch.setattr(Work, "write", write)
+    mine.pull()
+    assert mine.read("a.txt") == "one\nmine\nthree\n"
+    assert mine.read("c.txt") == "c\n"
+    assert mine.read("d/x.txt") == "X\nx\nmine\n"
+    assert mine.read("n.ipynb").count("mine") == 1
+    aside = [name for name in mine.files if "(" in name]
+    texts = sorted(mine.read(name) for name in aside if not name.endswith("ipynb"))
+    assert texts == ["one\ntheirs\nthree\n", "own\n"]
+    assert mine.settled()
