@@ -30,7 +30,7 @@ def read_student(secret: bytes, cookie: str | None) -> str | None:
     """The student that a cookie names, or None for none, a forged or an expired one."""
     try:
         student = _signer(secret).loads(cookie or "", max_age=MAX_AGE)
-    except BadSignature:
+    except (BadSignature, UnicodeError):  # raw bytes in a cookie cannot even be checked
         return None
     return student if isinstance(student, str) else None
 

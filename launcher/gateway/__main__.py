@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ipaddress
+import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -22,10 +25,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m launcher.gateway", description=__doc__)
     parser.add_argument("--listen", required=True, metavar="HOST:PORT")
     parser.add_argument("--data", required=True, type=Path, help="the launcher's data folder")
-    parser.add_argument("--trust", action="append", default=[], metavar="NETWORK")
+    parser.add_argument("--trust", action="append", default=[], type=network, metavar="NETWORK")
     parser.add_argument("--log-format", default="json")
+    parser.add_argument("--log-level", default="info")
     args = parser.parse_args()
-    logs.set_up(args.log_format, "info")
+    logs.set_up(args.log_format, args.log_level)
+    if sys.stderr.isatty():  # a person there reads the story of launches, not every request
+        logging.getLogger("launcher.gateway.access").setLevel(logging.WARNING)
     secret = bytes.fromhex((args.data / "secret.key").read_text().strip())
     proxy = Proxy(
         routes=Routes.load(args.data / "run" / "routes.json"),
@@ -47,17 +53,21 @@ async def serve(proxy: Proxy, listen: str, announce: Path, token: str) -> None:
     public = await run_app(public_app(proxy), host.strip("[]"), int(port))
     admin = await run_app(create_admin(proxy, token), "127.0.0.1", 0)
     announce.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    announce.write_text(f"{port_of(admin)} {port_of(public)}")
+    announce.write_text(f"{port_of(admin)} {port_of(public)} {os.getpid()}")
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     await stop.wait()
-    for session in list(proxy.sockets):
-        await proxy.close_sockets(session)
+    await proxy.close_sockets(*list(proxy.sockets))
     proxy.routes.save()  # with the newest activity
     await proxy.close()
     await asyncio.gather(public.cleanup(), admin.cleanup())
+
+
+def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """An address or a network; argparse says which one is neither."""
+    return ipaddress.ip_network(text, strict=False)
 
 
 def public_app(proxy: Proxy) -> web.Application:

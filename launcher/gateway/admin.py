@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hmac
+import json
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +25,9 @@ def create_admin(proxy: Proxy, token: str) -> web.Application:
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         given = request.headers.get("Authorization", "")
-        if not hmac.compare_digest(given.encode(), f"token {token}".encode()):
+        if not hmac.compare_digest(
+            given.encode("utf-8", "surrogateescape"), f"token {token}".encode()
+        ):
             raise web.HTTPForbidden(text="wrong token")
         return await handler(request)
 
@@ -31,12 +35,15 @@ def create_admin(proxy: Proxy, token: str) -> web.Application:
         every = {path_of(name): told(proxy, name) for name in proxy.routes.known}
         return web.json_response(every)
 
-    async def put(request: web.Request) -> web.Response:
-        body = await request.json()
-        data = body.get("data") or {}
+    async def show_one(request: web.Request) -> web.Response:
         name = name_of(request.match_info["path"])
-        route = Route(body["target"], data.get("owner", ""), data.get("token", ""))
-        proxy.routes.put(name, route)
+        if name not in proxy.routes.known:
+            raise web.HTTPNotFound(text="no such route")
+        return web.json_response(told(proxy, name))
+
+    async def put(request: web.Request) -> web.Response:
+        route = route_of(await request.text())
+        proxy.routes.put(name_of(request.match_info["path"]), route)
         return web.Response(status=201)
 
     async def remove(request: web.Request) -> web.Response:
@@ -47,9 +54,23 @@ def create_admin(proxy: Proxy, token: str) -> web.Application:
 
     admin = web.Application(middlewares=[only_the_app])
     admin.router.add_get("/api/routes", show)
+    admin.router.add_get("/api/routes{path:/.*}", show_one)
     admin.router.add_post("/api/routes{path:.*}", put)
     admin.router.add_delete("/api/routes{path:.*}", remove)
     return admin
+
+
+def route_of(body: str) -> Route:
+    """The route that a POST describes; anything else is refused with a sentence."""
+    try:
+        row = json.loads(body)
+        data = row.get("data") or {}
+        route = Route(str(row["target"]).rstrip("/"), data.get("owner", ""), data.get("token", ""))
+    except (ValueError, KeyError, AttributeError) as error:
+        raise web.HTTPBadRequest(text="expected a JSON object with `target` and `data`") from error
+    if not re.fullmatch(r"http://[\w.:\[\]-]+", route.target):
+        raise web.HTTPBadRequest(text="`target` must be http://HOST:PORT, without a path")
+    return route
 
 
 def told(proxy: Proxy, name: str) -> dict[str, Any]:

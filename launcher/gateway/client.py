@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,16 +28,27 @@ class GatewayClient:
     """Adds and removes routes."""
 
     announcement: Path
-    """The file in which the newest gateway says `<admin port> <public port>`."""
+    """The file in which the newest gateway says `<admin port> <public port> <pid>`."""
     token: str
 
     def ports(self) -> tuple[int, int] | None:
         """The admin port and the public port of the newest gateway."""
         try:
-            admin, public = self.announcement.read_text().split()
+            admin, public = self.announcement.read_text().split()[:2]
             return int(admin), int(public)
         except (OSError, ValueError):
             return None
+
+    def listens(self) -> bool:
+        """False when nothing listens on the admin port any more; a slow gateway does listen."""
+        ports = self.ports()
+        try:
+            socket.create_connection(("127.0.0.1", ports[0] if ports else 0), TIMEOUT).close()
+        except ConnectionRefusedError:
+            return False
+        except OSError:
+            return ports is not None
+        return True
 
     def set_app(self, target: str) -> None:
         """Send everything that is no session to the app at `target`."""

@@ -37,9 +37,13 @@ class Gateway:
         return f"http://{f'[{host}]' if ':' in host else host}:{ports[1] if ports else 0}"
 
     def ensure(self) -> None:
-        """Start it again if it was started here and died; its routes come back from its file."""
-        if self.process and self.process.poll() is not None:
-            log.error("the gateway ended; starting it again", extra={"code": self.process.poll()})
+        """Start it again if it died, whoever started it; its routes come back from its file."""
+        if self.process:
+            died = self.process.poll() is not None
+        else:
+            died = not self.client.listens()
+        if died:
+            log.error("the gateway ended; starting it again")
             listen = (self.config.listen[0], int(self.url.rsplit(":", 1)[1]))
             config = replace(self.config, listen=listen)
             self.process = start_gateway(config, self.client)
@@ -68,12 +72,26 @@ def find_gateway(config: Config, secret: bytes) -> GatewayClient | None:
 def ensure_gateway(config: Config, secret: bytes) -> Gateway:
     """The gateway that runs already, or a new one.
 
-    :raises GatewayFailed: it ended at once, most often because its port is taken.
+    :raises GatewayFailed: it ended at once, most often because its port is taken; or the one
+        that runs listens elsewhere than the settings say.
     """
     client = client_of(config, secret)
     if client.health() is None:
+        refuse_another_port(config, client)
         return Gateway(config, client)
     return Gateway(config, client, start_gateway(config, client))
+
+
+def refuse_another_port(config: Config, client: GatewayClient) -> None:
+    """A gateway outlives its launcher; one from before a change of `listen` must go first."""
+    ports = client.ports()
+    if ports and config.listen[1] not in (0, ports[1]):
+        pid = client.announcement.read_text().split()[-1]
+        raise GatewayFailed(
+            f"The gateway of {config.data} still listens on port {ports[1]}, "
+            f"not on {config.listen[1]} as the settings say.",
+            hint=f"End it (process {pid}) and start again, or set `listen` back.",
+        )
 
 
 def start_gateway(config: Config, client: GatewayClient) -> subprocess.Popen[bytes]:
@@ -101,6 +119,7 @@ def gateway_command(config: Config) -> list[str]:
     host, port = config.listen
     command = [sys.executable, "-m", "launcher.gateway", "--listen", f"{host}:{port}"]
     command += ["--data", str(config.data), "--log-format", config.log.format]
+    command += ["--log-level", config.log.level]
     for network in config.trusted_proxies:
         command += ["--trust", network]
     return command

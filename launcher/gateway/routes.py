@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 
@@ -40,8 +40,16 @@ class Routes:
             return cls(file)
 
     def put(self, name: str, route: Route) -> None:
+        """Add the route; one that is known already keeps its activity."""
+        if name in self.known:
+            route = replace(route, last_activity=self.known[name].last_activity)
         self.known[name] = route
         self.save()
+
+    def used(self, name: str) -> None:
+        """The session is in use right now."""
+        if name in self.known:
+            self.known[name].last_activity = time.time()
 
     def remove(self, name: str) -> bool:
         """True when there was such a route."""

@@ -92,6 +92,23 @@ class Backend:
         response.set_cookie("one", "1")
         response.set_cookie("two", "2")
         response.set_cookie(identity.COOKIE, "stolen", path="/")
+        for spelling in (f"{identity.COOKIE} =stolen", f"={identity.COOKIE}=stolen; Path=/"):
+            response.headers.add("Set-Cookie", spelling)
+        return response
+
+    async def do_missing(self, request):
+        raise web.HTTPNotFound
+
+    async def do_hangup(self, request):
+        request.transport.close()
+        return web.Response()
+
+    async def do_cut(self, request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"half")
+        await asyncio.sleep(0.05)
+        request.transport.close()
         return response
 
     async def do_redirect(self, request):
