@@ -6,7 +6,7 @@ import hashlib
 import shlex
 from dataclasses import dataclass
 
-VERSION = "1"
+VERSION = "2"
 """Counts up when what is written here gives another image."""
 CA_IN_IMAGE = "/usr/local/share/launcher-ca.crt"
 CA_NAMES = (
@@ -18,6 +18,9 @@ CA_NAMES = (
     "NODE_EXTRA_CA_CERTS",
 )
 DEBIAN_PACKAGES = ("ca-certificates", "git", "python3", "procps")
+
+LAB_PAGE = '{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}'
+"""JupyterLab's page settings: no pop-up that asks every student about news of the project."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ def debootstrap_command(base: Base, folder: str, mirror: str) -> list[str]:
 def render_base(base: Base, *, root_image: str, mounts: bool = True) -> str:
     """The Dockerfile of the base on top of `root_image`; the context holds `uv` and `ca.crt`."""
     cache = "--mount=type=cache,target=/tmp/uv-cache,uid=1000,gid=1000 " if mounts else ""
+    no_cache = "" if mounts else " --no-cache"
     env = {
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
@@ -101,13 +105,17 @@ def render_base(base: Base, *, root_image: str, mounts: bool = True) -> str:
         " && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /usr/share/doc/* /usr/share/man/*",
         "RUN useradd --uid 1000 --user-group --no-create-home --shell /bin/bash jovyan"
         " && install -d -o 1000 -g 1000 -m 755 /home/jovyan /srv/env /srv/repo"
+        # The mount below would leave it to root, and every later uv of the user would fail.
+        " /tmp/uv-cache"
         # A login shell resets PATH; without this it would find the system's Python first.
         " && echo 'export PATH=\"$HOME/.local/bin:/srv/env/bin:$PATH\"'"
         " > /etc/profile.d/launcher.sh",
         *(f"ENV {name}={value}" for name, value in sorted(env.items())),
         "USER 1000:1000",
         f"RUN {cache}uv venv --python python{base.python} --seed /srv/env"
-        f" && uv pip install --compile-bytecode --link-mode=copy {server}",
+        f" && uv pip install --compile-bytecode --link-mode=copy{no_cache} {server}",
+        f"RUN install -d /srv/env/etc/jupyter/labconfig && echo '{LAB_PAGE}'"
+        " > /srv/env/etc/jupyter/labconfig/page_config.json",
         "WORKDIR /home/jovyan",
         "EXPOSE 8888",
         'CMD ["jupyter-server", "--ServerApp.ip=0.0.0.0", "--ServerApp.port=8888"]',

@@ -7,6 +7,7 @@ The one module that uses private calls of docker-py, which has no public ones fo
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import uuid
 from collections.abc import Iterator, Mapping
@@ -102,14 +103,16 @@ def build(
             stream=True,
             timeout=timeout,
         )
-        api._raise_for_status(response)
-        for event in api._stream_helper(response, decode=True):
-            if event.get("id") == "moby.buildkit.trace":
-                for line in trace.lines(base64.b64decode(event["aux"])):
-                    tail.append(line)
-                    say(line)
-            elif "error" in event:
-                raise BuildFailed(first_error(trace, event["error"]), log_tail=tail[-20:])
+        # Closing it ends the build, too, when nobody listens to its end.
+        with contextlib.closing(response):
+            api._raise_for_status(response)
+            for event in api._stream_helper(response, decode=True):
+                if event.get("id") == "moby.buildkit.trace":
+                    for line in trace.lines(base64.b64decode(event["aux"])):
+                        tail.append(line)
+                        say(line)
+                elif "error" in event:
+                    raise BuildFailed(first_error(trace, event["error"]), log_tail=tail[-20:])
     except (APIError, OSError) as error:
         raise BuildFailed(f"The engine ended the build: {error}", log_tail=tail[-20:]) from error
 

@@ -120,14 +120,17 @@ class DockerImages:
         :raises BuildFailed: it lacks what a session needs.
         """
         say("Checking that sessions can start from the image")
-        container = self.client.containers.create(
-            image,
-            ["-c", CONTRACT],
-            entrypoint="/bin/sh",
-            user="1000:1000",
-            network_mode="none",
-            environment={"HOME": "/tmp"},
-        )
+        try:
+            container = self.client.containers.create(
+                image,
+                ["-c", CONTRACT],
+                entrypoint="/bin/sh",
+                user="1000:1000",
+                network_mode="none",
+                environment={"HOME": "/tmp"},
+            )
+        except ImageNotFound as error:
+            raise BuildFailed("The engine ended the build before the image was whole.") from error
         try:
             container.start()
             code = container.wait(timeout=120)["StatusCode"]

@@ -1,0 +1,126 @@
+"""Images by a real engine: what the files of an environment promise holds in the container."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from pathlib import Path
+
+import pytest
+
+import envs
+from envs.errors import BuildFailed, NotOffered
+from envs.readers import read_recipe
+from launcher.config import load_config
+from launcher.runtimes import RUNTIMES
+
+pytestmark = pytest.mark.docker
+SAMPLES = Path(envs.__file__).parent / "samples"
+
+
+@pytest.fixture(scope="module")
+def images(data_root):
+    config = load_config(data=str(data_root / "docker-images"), runtime="docker")
+    images = RUNTIMES["docker"](config, uuid.uuid4().hex[:12]).images
+    yield images
+    images.client.close()
+
+
+@pytest.fixture
+def build(images, tmp_path):
+    """Build a folder of files as an environment; the image is removed afterwards."""
+    name = f"env/test:{uuid.uuid4().hex[:12]}"
+    log = []
+
+    def build(files, *, sample=""):
+        source = tmp_path / "source"
+        shutil.copytree(SAMPLES / sample, source) if sample else source.mkdir()
+        for path, content in files.items():
+            (source / path).parent.mkdir(exist_ok=True)
+            (source / path).write_bytes(content.encode())
+        recipe = read_recipe(source)
+        labels = {"launcher.env.name": name}
+        return images.build(name, recipe, source=source, labels=labels, say=log.append)
+
+    build.name, build.log = name, log
+    yield build
+    images.remove_image(name)
+
+
+def inside(images, name, *command, **options):
+    """What a command prints in a new container, as a session's user."""
+    said = images.client.containers.run(
+        name, list(command), remove=True, user="1000:1000", network_mode="none", **options
+    )
+    return said.decode()
+
+
+@pytest.mark.parametrize("sample", ["requirements", "postbuild", "dockerfile"])
+def test_each_sample_is_built_and_has_its_package(images, build, sample):
+    image = build({}, sample=sample)
+    assert "6.1" in inside(images, image.name, "python", "-c",
+                           "import cowsay; print(cowsay.__version__)")  # fmt: skip
+
+
+def test_what_ran_in_the_build_is_there_and_the_home_is_empty(images, build):
+    image = build(
+        {
+            "binder/apt.txt": "tree # a tool\n",
+            "binder/postBuild": "set -e\r\nid -u > made-by\r\npwd >> made-by\r\n",
+            "binder/start": 'export FROM_START="set here"\nexec "$@"\n',
+        }
+    )
+    script = "cat /srv/repo/made-by; command -v tree; ls -A $HOME | wc -l; echo $FROM_START"
+    assert inside(images, image.name, "sh", "-c", script).split("\n")[:5] == [
+        "1000", "/srv/repo", "/usr/bin/tree", "0", "set here",
+    ]  # fmt: skip
+
+
+def test_requirements_may_name_other_files_of_the_repository(images, build):
+    image = build({"requirements.txt": "-r more/list.txt\n", "more/list.txt": "cowsay==6.1\n"})
+    assert "cowsay" in inside(images, image.name, "python", "-c", "import cowsay; print(cowsay)")
+
+
+def test_a_student_can_install_a_package_with_uv(images, build):
+    image = build({})
+    script = "touch /tmp/uv-cache/x && uv pip install --dry-run --offline pip && echo fine"
+    assert "fine" in inside(images, image.name, "sh", "-c", script)
+
+
+def test_bytecode_is_compiled_in_the_build(images, build):
+    image = build({}, sample="requirements")
+    found = inside(images, image.name, "sh", "-c",
+                   "ls /srv/env/lib/python3.11/site-packages/cowsay/__pycache__")  # fmt: skip
+    assert ".pyc" in found
+
+
+def test_the_legacy_builder_makes_the_same_environment(images, build, monkeypatch):
+    monkeypatch.setattr(images, "buildkit", False)
+    image = build({"apt.txt": "tree\n", "postBuild": "touch done\n"}, sample="requirements")
+    script = "python -c 'import cowsay' && ls /srv/repo && command -v tree && ls -A /tmp/uv-cache"
+    said = inside(images, image.name, "sh", "-c", script).split()
+    assert "done" in said
+    assert said[-1] == "/usr/bin/tree", "a cache in the image would only be weight"
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"requirements.txt": "cowsay==0.0.0.999\n"}, "cowsay"),
+        ({"postBuild": "#!/bin/bash\necho before\nexit 3\n"}, "before"),
+        ({"Dockerfile": "FROM launcher/base:3.11\nRUN rm -rf /srv/env/bin\n"}, "python3|Jupyter"),
+    ],
+)
+def test_a_build_that_fails_says_why_and_leaves_no_image(images, build, files, said):
+    with pytest.raises(BuildFailed) as caught:
+        build(files)
+    text = "\n".join([caught.value.message, *caught.value.log_tail, *build.log])
+    assert any(word in text for word in said.split("|"))
+    assert images.find_image(build.name) is None
+    assert not images.client.images.list("launcher-build/*")
+
+
+def test_a_python_that_is_not_offered_names_those_that_are(images, build):
+    with pytest.raises(NotOffered) as caught:
+        build({"runtime.txt": "python-2.7\n"})
+    assert "3.11" in caught.value.hint
