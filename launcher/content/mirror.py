@@ -22,7 +22,7 @@ from envs.git import Git, GitFailed
 from launcher.content.clone import BASE_REF, make_clone, once
 from launcher.content.packs import shallow_commits, write_pack
 from launcher.content.upstream import Upstream, ask, fetch, fetch_local, pick
-from launcher.errors import ContentFailed, ContentNotFound, LaunchError
+from launcher.errors import ContentFailed, ContentNotFound, LaunchError, UnknownBranch
 
 
 @dataclass
@@ -84,18 +84,29 @@ class Mirrors:
             raise ContentFailed(error.message, hint=error.hint) from error
 
     def _fetch(self, mirror: Path, wanted: Upstream) -> Upstream:
-        """Fetch into the mirror; one that a crash left damaged is made anew."""
+        """Fetch into the mirror; where that fails, into a new one, which replaces it."""
         if self._has(mirror, wanted.commit):
             return wanted
+        existed = mirror.exists()
         try:
-            return self._fetch_once(mirror, wanted)
-        except (LaunchError, GitHostDown):
+            return self._fetch_into(mirror, wanted)
+        except UnknownBranch:
             raise
-        except (GitFailed, OSError):
-            shutil.rmtree(mirror, ignore_errors=True)
-            return self._fetch_once(mirror, wanted)
+        except (LaunchError, GitHostDown, GitFailed):
+            # The git host has just answered, so a crash may have left the mirror damaged.
+            if not existed:
+                raise
+        fresh = mirror.with_name(f"{mirror.name}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        try:
+            got = self._fetch_into(fresh, wanted)
+            shutil.rmtree(mirror)
+            fresh.rename(mirror)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+        return got
 
-    def _fetch_once(self, mirror: Path, wanted: Upstream) -> Upstream:
+    def _fetch_into(self, mirror: Path, wanted: Upstream) -> Upstream:
         if not (mirror / "HEAD").exists():
             self.git.run("init", "--quiet", "--bare", "--template=", "--", str(mirror))
         for lock in [*mirror.glob("*.lock"), *mirror.glob("refs/**/*.lock")]:

@@ -1,0 +1,151 @@
+"""Mirrors: one question when nothing is new, one fetch a class, a copy when the host is down."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from envs.git import Git
+from launcher.content.mirror import Mirrors
+from launcher.errors import ContentFailed, ContentNotFound, UnknownBranch
+
+
+def asked(server):
+    """How often the server was asked for a list of refs, and how often for objects."""
+    lists = [r for r in server.requests if "info/refs" in r]
+    posts = [r for r in server.requests if r.startswith("POST")]
+    return len(lists), len(posts)
+
+
+@pytest.fixture
+def url(server, teacher):
+    return server.url("course")
+
+
+def test_nothing_new_is_one_question(mirrors, url, server):
+    first = mirrors.refresh(url)
+    before = len(server.requests)
+    assert mirrors.refresh(url).commit == first.commit
+    assert asked(server)[0] == 2 + 1, "a question and a fetch, then one question"
+    assert len(server.requests) - before <= 2
+
+
+def test_a_class_fetches_once(mirrors, url, server, teacher):
+    mirrors.refresh(url)
+    teacher.commit({"new.txt": "n\n"})
+    server.requests.clear()
+    barrier = threading.Barrier(20)
+
+    def click(_):
+        barrier.wait(20)
+        return mirrors.refresh(url).commit
+
+    with ThreadPoolExecutor(20) as pool:
+        commits = set(pool.map(click, range(20)))
+    assert commits == {teacher.git("rev-parse", "HEAD").strip()}
+    assert len([r for r in server.requests if r.startswith("POST")]) <= 20 + 1
+    packs = list((mirrors.folder / "mirrors").glob("*/objects/pack/*.pack"))
+    loose = list((mirrors.folder / "mirrors").glob("*/refs/launcher/commits/*"))
+    assert len(loose) == 2, f"two commits came, each once: {packs}"
+
+
+def test_branches_tags_and_commits(mirrors, url, teacher):
+    first = teacher.git("rev-parse", "HEAD").strip()
+    teacher.git("tag", "-a", "v1", "-m", "v1")
+    second = teacher.commit({"c.txt": "c\n"})
+    teacher.git("branch", "feature/x")
+    found = mirrors.refresh(url)
+    assert (found.ref, found.commit, found.branch, found.stale) == ("main", second, "main", False)
+    found = mirrors.refresh(url, "v1")
+    assert (found.ref, found.commit, found.branch) == ("v1", first, "")
+    assert mirrors.refresh(url, "feature/x").commit == second
+    assert mirrors.refresh(url, first).commit == first
+
+
+@pytest.mark.parametrize("by_commit", [True, False])
+def test_a_commit_that_no_branch_ends_in(mirrors, url, teacher, server, by_commit):
+    server.by_commit = by_commit
+    first = teacher.git("rev-parse", "HEAD").strip()
+    teacher.commit({"c.txt": "c\n"})
+    assert mirrors.refresh(url, first).commit == first
+    assert mirrors.files(mirrors.refresh(url, first)) == ["a.txt", "b.txt"]
+    with pytest.raises(UnknownBranch):
+        mirrors.refresh(url, "0" * 40)
+
+
+def test_an_unknown_branch_names_near_ones(mirrors, url, teacher):
+    teacher.git("branch", "week-3")
+    with pytest.raises(UnknownBranch) as caught:
+        mirrors.refresh(url, "week3")
+    assert caught.value.near == ("week-3",)
+
+
+def test_a_missing_repository(mirrors, url, server):
+    with pytest.raises(ContentNotFound):
+        mirrors.refresh(server.url("missing"))
+    with pytest.raises(ContentNotFound):
+        mirrors.refresh("file:///etc")
+
+
+def test_a_host_that_is_not_allowed(tmp_path, url):
+    with pytest.raises(ContentFailed, match="not a public address"):
+        Mirrors(tmp_path / "m", Git()).refresh(url)
+
+
+def test_the_host_down_gives_the_last_copy(mirrors, url, server, teacher, tmp_path):
+    known = mirrors.refresh(url)
+    server.stop()
+    again = mirrors.refresh(url)
+    assert (again.commit, again.stale, again.fetched) == (known.commit, True, known.fetched)
+    assert mirrors.prepared_clone(again).is_dir()
+    with pytest.raises(ContentFailed, match="cannot be reached"):
+        mirrors.refresh(url, "other")
+    with pytest.raises(ContentFailed):
+        Mirrors(tmp_path / "fresh", mirrors.git).refresh(url)
+
+
+def test_a_damaged_mirror_heals(mirrors, url, teacher):
+    mirrors.refresh(url)
+    (mirror,) = (mirrors.folder / "mirrors").iterdir()
+    (mirror / "HEAD").write_text("")
+    (mirror / "shallow.lock").touch()
+    commit = teacher.commit({"new.txt": "n\n"})
+    assert mirrors.refresh(url).commit == commit
+    assert "new.txt" in mirrors.files(mirrors.refresh(url))
+
+
+def test_files_and_paths(mirrors, url, teacher):
+    teacher.commit({"week 1/ü b.ipynb": "{}", "-x": "", "d/e/f": ""})
+    found = mirrors.refresh(url)
+    assert mirrors.files(found) == ["-x", "a.txt", "b.txt", "d/e/f", "week 1/ü b.ipynb"]
+    for path in ("week 1/ü b.ipynb", "d/e", "d/e/", "-x", ""):
+        assert mirrors.has_path(found, path)
+    for path in ("d/x", "../a.txt", "A.txt", "d/e/f/g"):
+        assert not mirrors.has_path(found, path)
+
+
+def test_a_prepared_clone_is_made_once(mirrors, url):
+    found = mirrors.refresh(url)
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(lambda _: mirrors.prepared_clone(found), range(8)))
+    assert len(made) == 1
+    (clone,) = made
+    assert [path.name for path in clone.parent.iterdir()] == [clone.name]
+    assert not (clone / ".git/hooks").exists()
+    assert url in (clone / ".git/config").read_text()
+
+
+def test_attributes_of_the_course_change_no_byte(mirrors, url, teacher):
+    teacher.commit({".gitattributes": "*.txt text eol=crlf ident\n", "i.txt": "$Id$\n"})
+    clone = mirrors.prepared_clone(mirrors.refresh(url))
+    assert (clone / "i.txt").read_bytes() == b"$Id$\n"
+
+
+def test_a_pack_holds_only_what_is_new(mirrors, url, teacher):
+    teacher.commit({f"f{number}.txt": f"{number}\n" * 50 for number in range(100)})
+    first = mirrors.refresh(url)
+    teacher.commit({"new.txt": "n\n"})
+    second = mirrors.refresh(url)
+    small, all_ = mirrors.pack(second, first.commit), mirrors.pack(second, None)
+    assert small.stat().st_size < all_.stat().st_size / 4
+    assert mirrors.pack(second, "f" * 40) == all_, "an unknown commit: everything"
