@@ -14,8 +14,9 @@ import tarfile
 import tempfile
 import time
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypedDict
 
+from envs.git import GitFailed
 from launcher.content.mirror import Mirrors
 from launcher.content.receipt import Receipt
 from launcher.content.shipping import ask_session
@@ -28,6 +29,15 @@ STUDENT = 1000
 """User and group id of the student inside every image."""
 
 
+class Parts(TypedDict):
+    """What both ways of delivery need."""
+
+    mirrors: Mirrors
+    spec: SessionSpec
+    runtime: Runtime
+    folder: str
+
+
 def deliver(
     upstream: Upstream, *, mirrors: Mirrors, spec: SessionSpec, runtime: Runtime, folder: str
 ) -> Receipt:
@@ -35,9 +45,17 @@ def deliver(
 
     :raises ContentFailed: it could not be done; what the student wrote is untouched.
     """
-    return place_new(
-        upstream, mirrors=mirrors, spec=spec, runtime=runtime, folder=folder
-    ) or reconcile_inside(upstream, mirrors=mirrors, spec=spec, runtime=runtime, folder=folder)
+    parts: Parts = {"mirrors": mirrors, "spec": spec, "runtime": runtime, "folder": folder}
+    try:
+        return place_new(upstream, **parts) or reconcile_inside(upstream, **parts)
+    except GitFailed as error:
+        raise ContentFailed(f"The course files could not be prepared: {error}") from error
+    except (OSError, subprocess.TimeoutExpired) as error:
+        said = getattr(error, "strerror", "") or str(error)
+        raise ContentFailed(
+            f"The course files could not be copied: {said}.",
+            hint="The disk may be full; tell the person who runs this server.",
+        ) from error
 
 
 def place_new(

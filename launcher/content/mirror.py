@@ -70,9 +70,12 @@ class Mirrors:
             if not self._has(mirror, found.commit):
                 with self._locked(mirror):
                     found = self._fetch(mirror, found)
+            self._remember(mirror, branch, found)
         except (GitHostDown, GitFailed) as error:
             return self._last_copy(mirror, branch, error)
-        self._remember(mirror, branch, found)
+        except OSError as error:
+            said = f"The server's copy of the course files cannot be written: {error.strerror}."
+            raise ContentFailed(said, hint="Tell the person who runs this server.") from error
         return found
 
     def _check(self, repo: str) -> None:

@@ -1,0 +1,74 @@
+"""Faults: killed with SIGKILL at any moment, a disk that is full."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from launcher.errors import ContentFailed
+
+TREE = {f"d{number % 7}/f{number}.txt": f"{number}\n" * 20 for number in range(150)}
+
+
+def command(mine):
+    code = "import sys; from launcher.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    return [sys.executable, "-c", code, "pull", mine.url, str(mine.folder)]
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_it_always_recovers(mine, teacher):
+    teacher.commit(TREE)
+    mine.pull()
+    chance = random.Random(7)
+    for number in range(8):
+        own = f"d1/f{number * 7 + 1}.txt"
+        mine.write(own, mine.read(own) + f"mine {number}\n")
+        teacher.commit({name: f"{number}\n" + text for name, text in TREE.items()})
+        process = subprocess.Popen(
+            command(mine), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(chance.uniform(0.5, 1.2))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        mine.pull()
+        assert mine.read(own) == f"{number}\n" + TREE[own] + f"mine {number}\n"
+        assert mine.read("d0/f0.txt") == f"{number}\n" + TREE["d0/f0.txt"]
+        assert mine.settled()
+        mine.git("checkout", "-q", "--", own)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A filesystem of one megabyte."""
+    place = tmp_path / "small"
+    place.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("cannot mount a small filesystem here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_loses_nothing_and_is_a_sentence(mine, teacher, small_disk):
+    here = type(mine)(small_disk / "mine", mine.url)
+    here.pull()
+    here.write("a.txt", "one\ntwo\nthree\nmine\n")
+    teacher.commit({"a.txt": "ONE\ntwo\nthree\n", "huge.bin": os.urandom(2_000_000)})
+    before = here.files
+    with pytest.raises(ContentFailed, match="disk space is full"):
+        here.pull()
+    assert here.read("a.txt") == "one\ntwo\nthree\nmine\n"
+    assert here.files == before
+    teacher.git("rm", "-q", "huge.bin")
+    teacher.commit({})
+    for left in (here.folder / ".git/objects/pack").glob("tmp_*"):
+        left.unlink()
+    here.pull()
+    assert here.read("a.txt") == "ONE\ntwo\nthree\nmine\n"
+    assert here.settled()
+    shutil.rmtree(here.folder)
