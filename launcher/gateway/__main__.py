@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from launcher import logs
 from launcher.gateway.admin import create_admin
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--log-level", default="info")
     args = parser.parse_args()
     logs.set_up(args.log_format, args.log_level)
+    logging.getLogger("aiohttp.server").addFilter(worth_a_traceback)
     if sys.stderr.isatty():  # a person there reads the story of launches, not every request
         logging.getLogger("launcher.gateway.access").setLevel(logging.WARNING)
     secret = bytes.fromhex((args.data / "secret.key").read_text().strip())
@@ -68,6 +70,11 @@ async def serve(proxy: Proxy, listen: str, announce: Path, token: str) -> None:
 def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     """An address or a network; argparse says which one is neither."""
     return ipaddress.ip_network(text, strict=False)
+
+
+def worth_a_traceback(record: logging.LogRecord) -> bool:
+    """False for what was no HTTP at all: scanners get their 400, and fill no log."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def public_app(proxy: Proxy) -> web.Application:

@@ -71,6 +71,8 @@ class Proxy:
         name = found[1] if found else APP
         route = self.routes.known.get(name)
         if found and route is None:  # the app knows how to bring a stopped session back
+            if request.method not in SAFE_METHODS or is_websocket(request):
+                return pages.gone(request_id)
             name, route = APP, self.routes.known.get(APP)
         if route is None:
             return pages.starting(request_id)

@@ -130,6 +130,11 @@ def test_a_session_that_hangs_up_is_explained(browser, session_url):
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "E-GONE")
 
 
+def test_a_program_learns_that_a_session_is_unknown(browser, gateway):
+    answer = browser.put(f"{gateway.url}/s/{'cd' * 12}/api/contents/x", data=b"1")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "E-GONE")
+
+
 def test_half_an_answer_does_not_look_like_a_whole_one(browser, session_url):
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         browser.get(f"{session_url}cut", timeout=5)
@@ -226,12 +231,14 @@ def test_every_request_is_logged_with_its_id_and_without_its_query(config, tmp_p
     try:
         named = {"X-Request-Id": "from-the-front"}
         requests.get(f"{running.url}/x?token=hidden", headers=named, timeout=5)
+        assert status_of(say(running.url, b"no http at all\r\n\r\n")) == 400
     finally:
         running.stop()
     lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     line = next(line for line in lines if line["logger"] == "launcher.gateway.access")
     assert (line["request_id"], line["path"], line["status"]) == ("from-the-front", "/x", 503)
     assert "hidden" not in str(lines)
+    assert "traceback" not in str(lines)
 
 
 def test_a_trusted_proxy_s_word_counts(config, tmp_path, backend):
