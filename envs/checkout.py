@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from pathlib import Path
 
-from envs.errors import UnknownRef
+from envs import submodules
+from envs.errors import RepoNotFound, UnknownRef
 from envs.git import Git, GitFailed
 from envs.version import Version, explain
 
 
-def checkout(version: Version, folder: Path, *, git: Git) -> Path:
+def checkout(version: Version, folder: Path, *, git: Git, nested: int = 0) -> Path:
     """Make `folder` hold the files of exactly this commit; one that exists is complete.
 
-    Fetches one commit where the server allows that, else everything. Submodules are left out.
+    Fetches one commit where the server allows that, else everything. Submodules of hosts that
+    links may name are part of it; others stay empty folders, which `read_recipe` warns of.
 
     :raises UnknownRef: the repository does not have the commit.
     :raises RepoNotFound: the repository is missing or private.
@@ -29,6 +32,8 @@ def checkout(version: Version, folder: Path, *, git: Git) -> Path:
         git.run("init", "--quiet", "--template=", "--", str(made))
         fetch(version, made, git=git)
         git.run("checkout", "--quiet", "--detach", version.commit, cwd=made)
+        if nested < submodules.NESTED:
+            fetch_submodules(version, made, git=git, nested=nested + 1)
         shutil.rmtree(made / ".git")
         made.chmod(0o755)
         try:
@@ -39,6 +44,24 @@ def checkout(version: Version, folder: Path, *, git: Git) -> Path:
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return folder
+
+
+def fetch_submodules(version: Version, made: Path, *, git: Git, nested: int) -> None:
+    """Fill the submodules' folders.
+
+    :raises GitHostDown: a host does not answer; without it the environment would differ.
+    """
+    for one in submodules.find_submodules(made, version.repo, git=git):
+        if not one.repo or not submodules.may_fetch(one, git=git):
+            continue
+        place = made / one.path
+        with contextlib.suppress(RepoNotFound, UnknownRef):
+            place.rmdir()  # git left it empty
+            try:
+                inner = Version(one.repo, one.commit, one.commit, "commit")
+                checkout(inner, place, git=git, nested=nested)
+            finally:
+                place.mkdir(exist_ok=True)
 
 
 def fetch(version: Version, made: Path, *, git: Git) -> None:

@@ -78,7 +78,13 @@ class Store:
     def source(self, version: Version) -> Path:
         """The folder with the files of this version, fetched once."""
         mark = hashlib.sha256(version.repo.encode()).hexdigest()[:12]
-        return checkout(version, self.folder / "sources" / f"{mark}-{version.commit}", git=self.git)
+        folder = self.folder / "sources" / f"{mark}-{version.commit}"
+        if folder.exists():
+            return folder
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with folder.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # a whole class clicks at once: one of them fetches
+            return checkout(version, folder, git=self.git)
 
     def plan(self, version: Version) -> tuple[Path, Recipe, str]:
         """The checkout, what it asks for, and the name of its image."""

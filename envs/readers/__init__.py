@@ -12,6 +12,7 @@ from envs.errors import BadEnvironment, NotOffered
 from envs.readers import apt, dockerfile, post_build, requirements, runtime, start
 from envs.readers.files import find_file
 from envs.recipe import DEFAULT_PYTHON, Recipe
+from envs.submodules import missing_submodules
 
 CONFIG_FOLDERS = ("binder", ".binder")
 READERS = (runtime, apt, requirements, post_build, start)
@@ -46,7 +47,7 @@ def read_recipe(root: Path) -> Recipe:
         if folder and (root / name).is_file()
     ]
     if find_file(root, f"{prefix}{dockerfile.NAME}"):
-        return dockerfile.read(root, prefix, others(root, prefix), tuple(outside))
+        return with_notes(dockerfile.read(root, prefix, others(root, prefix), tuple(outside)), root)
     for name, kind in NOT_YET.items():
         if find_file(root, f"{prefix}{name}"):
             raise NotOffered(
@@ -66,7 +67,16 @@ def read_recipe(root: Path) -> Recipe:
     if not recipe.used:
         note = f"No environment file found: using the default environment (Python {DEFAULT_PYTHON})"
         recipe = replace(recipe, warnings=(*recipe.warnings, note))
-    return recipe
+    return with_notes(recipe, root)
+
+
+def with_notes(recipe: Recipe, root: Path) -> Recipe:
+    """The recipe, with what the checkout lacks among its warnings."""
+    notes = [
+        f"The submodule {path} is left out: it is private, or this server may not fetch it"
+        for path in missing_submodules(root)
+    ]
+    return replace(recipe, warnings=(*recipe.warnings, *notes))
 
 
 def config_folder(root: Path) -> str:

@@ -198,3 +198,13 @@ def test_a_tail_begins_anew_with_a_new_log_of_the_same_name(tmp_path):
     tail.follow(said.append)
     tail.close()
     assert said == ["one", "two", "first line", "second line", "third line"]
+
+
+def test_a_class_that_clicks_at_once_fetches_once(store, version, host):
+    before = len(host.requests)
+    threads = [threading.Thread(target=store.source, args=(version,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(host.requests) - before <= 3, "one client's: what there is, and the commit"

@@ -1,0 +1,120 @@
+"""Submodules belong to a checkout, as far as links may fetch from their hosts."""
+
+from __future__ import annotations
+
+import pytest
+
+from envs.checkout import checkout
+from envs.errors import GitHostDown
+from envs.git import Git
+from envs.readers import read_recipe
+from envs.submodules import resolve_url
+from envs.version import resolve_version
+from tests.git_server import GitServer, Repo
+
+
+@pytest.fixture
+def parts(host):
+    return Repo.create(host.root / "parts", {"requirements.txt": "cowsay\n"})
+
+
+@pytest.fixture
+def env(host):
+    return Repo.create(host.root / "env", {"apt.txt": "tree\n"})
+
+
+def add_submodule(repo, path, url, commit, text=""):
+    """As `git submodule add` writes it, for any address."""
+    repo.git("update-index", "--add", "--cacheinfo", f"160000,{commit},{path}")
+    entry = text or f'[submodule "{path}"]\n\tpath = {path}\n\turl = {url}\n'
+    with (repo.folder / ".gitmodules").open("a") as file:
+        file.write(entry)
+    repo.git("add", ".gitmodules")
+    repo.git("commit", "-q", "-m", "submodule")
+
+
+def fetch(host, git, folder, name="env"):
+    return checkout(resolve_version(host.url(name), "main", git=git), folder, git=git)
+
+
+def head(repo):
+    return repo.git("rev-parse", "HEAD").strip()
+
+
+@pytest.mark.parametrize("relative", [True, False])
+def test_a_submodule_is_there_at_its_commit(host, git, env, parts, tmp_path, relative):
+    add_submodule(env, "lib/parts", "../parts" if relative else host.url("parts"), head(parts))
+    parts.commit({"requirements.txt": "newer\n"})
+    folder = fetch(host, git, tmp_path / "x")
+    assert (folder / "lib/parts/requirements.txt").read_text() == "cowsay\n"
+    assert not list(folder.rglob(".git"))
+    assert not any("submodule" in said for said in read_recipe(folder).warnings)
+
+
+def test_a_submodule_of_a_submodule_is_there(host, git, env, parts, tmp_path):
+    middle = Repo.create(host.root / "middle", {"m": "1"})
+    add_submodule(middle, "parts", "../parts", head(parts))
+    add_submodule(env, "middle", "../middle", head(middle))
+    folder = fetch(host, git, tmp_path / "x")
+    assert (folder / "middle/parts/requirements.txt").exists()
+
+
+def test_a_submodule_of_a_host_that_is_not_allowed_is_left_out_and_said(
+    host, git, env, parts, tmp_path
+):
+    with GitServer(host.root) as other:
+        add_submodule(env, "parts", other.url("parts"), head(parts))
+        folder = fetch(host, git, tmp_path / "x")
+        assert not other.requests
+    assert list((folder / "parts").iterdir()) == []
+    assert any("submodule parts is left out" in said for said in read_recipe(folder).warnings)
+
+
+@pytest.mark.parametrize("url", ["/etc", "file:///etc", "ext::sh -c id", "git@127.0.0.1:x/y",
+                                 "--upload-pack=id", "../nothing-here"])  # fmt: skip
+def test_an_address_that_cannot_be_fetched_leaves_an_empty_folder(
+    host, git, env, parts, tmp_path, url
+):
+    add_submodule(env, "parts", url, head(parts))
+    folder = fetch(host, git, tmp_path / "x")
+    assert list((folder / "parts").iterdir()) == []
+    assert (folder / "apt.txt").exists()
+
+
+def test_a_program_that_gitmodules_names_does_not_run(host, git, env, parts, tmp_path):
+    mark = tmp_path / "ran"
+    text = f'[submodule "p"]\n\tpath = p\n\turl = ../parts\n\tupdate = !touch {mark}\n'
+    add_submodule(env, "p", "", head(parts), text)
+    assert (fetch(host, git, tmp_path / "x") / "p/requirements.txt").exists()
+    assert not mark.exists()
+
+
+def test_a_submodule_without_gitmodules_is_an_empty_folder(host, git, env, parts, tmp_path):
+    env.git("update-index", "--add", "--cacheinfo", f"160000,{head(parts)},parts")
+    env.git("commit", "-q", "-m", "no .gitmodules")
+    assert list((fetch(host, git, tmp_path / "x") / "parts").iterdir()) == []
+
+
+def test_a_host_that_is_down_fails_the_checkout_rather_than_leaving_a_hole(
+    host, env, parts, tmp_path
+):
+    with GitServer(host.root) as other:
+        address = other.host
+        add_submodule(env, "parts", other.url("parts"), head(parts))
+    git = Git((host.host, address), timeout=20)
+    with pytest.raises(GitHostDown):
+        fetch(host, git, tmp_path / "sources" / "x")
+    assert not list((tmp_path / "sources").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("url", "whole"),
+    [
+        ("../other", "https://h/org/other"),
+        ("../../two/other.git", "https://h/two/other.git"),
+        ("./inside", "https://h/org/env/inside"),
+        ("https://elsewhere/x", "https://elsewhere/x"),
+    ],
+)
+def test_relative_addresses_begin_at_the_repository(url, whole):
+    assert resolve_url("https://h/org/env", url) == whole
