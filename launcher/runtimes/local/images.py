@@ -17,13 +17,14 @@ from pathlib import Path
 
 import uv
 
+from envs.base import LAB_PAGE
 from envs.builder import Say
 from envs.errors import BuildFailed, NotOffered
 from envs.image import Image
 from envs.recipe import Recipe
 from launcher.runtimes.local.sandbox import FIRST_UID, Sandbox
 
-BUILDER = "venv-1"
+BUILDER = "venv-2"
 """Counts up when the same recipe would give another image."""
 BUILD_UID = FIRST_UID - 1
 
@@ -105,7 +106,7 @@ class LocalImages:
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "labels": {**labels, "launcher.env.start": recipe.start},
         }
-        temp = place / "index.json"
+        temp = self._index(name).with_suffix(".new")  # where no build can have put a link
         temp.write_text(json.dumps(known), "utf-8")
         os.replace(temp, self._index(name))
         found = self.find_image(name)
@@ -207,6 +208,9 @@ def venv_steps(
         [tool, "venv", "--quiet", "--seed", "--python", str(python), str(place / "venv")],
         [*install, *requirements, "--", *server],
     ]
+    lab = str(place / "venv" / "etc" / "jupyter" / "labconfig")
+    write = 'mkdir -p "$1" && printf %s "$2" > "$1/page_config.json"'
+    steps.append(["bash", "-c", write, "page", lab, LAB_PAGE])
     if recipe.post_build:
         steps += [
             ["sed", "-i", "s/\\r$//", recipe.post_build],

@@ -74,7 +74,8 @@ class LocalRuntime:
             raise SessionFailed(f"The environment {spec.image} is not prepared any more.")
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         port = free_port()
-        command = self._sandboxed(spec.owner, spec.home, place, self._server(spec, place, port))
+        server = limited(self._server(spec, place, port), spec.limits.processes)
+        command = self._sandboxed(spec.owner, spec.home, place, server)
         environment = self._environment(spec.home, place) | {"JUPYTER_TOKEN": spec.token}
         with (self.folder / f"{spec.id}.log").open("wb") as log:
             process = subprocess.Popen(
@@ -94,6 +95,7 @@ class LocalRuntime:
             "link": spec.link,
             "home": str(spec.home),
             "place": str(place),
+            "processes": spec.limits.processes,
             "port": port,
             "pid": process.pid,
             "pid_started": start_time(process.pid),
@@ -137,7 +139,7 @@ class LocalRuntime:
             raise SessionGone("The session does not run.", hint="Open its link again.")
         home, place = Path(row["home"]), Path(row["place"])
         process = subprocess.Popen(
-            self._sandboxed(row["owner"], home, place, command),
+            self._sandboxed(row["owner"], home, place, limited(command, row["processes"])),
             env=self._environment(home, place),
             cwd=None if self.sandbox.bwrap else home,
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
@@ -182,8 +184,7 @@ class LocalRuntime:
         if os.geteuid() == 0 and not self.sandbox.own_uids:
             command.append("--ServerApp.allow_root=True")
         begun_by = self.images.start_file(spec.image)
-        limited = ["prlimit", f"--nproc={spec.limits.processes}", "--"]
-        return [*limited, *([f"{place}/repo/{begun_by}"] if begun_by else []), *command]
+        return [*([f"{place}/repo/{begun_by}"] if begun_by else []), *command]
 
     def _sandboxed(self, owner: str, home: Path, place: Path, command: Sequence[str]) -> Argv:
         read = [place, *outside_usr(find_python_of(place, ())), *self.images.trusted_files()]
@@ -210,6 +211,11 @@ class LocalRuntime:
         with contextlib.suppress(OSError, ValueError):
             return dict(json.loads((self.folder / f"{session_id}.json").read_text()))
         return None
+
+
+def limited(command: Sequence[str], processes: int) -> Argv:
+    """The command with a limit on all processes of its user."""
+    return ["prlimit", f"--nproc={processes}", "--", *command]
 
 
 def session_of(row: dict[str, Any]) -> Session:

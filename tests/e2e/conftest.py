@@ -1,0 +1,167 @@
+"""A launcher that serves for real, a teacher's repositories, and a student's browser."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+import yaml
+
+from launcher.demo.samples import week_1
+from tests.git_server import GitServer, Repo
+
+ARTEFACTS = Path(__file__).parent.parent.parent / "artefacts"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+
+
+@dataclass
+class Box:
+    """One machine with a launcher, as an administrator would run it."""
+
+    data: Path
+    settings: Path
+    git: GitServer
+    content: Repo
+    env: Repo
+    runtime: str
+    process: subprocess.Popen | None = None
+    url: str = ""
+
+    def start(self):
+        """Run `launcher serve` until it answers."""
+        self.log = self.data.with_suffix(".log").open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "launcher", "serve", "--settings", str(self.settings), "--json"],
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+        )
+        lines = ""
+        while "}" not in lines:
+            line = self.process.stdout.readline()
+            assert line, self.log_text()
+            lines += line
+        self.url = json.loads(lines)["url"]
+        return self
+
+    def stop(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        code = self.process.wait(30)
+        self.process.stdout.close()
+        self.log.close()
+        return code
+
+    def log_text(self):
+        return self.data.with_suffix(".log").read_text()
+
+    def cli(self, *args):
+        done = subprocess.run(
+            [sys.executable, "-m", "launcher", *args, "--settings", str(self.settings), "--json"],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def builds(self):
+        return len(list((self.data / "builds" / "logs").glob("*/*.json")))
+
+    def images(self):
+        return len(self.cli("env", "list")["images"])
+
+    def link(self, **changes):
+        parts = {
+            "env": f"{self.git.url('env')}@v1",
+            "repo": self.git.url("course"),
+            "branch": "main",
+            "path": "week1.ipynb",
+        }
+        query = requests.compat.urlencode(parts | changes)
+        return f"{self.url}/launch?{query}"
+
+
+def make_box(root: Path, runtime: str) -> Box:
+    notebook = json.dumps(week_1(), indent=1) + "\n"
+    git = GitServer(root / "git")
+    content = Repo.create(git.root / "course", {"week1.ipynb": notebook, "README.md": "# Course\n"})
+    env = Repo.create(git.root / "env", {"requirements.txt": "cowsay==6.1\n"}, tag="v1")
+    git.start()
+    settings = root / "settings.yml"
+    with GitServer(root) as probe:
+        port = probe.port
+    settings.write_text(
+        yaml.safe_dump(
+            {
+                "data": str(root / "data"),
+                "listen": f"127.0.0.1:{port}",
+                "public_url": f"http://127.0.0.1:{port}",
+                "runtime": runtime,
+                "git": {"hosts": [git.host]},
+                "environments": {"tag_life": "0s"},
+            }
+        )
+    )
+    return Box(root / "data", settings, git, content, env, runtime)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param("docker", marks=pytest.mark.docker),
+        pytest.param("local", marks=pytest.mark.slow),
+    ],
+)
+def box(request, data_root):
+    name = f"{request.module.__name__.rsplit('.', 1)[-1]}-{request.param}"
+    root = data_root / name
+    root.mkdir()
+    box = make_box(root, request.param).start()
+    yield box
+    for session in box.cli("session", "list"):
+        box.cli("session", "stop", session["id"])
+    if box.process.poll() is None:
+        box.stop()
+    box.git.stop()
+    ARTEFACTS.mkdir(exist_ok=True)
+    (ARTEFACTS / f"{name}.log").write_text(box.log_text())
+
+
+@pytest.fixture
+def student():
+    """Opens pages of their own, with their own cookies; `page.shot(name)` keeps a picture."""
+    from playwright.sync_api import sync_playwright
+
+    ARTEFACTS.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", headless=True, args=FLAGS
+        )
+        yield chromium
+        chromium.close()
+
+
+def wait_for(condition, seconds=30.0, every=0.1):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(every)
+    raise AssertionError(f"not within {seconds} s: {condition}")

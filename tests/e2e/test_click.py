@@ -1,0 +1,163 @@
+"""The whole of it in a real browser: link, notebook, cell, edit, push, and the edit again."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from playwright.sync_api import TimeoutError
+
+from launcher.demo.samples import GREETING
+from tests.e2e.conftest import ARTEFACTS, wait_for
+
+pytestmark = pytest.mark.browser
+
+
+def shot(page, box, name):
+    page.screenshot(path=ARTEFACTS / f"{box.runtime}-{name}.png")
+
+
+def make_link(page, box):
+    """Fill the form as a teacher would, and copy the result."""
+    page.goto(box.url)
+    page.get_by_label("Git Environment Repository URL").fill(f"{box.git.url('env')}@v1")
+    page.get_by_label("Git Content Repository URL").fill(box.git.url("course"))
+    page.get_by_label("Branch or tag of the content").fill("main")
+    page.get_by_label("File to open").fill("week1.ipynb")
+    page.get_by_text("Ready to share").wait_for()
+    page.get_by_role("button", name="Copy link").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    shot(page, box, "1-generator")
+    return page.locator("#url").input_value()
+
+
+def open_notebook(page, link):
+    """Click the link and wait until the notebook shows its cells."""
+    page.goto(link, wait_until="commit")
+    page.wait_for_url("**/lab/**", timeout=120_000)
+    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=60_000)
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for(timeout=60_000)
+    assert "week1.ipynb" in page.url
+
+
+def run_cell(page):
+    """Run the first code cell; JupyterLab may still take the focus away while it restores."""
+    output = page.locator(".jp-OutputArea-output", has_text=GREETING).first
+    for _ in range(6):
+        page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
+        page.keyboard.press("Control+Enter")
+        with contextlib.suppress(TimeoutError):
+            output.wait_for(timeout=8_000)
+            return
+    output.wait_for(timeout=8_000)
+
+
+def edit_and_save(page, text):
+    page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
+    page.keyboard.press("Control+End")
+    page.keyboard.type(f"\n# {text}")
+    page.keyboard.press("Control+s")
+
+
+def test_a_link_is_a_running_notebook_and_an_edit_is_never_lost(box, student):
+    teacher = student.new_page()
+    link = make_link(teacher, box)
+    context = student.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    open_notebook(page, link)
+    run_cell(page)
+    shot(page, box, "3-notebook")
+    edit_and_save(page, "my own idea")
+    home = next((box.data / "homes").glob("*/*/course"))
+    wait_for(lambda: "my own idea" in (home / "week1.ipynb").read_text())
+    before = box.images(), box.builds()
+    first_session = page.url.split("/s/")[1].split("/")[0]
+
+    box.content.commit({"week2.ipynb": (box.content.folder / "week1.ipynb").read_text()})
+    again = context.new_page()
+    open_notebook(again, link)
+    assert again.url.split("/s/")[1].split("/")[0] == first_session, "the same session"
+    assert (home / "week2.ipynb").exists(), "the push has arrived"
+    assert "my own idea" in (home / "week1.ipynb").read_text(), "the edit is there"
+    again.locator(".cm-content", has_text="my own idea").first.wait_for(timeout=30_000)
+    shot(again, box, "5-after-push")
+    assert (box.images(), box.builds()) == before, "a push to content builds nothing"
+
+
+def test_the_waiting_page_shows_real_steps_and_the_build(box, student):
+    box.env.commit(
+        {"postBuild": "#!/bin/bash\nfor i in 1 2 3 4 5; do echo step $i; sleep 1; done\n"}
+    )
+    box.env.git("tag", "slow")
+    page = student.new_context().new_page()
+    page.goto(box.link(env=f"{box.git.url('env')}@slow"))
+    page.get_by_role("heading", name="Opening week1.ipynb").wait_for()
+    page.locator("#log", has_text="step 3").wait_for(timeout=90_000)
+    assert page.locator("#steps li.done").count() >= 1
+    assert page.locator("#steps li.active").count() == 1
+    shot(page, box, "2-waiting")
+    page.wait_for_url("**/lab/**", timeout=120_000)
+
+
+def test_another_student_cannot_enter(box, student):
+    page = student.new_context().new_page()
+    session = box.cli("session", "list")[0]["id"]
+    page.goto(f"{box.url}/s/{session}/lab")
+    page.get_by_role("heading", name="This is not your session").wait_for()
+    shot(page, box, "6-foreign")
+
+
+def test_a_stopped_session_comes_back_with_its_work(box, student):
+    context = student.new_context()
+    page = context.new_page()
+    open_notebook(page, box.link())
+    edit_and_save(page, "kept across a stop")
+    session = page.url.split("/s/")[1].split("/")[0]
+    homes = box.data / "homes"
+    wait_for(
+        lambda: any(
+            "kept across a stop" in path.read_text()
+            for path in homes.glob("*/*/course/week1.ipynb")
+        )
+    )
+    address = page.url
+    box.cli("session", "stop", session)
+    page.goto(address)
+    page.get_by_role("heading", name="This session has stopped").wait_for()
+    shot(page, box, "8-gone")
+    page.get_by_role("link", name="Bring it back").click()
+    page.wait_for_url("**/lab/**", timeout=60_000)
+    page.locator(".cm-content", has_text="kept across a stop").first.wait_for(timeout=60_000)
+
+
+def test_a_wrong_link_says_what_to_do_and_its_id_is_in_the_log(box, student):
+    page = student.new_page()
+    page.goto(box.link(path="week9.ipynb"))
+    page.get_by_role("heading", name="The file to open is not there").wait_for(timeout=30_000)
+    assert "week1.ipynb" in page.content()
+    shot(page, box, "9-error")
+    request_id = page.locator("#details").inner_text().split("id ")[1].strip()
+    assert request_id in box.log_text()
+
+
+def test_without_scripts_the_form_and_the_click_still_work(box, student):
+    page = student.new_context(java_script_enabled=False).new_page()
+    page.goto(box.url)
+    page.get_by_label("Git Environment Repository URL").fill(f"{box.git.url('env')}@v1")
+    page.get_by_label("Git Content Repository URL").fill(box.git.url("course"))
+    page.get_by_role("button", name="Make the link").click()
+    link = page.locator("#url").input_value()
+    assert link.startswith(f"{box.url}/launch?")
+    page.goto(link, wait_until="commit")
+    page.wait_for_url("**/lab/**", timeout=60_000)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_fit_a_phone(box, student, scheme):
+    context = student.new_context(viewport={"width": 320, "height": 700}, color_scheme=scheme)
+    page = context.new_page()
+    for name, path in (("generator", "/"), ("sessions", "/sessions"), ("lost", "/nowhere")):
+        page.goto(box.url + path)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 320, f"{path} scrolls sideways"
+        page.screenshot(path=ARTEFACTS / f"{box.runtime}-320-{scheme}-{name}.png", full_page=True)
