@@ -5,8 +5,10 @@ Files are exactly the bytes of the commit: no filter and no line-end conversion 
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,8 +71,28 @@ def move_into_place(made: Path, target: Path) -> None:
             raise
 
 
+UNUSED = 7 * 86400.0
+"""Seconds after which something prepared that nobody asked for is removed; it can be made again."""
+
+
 def once(target: Path, make: Callable[[], object]) -> Path:
     """`target`, made if it is not there yet; what is there is complete."""
     if not target.exists():
         make()
+        remove_unused(target.parent)
+    os.utime(target)
     return target
+
+
+def remove_unused(folder: Path) -> None:
+    """Remove what was prepared here and not used for a week, and what a crash left unfinished."""
+    for path in folder.iterdir():
+        try:
+            if time.time() - path.lstat().st_mtime < UNUSED:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        except FileNotFoundError:
+            continue

@@ -1,5 +1,6 @@
 """Mirrors: one question when nothing is new, one fetch a class, a copy when the host is down."""
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -149,3 +150,11 @@ def test_a_pack_holds_only_what_is_new(mirrors, url, teacher):
     small, all_ = mirrors.pack(second, first.commit), mirrors.pack(second, None)
     assert small.stat().st_size < all_.stat().st_size / 4
     assert mirrors.pack(second, "f" * 40) == all_, "an unknown commit: everything"
+
+
+def test_what_nobody_used_for_a_week_is_removed(mirrors, url, teacher):
+    old = mirrors.prepared_clone(mirrors.refresh(url))
+    os.utime(old, (0, 0))
+    teacher.commit({"c.txt": "c\n"})
+    new = mirrors.prepared_clone(mirrors.refresh(url))
+    assert (old.exists(), new.exists()) == (False, True)
