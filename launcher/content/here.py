@@ -81,7 +81,12 @@ def first(upstream: Upstream, folder: Path, *, depth: int, git: Git) -> Receipt:
         raise ContentFailed(f"{folder} appeared meanwhile.", hint="Pull again.")
     at = ("--git-dir", str(folder / ".git"))
     listed = git.run(*at, "ls-tree", "-r", "-z", "--name-only", "HEAD")
-    return Receipt(before="", after=got.commit, new=tuple(listed.split("\0")[:-1]))
+    return Receipt(before="", after=got.commit, new=tuple(map(shown, listed.split("\0")[:-1])))
+
+
+def shown(name: str) -> str:
+    """A file name that is no text, with its odd bytes visible."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def again(upstream: Upstream, folder: Path, *, depth: int, git: Git) -> Receipt:

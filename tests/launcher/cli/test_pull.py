@@ -55,3 +55,12 @@ def test_a_missing_repository_is_a_sentence(served, tmp_path, capsys):
     assert "no repository" in capsys.readouterr().err
     assert main(["pull", "http://127.0.0.1:1/x", str(tmp_path / "mine")]) == 1
     assert "cannot be reached" in capsys.readouterr().err
+
+
+def test_a_name_that_is_no_text_can_be_shown(served, tmp_path, capsys):
+    repo = Repo(tmp_path / "served/course")
+    with open(os.fsencode(repo.folder) + b"/caf\xe9", "wb"):
+        pass
+    repo.commit({})
+    assert main(["pull", served.url("course"), str(tmp_path / "mine"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["new"] == ["a.txt", "caf\\xe9"]

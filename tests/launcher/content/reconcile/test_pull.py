@@ -85,8 +85,12 @@ def test_own_file_in_the_way_is_moved_to_a_free_name(mine, teacher):
     teacher.commit({"new.txt": "theirs\n"})
     ((_, first),) = mine.pull().moved
     assert (mine.read("new.txt"), mine.read(first)) == ("theirs\n", "mine\n")
-    os.unlink(mine.folder / "new.txt")
-    assert mine.settled() is True if mine.pull().restored else False
+    mine.write("again.txt", "mine, too\n")
+    teacher.commit({"again.txt": "theirs\n", first.replace("new", "again"): "taken\n"})
+    ((_, second),) = mine.pull().moved
+    assert second != first.replace("new", "again")
+    assert mine.read(second) == "mine, too\n"
+    assert mine.settled()
 
 
 def test_own_file_of_the_same_content_is_not_moved(mine, teacher):
