@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -160,7 +161,8 @@ class LocalImages:
         }
         if self.index_url:
             extra |= {"UV_DEFAULT_INDEX": self.index_url, "PIP_INDEX_URL": self.index_url}
-        process = subprocess.Popen(
+        tail: list[str] = []
+        with subprocess.Popen(
             command,
             env=self.sandbox.environment(home, extra),
             cwd=None if self.sandbox.bwrap else place / "repo",
@@ -169,12 +171,16 @@ class LocalImages:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-        )
-        tail: list[str] = []
-        for line in process.stdout or ():
-            tail.append(line.rstrip("\n"))
-            say(tail[-1])
-        if process.wait(self.timeout):
+        ) as process:
+            ender = threading.Timer(self.timeout, process.kill)
+            ender.start()
+            try:
+                for line in process.stdout or ():
+                    tail.append(line.rstrip("\n"))
+                    say(tail[-1])
+            finally:
+                ender.cancel()
+        if process.returncode:
             errors = [line for line in tail if "error" in line.lower()] or tail[-1:]
             said = errors[0].strip() if errors else f"exit code {process.returncode}"
             raise BuildFailed(f"{step[0].rsplit('/', 1)[-1]} failed: {said}", log_tail=tail[-20:])

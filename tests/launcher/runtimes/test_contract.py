@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
+import signal
 import time
 import uuid
 from dataclasses import replace
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -19,6 +22,7 @@ from envs.version import resolve_version
 from launcher.config import load_config
 from launcher.errors import SessionGone
 from launcher.runtimes import RUNTIMES
+from launcher.runtimes.local.processes import tree
 from launcher.session import Limits, SessionSpec, new_session_id
 from tests.git_server import GitServer, Repo
 
@@ -173,6 +177,8 @@ def test_a_kernel_runs_a_cell_in_the_environment(running):
                     if message["msg_type"] in ("stream", "error"):
                         return message["content"]
 
+        return {}
+
     content = asyncio.run(asyncio.wait_for(scene(), 60))
     assert content.get("text") == "6.1 yes\n", content
 
@@ -255,7 +261,6 @@ def test_two_students_do_not_see_each_other(runtime, running, spec_of):
 
 
 def test_work_survives_stop_and_a_new_start(runtime, running, spec_of):
-    spec, _ = running
     first = spec_of(course="survives")
     start(runtime, first)
     sh(runtime, first, "echo kept > kept.txt")
@@ -273,13 +278,9 @@ def test_a_server_that_ended_says_why(runtime, running, spec_of):
     start(runtime, spec)
     sh(runtime, spec, "pkill -KILL -f jupyter-serve[r]")
     if runtime.name == "local":  # commands have a process namespace of their own there
-        import os
-        import signal
-
-        from launcher.runtimes.local.processes import tree
-
-        for pid in tree(runtime._row(spec.id)["pid"])[:1]:
-            os.kill(pid, signal.SIGKILL)
+        for pid in tree(runtime._row(spec.id)["pid"]):
+            if b"jupyter-server" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1]:
+                os.kill(pid, signal.SIGKILL)
     deadline = time.monotonic() + 20
     while runtime.find(spec.id).running and time.monotonic() < deadline:
         time.sleep(0.1)
