@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 
 from envs.errors import EnvError
-from launcher.cli import Context, base, demo, doctor, env, link, pull, serve, session
+from launcher.cli import Context
 from launcher.errors import LaunchError
 from link_generator.link import BadLink
 
-COMMANDS = (demo, serve, doctor, env, base, link, session, pull)
+COMMANDS = ("demo", "serve", "doctor", "env", "base", "link", "session", "pull")
+"""Modules of `launcher.cli`; only the one that is asked for is imported, which takes most of the
+time of a short command."""
 EXPECTED = (EnvError, LaunchError, BadLink)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; expected trouble is a sentence and a hint, never a traceback."""
-    parser = create_parser()
-    args = parser.parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    add_common(common)
+    rest = [word for word in common.parse_known_args(words)[1] if not word.startswith("-")]
+    asked = rest[0] if rest and rest[0] in COMMANDS else None
+    parser = create_parser((asked,) if asked else COMMANDS)
+    args = parser.parse_args(words)
     if not hasattr(args, "handler"):
         parser.print_help()
         return 2
@@ -37,16 +45,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def create_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; each takes the common options, before or after its own."""
+def create_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
+    """The parser of these commands; each takes the common options, before or after its own."""
     parser = argparse.ArgumentParser(
         prog="launcher",
         description="Opens a class notebook from a link: the environment is built once per tag, "
         "the content is pulled at launch.",
     )
     commands = parser.add_subparsers(metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(commands)
+    for name in names:
+        importlib.import_module(f"launcher.cli.{name}").add_parser(commands)
     add_common(parser)
     return parser
 

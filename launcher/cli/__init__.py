@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from launcher.app import Parts, create_parts
 from launcher.config import Config, load_config
+
+if TYPE_CHECKING:
+    from launcher.app import Parts
 
 
 @dataclass
@@ -24,7 +26,6 @@ class Context:
     json: bool
     _config: Config | None = None
     _parts: Parts | None = None
-    _more: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> Context:
@@ -44,6 +45,8 @@ class Context:
     @property
     def parts(self) -> Parts:
         if self._parts is None:
+            from launcher.app import create_parts  # imports the whole launcher
+
             self._parts = create_parts(self.config)
         return self._parts
 
