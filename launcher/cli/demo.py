@@ -44,6 +44,7 @@ def demo(args: argparse.Namespace, context: Context) -> int:
             public_url=f"http://{host}:{port}",
             runtime=args.runtime,
             git__hosts=[git.host, "*"],
+            log__level="warning",  # for the gateway too: its requests would bury the story
         )
         started = time.monotonic()
         running = serving.start(context.config)
