@@ -36,6 +36,8 @@ class App:
     opens: str
     """Path in the session before the file's; for programs that open no file, all of it."""
     files: bool = True
+    everywhere: bool = True
+    """False for programs that only some images bring; the page does not offer those by itself."""
 
     def target(self, folder: str, path: str) -> str:
         """The address inside the session, relative to the session's own; cannot leave it."""
@@ -52,8 +54,8 @@ APPS = {
     "lab": App("JupyterLab", "lab/tree"),
     "notebook": App("Notebook", "notebooks"),
     "terminal": App("Terminal", "terminals/1", files=False),
-    "rstudio": App("RStudio", "rstudio/", files=False),
-    "vscode": App("VS Code", "vscode/", files=False),
+    "rstudio": App("RStudio", "rstudio/", files=False, everywhere=False),
+    "vscode": App("VS Code", "vscode/", files=False, everywhere=False),
 }
 
 

@@ -69,11 +69,12 @@ class Explained:
     work_safe: str = "Your work is safe: nothing that you saved has been changed."
 
 
-def explain(error: Exception, *, request_id: str, link: str = "") -> Explained:
-    """What a person needs to know of `error`; `link` is the address to try again."""
+def explain(
+    error: Exception, *, request_id: str, actions: tuple[dict[str, str], ...] = ()
+) -> Explained:
+    """What a person needs to know of `error`; `actions` are links with a label and an href."""
     row = next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), UNEXPECTED)
     expected = row is not UNEXPECTED
-    actions = ({"label": "Try again", "href": link},) if link else ()
     hint = getattr(error, "hint", "") if expected else ""
     return Explained(
         status=row.status,

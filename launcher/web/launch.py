@@ -4,6 +4,7 @@ restart of the server just clicks it again."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flask import (
@@ -18,11 +19,12 @@ from flask import (
     request,
 )
 
+from launcher.errors import PathNotFound
 from launcher.launches import Launch, Launches
 from launcher.progress import Phase
 from launcher.web.errors import answer, error_json, explain
 from launcher.web.request import known_student, student, wants_json
-from link_generator.link import APPS, parse_link
+from link_generator.link import APPS, compose_link, parse_link
 
 STRAIGHT_IN = 1.0
 """Seconds that a click waits, so that a session that is nearly ready needs no waiting page."""
@@ -53,9 +55,10 @@ def create_blueprint(launches: Launches) -> Blueprint:
             return make_response(redirect(launch.opened.url, 303))
         if launch.error:
             launch.told = True
-            return answer(
-                explain(launch.error, request_id=launch.request_id, link=request.full_path)
+            explained = explain(
+                launch.error, request_id=launch.request_id, actions=ways_out(launch)
             )
+            return answer(explained)
         return make_response(render_template("waiting.html", launch=launch_json(launch, 0)))
 
     @views.get("/api/launches/<launch_id>")
@@ -66,6 +69,17 @@ def create_blueprint(launches: Launches) -> Blueprint:
         return launch_answer(launch, request.args.get("since", 0, type=int))
 
     return views
+
+
+def ways_out(launch: Launch) -> tuple[dict[str, str], ...]:
+    """What the student can click when the launch failed: try again, or a file that is there."""
+    link = launch.link
+    ways = []
+    if isinstance(launch.error, PathNotFound):
+        ways = [(f"Open {path}", replace(link, path=path)) for path in launch.error.near[:1]]
+        ways.append(("Open the folder instead", replace(link, path="")))
+    ways.append(("Try again", link))
+    return tuple({"label": label, "href": compose_link(way, "")} for label, way in ways)
 
 
 def refuse_embedding() -> None:

@@ -1,0 +1,207 @@
+"""The click over HTTP: straight in, a waiting page, or a page that says what to do."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from flask import Flask
+
+from envs.errors import AmbiguousRef, BuildFailed
+from launcher import identity
+from launcher.errors import PathNotFound
+from launcher.launch import Opened
+from launcher.launches import Launches
+from launcher.progress import Phase, Progress
+from launcher.session import Session
+from launcher.web import errors, launch, request
+from link_generator import page
+
+SECRET = b"k" * 32
+OPENED = Opened(Session("ab12", "s", "c", "i", "", 0, "", True), "http://x/s/ab12/lab/tree/r", None)
+LINK = "/launch?env=gh/o/env@v1&repo=https://github.com/o/r&branch=main&path=week9.ipynb"
+JSON = {"Accept": "application/json"}
+
+
+class Scene:
+    """What the launch does is up to the test."""
+
+    def __init__(self):
+        self.gate = threading.Event()
+        self.gate.set()
+        self.error = None
+        self.runs = 0
+
+    def run(self, link, student, tell):
+        self.runs += 1
+        tell(Progress(Phase.LINK, "Link read"))
+        tell(Progress(Phase.ENVIRONMENT, "<b>building</b>", log=True))
+        self.gate.wait(10)
+        if self.error:
+            raise self.error
+        return OPENED
+
+
+@pytest.fixture
+def scene():
+    return Scene()
+
+
+@pytest.fixture
+def app(scene, monkeypatch):
+    monkeypatch.setattr(launch, "STRAIGHT_IN", 0.3)
+    app = Flask("launcher.web", template_folder="templates", static_folder="static")
+    app.config.update(SECRET_KEY=SECRET, PUBLIC_URL="http://x", TESTING=True)
+    app.before_request(request.begin)
+    app.after_request(request.finish)
+    app.register_blueprint(page.create_blueprint(public_url="http://x", catalogue={}))
+    app.register_blueprint(launch.create_blueprint(Launches(scene.run, errors.EXPECTED)))
+    errors.register(app)
+    return app
+
+
+@pytest.fixture
+def browser(app):
+    return app.test_client()
+
+
+def test_a_session_that_is_ready_at_once_needs_no_waiting_page(browser):
+    answer = browser.get(LINK)
+    assert (answer.status_code, answer.location) == (303, OPENED.url)
+
+
+def test_a_new_student_gets_a_signed_cookie_that_scripts_cannot_read(browser):
+    cookie = browser.get(LINK).headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    value = cookie.split("=", 1)[1].split(";")[0]
+    assert identity.read_student(SECRET, value)
+
+
+def test_a_slow_launch_shows_its_steps_and_its_log_escaped(browser, scene):
+    scene.gate.clear()
+    answer = browser.get(LINK)
+    scene.gate.set()
+    assert answer.status_code == 200
+    assert "Opening week9.ipynb" in answer.text
+    assert "&lt;b&gt;building" in answer.text
+    assert "<b>building" not in answer.text
+    assert 'http-equiv="refresh"' in answer.text
+
+
+def test_a_reload_while_waiting_is_the_same_launch(browser, scene):
+    scene.gate.clear()
+    browser.get(LINK)
+    browser.get(LINK)
+    scene.gate.set()
+    assert browser.get(LINK).status_code == 303
+    assert scene.runs == 1
+
+
+def test_programs_follow_with_a_cursor(browser, scene):
+    scene.gate.clear()
+    first = browser.get(LINK, headers=JSON).json
+    assert first["url"] is None
+    assert [event["message"] for event in first["events"]] == ["Link read", "<b>building</b>"]
+    scene.gate.set()
+    while not (later := browser.get(f"/api/launches/{first['id']}?since={first['cursor']}").json)[
+        "url"
+    ]:
+        pass
+    assert later["events"] == []
+    assert later["phase"] == "ready"
+    assert later["url"] == OPENED.url
+
+
+def test_nobody_else_sees_a_launch(app, browser):
+    launch_id = browser.get(LINK, headers=JSON).json["id"]
+    assert app.test_client().get(f"/api/launches/{launch_id}").status_code == 404
+
+
+def test_a_wrong_link_is_named_by_its_part(browser):
+    answer = browser.get("/launch?repo=https://github.com/o/r")
+    assert answer.status_code == 400
+    assert "names no environment" in answer.text
+    answer = browser.get("/launch?env=gh/o/r@-x", headers=JSON)
+    assert answer.json["error"]["field"] == "env"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (PathNotFound("no", near=["week1.ipynb"]), 404, "E-PATH"),
+        (BuildFailed("no"), 409, "E-ENV-FAILED"),
+        (AmbiguousRef("no", hint="choose"), 409, "E-ENV"),
+    ],
+)
+def test_a_failed_launch_is_a_page_with_a_code_and_the_request_s_id(
+    browser, scene, error, status, code
+):
+    scene.error = error
+    answer = browser.get(LINK, headers={"X-Request-Id": "abcdef123456"})
+    assert answer.status_code == status
+    assert code in answer.text
+    assert "abcdef123456" in answer.text
+    assert "Your work is safe" in answer.text
+
+
+def test_a_missing_file_offers_one_that_exists_and_the_folder(browser, scene):
+    scene.error = PathNotFound("no", near=["week1.ipynb"])
+    answer = browser.get(LINK)
+    assert "Open week1.ipynb" in answer.text
+    assert "Open the folder instead" in answer.text
+
+
+def test_a_surprise_shows_no_details_but_is_in_the_log(browser, scene, caplog):
+    scene.error = RuntimeError("secret path /x/y")
+    answer = browser.get(LINK)
+    assert answer.status_code == 500
+    assert "secret path" not in answer.text
+    assert "secret path" in caplog.text
+
+
+def test_after_a_failure_was_shown_the_next_click_tries_again(browser, scene):
+    scene.error = BuildFailed("no")
+    browser.get(LINK)
+    scene.error = None
+    assert browser.get(LINK).status_code == 303
+
+
+def test_an_image_on_a_page_starts_nothing(browser, scene):
+    assert browser.get(LINK, headers={"Sec-Fetch-Dest": "image"}).status_code == 403
+    assert scene.runs == 0
+
+
+def test_pages_carry_a_strict_policy(browser):
+    policy = browser.get("/").headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_an_unknown_address_has_a_way_out(browser):
+    answer = browser.get("/nowhere")
+    assert answer.status_code == 404
+    assert "Make a launch link" in answer.text
+
+
+def test_the_generator_works_as_a_plain_form(browser):
+    answer = browser.get("/?env=gh/o/env@v1&repo=https://github.com/o/r/blob/dev/a%20b.ipynb")
+    assert "branch=dev&amp;path=a%20b.ipynb" in answer.text
+    wrong = browser.get("/?env=&repo=https://github.com/o/r")
+    assert wrong.status_code == 400
+    assert 'href="#env"' in wrong.text
+
+
+def test_the_link_as_json_and_back(browser):
+    made = browser.get("/api/link", query_string={"env": "gh/o/env@v1", "repo": "https://h/r"}).json
+    assert made["warnings"] == []
+    back = browser.get("/api/link/parse", query_string={"url": made["url"]}).json
+    assert (back["env"], back["tag"], back["repo"]) == ("gh/o/env", "v1", "https://h/r")
+    wrong = browser.get("/api/link?env=file:///x")
+    assert wrong.status_code == 400
+    assert set(wrong.json["error"]) == {"field", "message", "hint"}
+
+
+def test_what_a_person_types_never_becomes_markup(browser):
+    answer = browser.get("/", query_string={"env": '"><script>x</script>'})
+    assert "<script>x" not in answer.text
