@@ -56,14 +56,14 @@ class Base:
 
 
 def debootstrap_command(base: Base, folder: str, mirror: str) -> list[str]:
-    """The argv that makes a Debian root file system with the base's packages."""
+    """The argv that makes a Debian root file system; an empty mirror is debootstrap's own."""
     return [
         "debootstrap",
         "--variant=minbase",
         f"--include={','.join(DEBIAN_PACKAGES)}",
         base.release,
         folder,
-        mirror,
+        *([mirror] if mirror else []),
     ]
 
 

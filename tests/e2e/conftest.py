@@ -134,8 +134,7 @@ def box(request, data_root):
     root.mkdir()
     box = make_box(root, request.param).start()
     yield box
-    for session in box.cli("session", "list"):
-        box.cli("session", "stop", session["id"])
+    box.cli("session", "stop", "all")
     if box.process.poll() is None:
         box.stop()
     box.git.stop()

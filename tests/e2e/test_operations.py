@@ -1,0 +1,149 @@
+"""What an administrator counts on: one build, restarts that nobody notices, idle stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+
+import pytest
+import requests
+import yaml
+
+from launcher.demo.click import Click
+from tests.e2e.conftest import make_box, wait_for
+
+
+def click(box, **changes):
+    """A new student clicks; returns their browser."""
+    student = Click()
+    student.open(box.link(**changes), lambda line: None, timeout=180)
+    return student
+
+
+def status(student):
+    answer = student.browser.get(f"{student.session_url}api/status", timeout=10)
+    return answer.status_code
+
+
+def test_two_launches_at_once_of_a_new_tag_are_one_build_with_one_log(box):
+    logs = [[], []]
+    browsers = [Click(), Click()]
+    link = box.link()
+
+    def launch(number):
+        browsers[number].open(link, logs[number].append, timeout=180)
+
+    threads = [threading.Thread(target=launch, args=(number,)) for number in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(200)
+    assert all(browser.url for browser in browsers), box.log_text()[-3000:]
+    assert browsers[0].session_url != browsers[1].session_url
+    assert box.builds() == 1
+    for log in logs:
+        assert any("Used: requirements.txt" in line for line in log)
+
+
+def test_ten_pushes_and_ten_launches_build_nothing(box):
+    before = box.builds(), box.images()
+    student = click(box)
+    home = home_of(student, box)
+    for number in range(10):
+        commit = box.content.commit({f"push{number}.txt": "new\n"})
+        student.open(box.link(), lambda line: None, timeout=60)
+        assert (home / f"push{number}.txt").exists()
+        head = (home / ".git" / "HEAD").read_text().strip()
+        if head.startswith("ref: "):
+            head = (home / ".git" / head[5:]).read_text().strip()
+        assert head == commit
+    assert (box.builds(), box.images()) == before
+
+
+def home_of(student, box):
+    """The folder that the student's session shows as the course."""
+    session = student.session_url.rstrip("/").rsplit("/", 1)[-1]
+    owners = {row["id"]: row["owner"] for row in box.cli("session", "list")}
+    return next((box.data / "homes" / owners[session]).glob("*/course"))
+
+
+def test_a_restart_of_the_launcher_is_not_noticed_by_a_session(box):
+    student = click(box)
+    assert box.stop() == 0
+    assert [row["running"] for row in box.cli("session", "list")].count(True) >= 1
+    box.start()
+    assert status(student) == 200
+    again = student.open(box.link(), lambda line: None)
+    assert again.startswith(student.session_url)
+
+
+@pytest.mark.parametrize("which", ["app", "gateway"])
+def test_a_kill_of_either_process_loses_no_session(box, which):
+    student = click(box)
+    if which == "app":
+        box.stop(signal.SIGKILL)
+        assert status(student) == 200, "the gateway goes on alone"
+        box.start()
+    else:
+        pid = int((box.data / "run" / "gateway").read_text().split()[2])
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: answers(student), 30)
+    assert requests.get(f"{box.url}/healthz", timeout=5).json() == {"ok": True}
+
+
+def answers(student):
+    try:
+        return status(student) == 200
+    except requests.ConnectionError:
+        return False
+
+
+def test_ready_and_doctor_agree(box):
+    answer = requests.get(f"{box.url}/readyz", timeout=10)
+    assert answer.status_code == 200, answer.text
+    checks = {row["name"]: row["ok"] for row in box.cli("doctor")}
+    assert checks["runtime"]
+    assert checks["gateway"]
+
+
+def test_a_link_is_checked_without_starting_anything(box):
+    before = len(box.cli("session", "list"))
+    good = box.cli("link", "check", box.link())
+    assert [row["ok"] for row in good] == [True, True, True]
+    assert len(box.cli("session", "list")) == before
+
+
+def test_an_unused_session_stops_and_its_work_comes_back(data_root, box):
+    root = data_root / f"idle-{box.runtime}"
+    root.mkdir()
+    idle = make_box(root, box.runtime)
+    settings = yaml.safe_load(idle.settings.read_text())
+    settings["session"] = {"idle": "3s"}
+    idle.settings.write_text(yaml.safe_dump(settings))
+    idle.start()
+    try:
+        student = click(idle)
+        body = {"type": "file", "format": "text", "content": "my work"}
+        saved = student.browser.put(
+            f"{student.session_url}api/contents/course/mine.txt", data=json.dumps(body), timeout=10
+        )
+        assert saved.status_code == 201, saved.text
+        wait_for(lambda: idle.cli("session", "list") == [], 60, every=1)
+        page = student.browser.get(
+            f"{student.session_url}lab", headers={"Accept": "text/html"}, timeout=10
+        )
+        assert page.status_code == 503
+        assert "was not used" in page.text
+        first = student.session_url
+        student.open(idle.link(), lambda line: None, timeout=60)
+        assert student.session_url != first
+        answer = student.browser.get(
+            f"{student.session_url}api/contents/course/mine.txt", timeout=10
+        )
+        assert answer.json()["content"] == "my work"
+    finally:
+        idle.cli("session", "stop", "all")
+        idle.stop()
+        idle.git.stop()
