@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from flask import Flask
 
 from envs.git import Git
 from envs.store import Store
-from envs.version import VersionCache
+from envs.version import Version, VersionCache
 from launcher import identity
 from launcher.config import Config
 from launcher.content.mirror import Mirrors
@@ -25,6 +26,8 @@ from launcher.session import Limits
 from launcher.sessions import Sessions
 from launcher.web import errors, health, launch, request, sessions
 from link_generator import page
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,18 @@ def create_parts(config: Config) -> Parts:
         git=git,
         runtime=runtime,
         why_runtime=why,
-        versions=VersionCache(git, tag_life=config.environments.tag_life),
+        versions=VersionCache(git, tag_life=config.environments.tag_life, moved=report_moved_tag),
         store=Store(config.data / "builds", runtime.images, git),
         mirrors=Mirrors(config.data / "content", git, depth=config.content.depth),
         homes=Homes(config.data / "homes"),
         history=History(config.data / "sessions"),
+    )
+
+
+def report_moved_tag(old: Version, new: Version) -> None:
+    """A tag should never move; when one does, the log says what it was and what it is."""
+    log.warning(
+        "a tag moved: %s of %s", new.ref, new.repo, extra={"old": old.commit, "new": new.commit}
     )
 
 
