@@ -9,8 +9,12 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 IN_CI = os.environ.get("CI") == "true"
+# The same examples in every CI run; new ones are looked for on developers' machines.
+settings.register_profile("ci", derandomize=True)
+settings.load_profile("ci" if IN_CI else "default")
 
 
 @functools.cache

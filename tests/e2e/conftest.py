@@ -84,7 +84,9 @@ class Box:
         return len(list((self.data / "builds" / "logs").glob("*/*.json")))
 
     def images(self):
-        return len(self.cli("env", "list")["images"])
+        """Images of this box's own repositories; the engine may be shared."""
+        rows = self.cli("env", "list")["images"]
+        return len([row for row in rows if self.git.host in row["repo"]])
 
     def link(self, **changes):
         parts = {

@@ -61,7 +61,11 @@ class Paths:
                 self.lists["notes"].append("%s cannot be written here" % name_of(path))
             elif entry.mode == SUBMODULE:
                 self.submodule(path)
-            elif self.base.get(path) != entry or not self.work.exists(path):
+            elif (
+                self.base.get(path) != entry
+                or not self.work.exists(path)
+                or self.work.remove_empty_folder(path)
+            ):
                 self.guarded(path, entry)
 
     def guarded(self, path: bytes, entry: Entry) -> None:

@@ -50,6 +50,17 @@ class Work:
                 return above
         return None
 
+    def remove_empty_folder(self, path: bytes) -> bool:
+        """True when an empty folder stood there and is gone now; it holds no work."""
+        full = self.full(path)
+        try:
+            if not stat.S_ISDIR(os.lstat(full).st_mode) or self.in_the_way(path) is not None:
+                return False
+            os.rmdir(full)
+        except OSError:
+            return False
+        return True
+
     def exists(self, path: bytes) -> bool:
         """True when something is there; what lies behind a link does not count."""
         return self.in_the_way(path) is None and os.path.lexists(self.full(path))

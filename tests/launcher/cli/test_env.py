@@ -10,7 +10,6 @@ import pytest
 from envs.git import Git
 from envs.store import Store
 from envs.version import VersionCache
-from launcher import cli
 from launcher.__main__ import main
 from tests.envs.fake_builder import FileBuilder
 from tests.git_server import GitServer, Repo
@@ -40,7 +39,7 @@ def env(tmp_path, monkeypatch, repo, builder):
             store=Store(tmp_path / "builds", builder, git),
             runtime=SimpleNamespace(images=builder),
         )
-        monkeypatch.setattr(cli, "create_parts", lambda config: parts)
+        monkeypatch.setattr("launcher.app.create_parts", lambda config: parts)
         monkeypatch.setenv("HOME", str(tmp_path))
         yield f"git/{host.url('env')}@v1"
 

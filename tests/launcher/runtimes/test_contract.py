@@ -64,6 +64,8 @@ def image(data_root, kind, config, runtime):
         version = resolve_version(host.url("env"), "v1", git=git)
         made = Store(config.data / "builds", runtime.images, git).ensure_image(version, say=print)
     yield made.name
+    for session in runtime.list():
+        runtime.stop(session.id)
     runtime.images.remove_image(made.name)
 
 

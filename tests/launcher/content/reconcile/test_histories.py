@@ -160,3 +160,7 @@ def check(mine: Path, base, before, upstream) -> None:
             for line in set(data.splitlines()) - set(base.get(name, b"").splitlines()):
                 assert line in texts, f"the teacher's change of {name} is somewhere"
     git(mine, "fsck", "--strict")
+
+
+def test_an_empty_folder_in_a_file_s_place_does_not_keep_the_file_away(tmp_path):
+    run(tmp_path, [([], [("new", "a.txt/x", 0), ("delete", "a.txt/x", 0)], False)])
