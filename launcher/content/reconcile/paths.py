@@ -61,11 +61,7 @@ class Paths:
                 self.lists["notes"].append("%s cannot be written here" % name_of(path))
             elif entry.mode == SUBMODULE:
                 self.submodule(path)
-            elif (
-                self.base.get(path) != entry
-                or not self.work.exists(path)
-                or self.work.remove_empty_folder(path)
-            ):
+            elif self.base.get(path) != entry or self.work.is_missing(path):
                 self.guarded(path, entry)
 
     def guarded(self, path: bytes, entry: Entry) -> None:

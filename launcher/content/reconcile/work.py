@@ -50,11 +50,13 @@ class Work:
                 return above
         return None
 
-    def remove_empty_folder(self, path: bytes) -> bool:
-        """True when an empty folder stood there and is gone now; it holds no work."""
+    def is_missing(self, path: bytes) -> bool:
+        """True when nothing stands there; an empty folder holds no work, so it gives way."""
         full = self.full(path)
         try:
-            if not stat.S_ISDIR(os.lstat(full).st_mode) or self.in_the_way(path) is not None:
+            if self.in_the_way(path) is not None or not os.path.lexists(full):
+                return True
+            if not stat.S_ISDIR(os.lstat(full).st_mode):
                 return False
             os.rmdir(full)
         except OSError:
