@@ -94,7 +94,7 @@ def packed(repo: Repo, commit: str, target: Path) -> str:
 
 @pytest.mark.slow
 @given(st.lists(st.tuples(ACTS, ACTS, st.booleans()), min_size=1, max_size=3))
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_nothing_is_lost_and_nothing_is_missing(rounds):
     with tempfile.TemporaryDirectory() as name:
         run(Path(name), rounds)
@@ -131,7 +131,7 @@ def run(where: Path, rounds) -> None:
         before = contents(mine)
         deliver()
         check(mine, base, before, tree(teacher))
-        reachable = git(mine, "rev-list", "--objects", "--all").split(b"\n")
+        reachable = git(mine, "rev-list", "--objects", "--all", "--indexed-objects").split(b"\n")
         blobs = b"\n".join(row.split(b" ")[0] for row in reachable if row)
         saved = subprocess.run(
             ["git", "cat-file", "--batch"], cwd=mine, input=blobs, capture_output=True, check=True
