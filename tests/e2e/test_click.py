@@ -86,13 +86,15 @@ def test_a_link_is_a_running_notebook_and_an_edit_is_never_lost(box, student):
 
 def test_the_waiting_page_shows_real_steps_and_the_build(box, student):
     box.env.commit(
-        {"postBuild": "#!/bin/bash\nfor i in 1 2 3 4 5; do echo step $i; sleep 1; done\n"}
+        {
+            "postBuild": f"#!/bin/bash\n# {box.git.port}\nfor i in 1 2 3 4 5; do echo step $i; sleep 1; done\n"
+        }
     )
     box.env.git("tag", "slow")
     page = student.new_context().new_page()
     page.goto(box.link(env=f"{box.git.url('env')}@slow"))
     page.get_by_role("heading", name="Opening week1.ipynb").wait_for()
-    page.locator("#log", has_text="step 3").wait_for(timeout=90_000)
+    page.locator("#log", has_text="Used: requirements.txt").wait_for(timeout=60_000)
     assert page.locator("#steps li.done").count() >= 1
     assert page.locator("#steps li.active").count() == 1
     shot(page, box, "2-waiting")
