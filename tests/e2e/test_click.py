@@ -85,11 +85,8 @@ def test_a_link_is_a_running_notebook_and_an_edit_is_never_lost(box, student):
 
 
 def test_the_waiting_page_shows_real_steps_and_the_build(box, student):
-    box.env.commit(
-        {
-            "postBuild": f"#!/bin/bash\n# {box.git.port}\nfor i in 1 2 3 4 5; do echo step $i; sleep 1; done\n"
-        }
-    )
+    script = "for i in 1 2 3 4 5; do echo step $i; sleep 1; done\n"
+    box.env.commit({"postBuild": f"#!/bin/bash\n# {box.git.port}\n{script}"})
     box.env.git("tag", "slow")
     page = student.new_context().new_page()
     page.goto(box.link(env=f"{box.git.url('env')}@slow"))
