@@ -20,10 +20,19 @@ from launcher.errors import ContentFailed, ContentNotFound
 
 
 def pull_here(
-    url: str, folder: Path, *, branch: str, depth: int, backup: bool, git: Git
+    url: str,
+    folder: Path,
+    *,
+    branch: str = "",
+    depth: int = 1,
+    backup: bool = False,
+    git: Git,
+    snapshots: int = 20,
+    snapshot_days: float = 60.0,
 ) -> Receipt:
     """Bring what `branch` names now into `folder`; a folder that is missing or empty is made.
 
+    What was there before is kept as up to `snapshots` snapshots, for `snapshot_days`.
     A person may name any host, so the allow-list for links is not asked.
 
     :raises ContentNotFound: the repository is missing or private, or no git address.
@@ -38,7 +47,8 @@ def pull_here(
         if not os.path.lexists(folder) or is_empty(folder):
             receipt = first(upstream, folder, depth=depth, git=git)
         else:
-            receipt = again(upstream, folder, depth=depth, git=git)
+            keep = (snapshots, snapshot_days)
+            receipt = again(upstream, folder, depth=depth, keep=keep, git=git)
     except BadEnvironment as error:
         raise ContentNotFound(error.message, hint=error.hint) from error
     except GitHostDown as error:
@@ -89,10 +99,12 @@ def shown(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def again(upstream: Upstream, folder: Path, *, depth: int, git: Git) -> Receipt:
+def again(
+    upstream: Upstream, folder: Path, *, depth: int, keep: tuple[int, float], git: Git
+) -> Receipt:
     """Reconcile; asks the git host for objects only when the commit is not here yet."""
     try:
-        return run(upstream, folder, ())
+        return run(upstream, folder, (), keep=keep)
     except NeedObjects:
         pass
     with tempfile.TemporaryDirectory() as name:
@@ -102,7 +114,7 @@ def again(upstream: Upstream, folder: Path, *, depth: int, git: Git) -> Receipt:
         git.run("--git-dir", str(bare), "config", "fetch.unpackLimit", "1")
         got = fetch(upstream, upstream.repo, str(bare), into=BASE_REF, depth=depth, git=git)
         (pack,) = (bare / "objects/pack").glob("*.pack")
-        return run(got, folder, shallow_of(bare), pack=pack)
+        return run(got, folder, shallow_of(bare), keep=keep, pack=pack)
 
 
 def shallow_of(bare: Path) -> tuple[str, ...]:
@@ -113,7 +125,12 @@ def shallow_of(bare: Path) -> tuple[str, ...]:
 
 
 def run(
-    upstream: Upstream, folder: Path, shallow: tuple[str, ...], *, pack: Path | None = None
+    upstream: Upstream,
+    folder: Path,
+    shallow: tuple[str, ...],
+    *,
+    keep: tuple[int, float],
+    pack: Path | None = None,
 ) -> Receipt:
     """The reconcile program, in this process."""
     request = Request(
@@ -122,5 +139,7 @@ def run(
         commit=upstream.commit,
         branch=upstream.branch,
         shallow=shallow,
+        keep=keep[0],
+        keep_days=keep[1],
     )
     return Receipt.from_json(reconcile(request, str(pack) if pack else None))

@@ -30,6 +30,8 @@ class Receipt:
     restored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """Sentences."""
+    snapshot: str = ""
+    """The snapshot of what the pull changed; empty where it changed nothing."""
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Receipt:
@@ -52,6 +54,7 @@ class Receipt:
             moved=pairs("moved"),
             restored=texts("restored"),
             notes=texts("notes"),
+            snapshot=str(found.get("snapshot", "")),
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -70,6 +73,7 @@ class Receipt:
             "after": self.after,
             **{name: list(found[:LISTED]) for name, found in lists.items()},
             "notes": list(self.notes),
+            "snapshot": self.snapshot,
             "counts": {name: len(found) for name, found in lists.items()},
             "sentence": self.sentence(),
         }

@@ -47,17 +47,15 @@ finally:
 def ask_session(
     runtime: Runtime, session_id: str, request: Mapping[str, Any], packs: Sequence[Path]
 ) -> dict[str, Any]:
-    """One pull inside the session; its answer, see `reconcile/__main__.py`.
+    """One action inside the session; its answer, see `reconcile/__main__.py`.
 
     :raises ContentFailed: the program could not run, or did not end in time.
     """
-    answer: dict[str, Any] = {}
-    for number, pack in enumerate(packs or [None]):
-        last = number == len(packs or [None]) - 1
-        answer = _ask_once(runtime, session_id, {**request, "only_take": not last}, pack)
+    for pack in packs[:-1]:
+        answer = _ask_once(runtime, session_id, {**request, "action": "take"}, pack)
         if "error" in answer:
-            break
-    return answer
+            return answer
+    return _ask_once(runtime, session_id, request, packs[-1] if packs else None)
 
 
 def _ask_once(

@@ -17,6 +17,7 @@ PATIENCE = 60.0
 """Seconds to wait for another pull in the same folder."""
 GIT_PATIENCE = 3.0
 """Seconds to wait for a git command of the student's to end."""
+SNAPSHOTS = b"launcher-snapshots"
 UNFINISHED = [
     *("MERGE_HEAD", "MERGE_MSG", "MERGE_MODE", "AUTO_MERGE", "CHERRY_PICK_HEAD", "REVERT_HEAD"),
     *("REBASE_HEAD", "SQUASH_MSG", "rebase-merge", "rebase-apply", "sequencer"),
@@ -58,7 +59,8 @@ def ensure_git_dir(git: Git, branch: str, date: str) -> List[str]:
     if works(git):
         return []
     for folder in (b"objects", b"refs"):
-        os.makedirs(os.path.join(git.dir, folder), exist_ok=True)
+        with contextlib.suppress(FileExistsError):  # a file there: set aside with all below
+            os.makedirs(os.path.join(git.dir, folder), exist_ok=True)
     mend_head(git, branch)
     if works(git):
         return ["The folder's git data was damaged and has been mended"]
@@ -67,8 +69,10 @@ def ensure_git_dir(git: Git, branch: str, date: str) -> List[str]:
         set_aside(config, date)
         if works(git):
             return ["The folder's git settings could not be read; they were set aside"]
-    set_aside(git.dir, date)
+    damaged = set_aside(git.dir, date)
     create(git, branch)
+    with contextlib.suppress(OSError):  # none yet
+        os.rename(os.path.join(damaged, SNAPSHOTS), os.path.join(git.dir, SNAPSHOTS))
     return ["The folder's git data was damaged; it was set aside and made anew"]
 
 
@@ -108,14 +112,14 @@ def create(git: Git, branch: str) -> None:
     git.must("init", "--quiet", "--template=", name)
 
 
-def set_aside(path: bytes, date: str) -> None:
-    """Rename to `.git-damaged-DATE`, `.git-damaged-DATE-2` and so on."""
+def set_aside(path: bytes, date: str) -> bytes:
+    """Rename to `.git-damaged-DATE`, `.git-damaged-DATE-2` and so on; the new name."""
     number = 1
     while True:
         mark = b"-damaged-%s" % date.encode() + (b"" if number == 1 else b"-%d" % number)
         if not os.path.lexists(path + mark):
             os.rename(path, path + mark)
-            return
+            return path + mark
         number += 1
 
 

@@ -12,6 +12,7 @@ from .git import Blobs, Git, Tree, pairs
 from .journal import Journal
 from .own import keep_own_commits
 from .paths import SUBMODULE, Paths, name_of
+from .snapshots import Snapshot, forget_old
 from .work import Work
 
 BASE = "refs/launcher/base"
@@ -32,6 +33,9 @@ class Request(NamedTuple):
     base: str = ""
     """What the launcher last delivered here, where the folder does not know."""
     date: str = ""
+    keep: int = 20
+    """Snapshots that are kept."""
+    keep_days: float = 60.0
 
 
 def pull(request: Request, pack: Optional[str]) -> Dict[str, Any]:
@@ -75,6 +79,9 @@ def pull_locked(request: Request, git: Git, pack: Optional[str]) -> Dict[str, An
     base_commit, base = find_base(git, refs, request)
     work = Work(git.folder, os.path.join(git.dir, b"launcher-tmp"), len(request.commit))
     work.clear_temp()
+    snapshot = work.before = Snapshot(
+        git.dir, "before an update", before=base_commit or "", after=request.commit
+    )
     notes += lift_half_merged(git, work, request.date)
     journal = Journal(os.path.join(git.dir, b"launcher-merged"), base_commit, request.commit)
     with Blobs(git) as blobs:
@@ -85,10 +92,12 @@ def pull_locked(request: Request, git: Git, pack: Optional[str]) -> Dict[str, An
         notes += keep_own_commits(git, refs, request.commit, base_commit)
         settle(git, request)
     journal.forget()
+    forget_old(git.dir, number=request.keep, days=request.keep_days)
     os.rmdir(work.temp)
     return {
         "before": base_commit or "",
         "after": request.commit,
+        "snapshot": snapshot.id,
         "kept": paths.kept,
         "moved": paths.moved,
         **{name: found for name, found in paths.lists.items() if name != "notes"},

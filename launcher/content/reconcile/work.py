@@ -8,7 +8,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Container
-from typing import NamedTuple
+from typing import NamedTuple, Optional, Protocol
 
 LONGEST_NAME = 255
 
@@ -25,6 +25,14 @@ class Found(NamedTuple):
     """Differs when the file has been written to since."""
 
 
+class Before(Protocol):
+    """Who is told before a file of the student's is changed: a snapshot."""
+
+    def keep(self, work: Work, path: bytes) -> None: ...
+
+    def moved(self, path: bytes, new: bytes) -> None: ...
+
+
 class Work:
     """One folder; paths are bytes below it, as git has them."""
 
@@ -32,6 +40,7 @@ class Work:
         self.root = root
         self.temp = temp
         """On the same filesystem, so that a finished file appears by rename."""
+        self.before: Optional[Before] = None
         self._hash = "sha256" if oid_length == 64 else "sha1"
 
     def full(self, path: bytes) -> bytes:
@@ -136,6 +145,8 @@ class Work:
                 os.symlink(data, made)
             else:
                 os.chmod(made, self.permissions(path, executable=mode == b"100755"))
+            if self.before:
+                self.before.keep(self, path)
             self._rename(made, path)
         except BaseException:
             if os.path.lexists(made):
@@ -168,6 +179,8 @@ class Work:
 
     def remove(self, path: bytes) -> None:
         """Remove a file or link, and the folders that it leaves empty."""
+        if self.before:
+            self.before.keep(self, path)
         full = self.full(path)
         try:
             os.unlink(full)
@@ -191,6 +204,12 @@ class Work:
 
         `os.link` and `os.mkdir` refuse a name that exists, where a rename would overwrite it.
         """
+        new = self._move_aside(path, label, taken)
+        if self.before:
+            self.before.moved(path, new)
+        return new
+
+    def _move_aside(self, path: bytes, label: str, taken: Container[bytes]) -> bytes:
         full = self.full(path)
         folder = stat.S_ISDIR(os.lstat(full).st_mode)
         while True:
