@@ -10,7 +10,9 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-FIELDS = ("env", "repo", "branch", "path", "app")
+FIELDS = ("env", "repo", "branch", "only", "path", "app")
+MORE = re.compile(r"(repo|branch|only)([2-9])")
+"""Keys of further content repositories: repo2, branch2, only2, repo3 ..."""
 LONGEST = 2000
 """Characters of one field; git hosts and browsers refuse longer addresses anyway."""
 SHORT_HOSTS = {"gh": "https://github.com/", "gl": "https://gitlab.com/"}
@@ -60,6 +62,18 @@ APPS = {
 
 
 @dataclass(frozen=True)
+class Content:
+    """One content repository of a link."""
+
+    repo: str
+    """Git address."""
+    branch: str = ""
+    """Branch, tag or commit; empty is its default branch."""
+    only: str = ""
+    """The one folder that students get; empty is all of it."""
+
+
+@dataclass(frozen=True)
 class Link:
     """What a student's click asks for. A value that cannot work is refused when it is made."""
 
@@ -71,28 +85,51 @@ class Link:
     """Git address of the content; empty is an environment on its own."""
     branch: str = ""
     """Branch, tag or commit of the content; empty is its default branch."""
+    only: str = ""
+    """The one folder of the content that students get; empty is all of it."""
     path: str = ""
     """The file or folder to open, from the content's root."""
     app: str = "lab"
+    more: tuple[Content, ...] = ()
+    """Further content repositories, each in a folder of its own."""
 
     def __post_init__(self) -> None:
         for field in (*FIELDS, "tag"):
             check_text(field, getattr(self, field))
         check_env(self.env)
-        if self.repo:
-            check_address("repo", self.repo)
         check_ref("env", self.tag)
-        check_ref("branch", self.branch)
         check_path("path", self.path)
+        check_content(Content(self.repo, self.branch, self.only), "")
+        for number, content in enumerate(self.more, start=2):
+            check_content(content, str(number))
         if self.app not in APPS:
             raise BadLink("app", f"There is no app {self.app!r}.", f"Known: {', '.join(APPS)}.")
-        for field in ("branch", "path"):
-            if getattr(self, field) and not self.repo:
-                raise BadLink(
-                    "repo",
-                    f"The link has a {field}, but no content repository.",
-                    "Add the content repository's address as repo=.",
-                )
+        if self.path and not self.repo:
+            raise BadLink(
+                "repo",
+                "The link has a path, but no content repository.",
+                "Add the content repository's address as repo=.",
+            )
+        if self.more and not self.repo:
+            raise BadLink("repo", "The link begins with repo2=.", "Call the first one repo=.")
+        if len(self.more) > 8:
+            raise BadLink("repo", "The link names more than nine content repositories.")
+        if self.only and self.path and not is_inside(self.path, self.only):
+            raise BadLink(
+                "path",
+                f"{self.path!r} is not in {self.only!r}, and students get only that folder.",
+                "Name a file in it, from the repository's root.",
+            )
+
+    @property
+    def contents(self) -> tuple[Content, ...]:
+        """All content repositories, the one that is opened first."""
+        first = Content(self.repo, self.branch, self.only)
+        return (first, *self.more) if self.repo else ()
+
+
+def is_inside(path: str, folder: str) -> bool:
+    return f"{path}/".startswith(f"{folder.rstrip('/')}/")
 
 
 def parse_link(url: str) -> tuple[Link, tuple[str, ...]]:
@@ -113,14 +150,23 @@ def parse_link(url: str) -> tuple[Link, tuple[str, ...]]:
     for key, value in pairs:
         if key in given:
             raise BadLink(key, f"The link names {key} twice.", "Keep one of them.")
-        if key in FIELDS:
+        if key in FIELDS or (MORE.fullmatch(key) and value):
             given[key] = value
-        elif not IGNORED_KEYS.fullmatch(key):
+        elif not IGNORED_KEYS.fullmatch(key) and not MORE.fullmatch(key):
             notes.append(f"{key!r} means nothing in a launch link and was ignored.")
+    more = further_contents(given)
     env, tag = split_env(given.pop("env", ""))
     if not given.get("app"):
         given.pop("app", None)
-    return Link(env=env, tag=tag, **given), tuple(notes)
+    return Link(env=env, tag=tag, more=more, **given), tuple(notes)
+
+
+def further_contents(given: dict[str, str]) -> tuple[Content, ...]:
+    """Take `repo2`, `branch2`, `only2`, `repo3` ... out of `given`; gaps in the numbers close."""
+    found: dict[str, dict[str, str]] = {}
+    for key in [key for key in given if MORE.fullmatch(key)]:
+        found.setdefault(key[-1], {"repo": ""})[key[:-1]] = given.pop(key)
+    return tuple(Content(**found[number]) for number in sorted(found))
 
 
 def compose_link(link: Link, base_url: str) -> str:
@@ -129,6 +175,9 @@ def compose_link(link: Link, base_url: str) -> str:
     fields |= {name: getattr(link, name) for name in FIELDS[1:] if getattr(link, name)}
     if link.app == "lab":
         del fields["app"]  # what a link without it means
+    for number, content in enumerate(link.more, start=2):
+        named = {f"{name}{number}": getattr(content, name) for name in ("repo", "branch", "only")}
+        fields |= {name: value for name, value in named.items() if value}
     return f"{base_url.rstrip('/')}/launch?{urlencode(fields, quote_via=quote, safe='/:@')}"
 
 
@@ -157,6 +206,22 @@ def env_address(env: str) -> str:
     if head == "git" and rest:
         return rest
     return env if is_address(env) else ""
+
+
+def content_folders(link: Link) -> tuple[str, ...]:
+    """The folder of each content repository; of two with one name, the later is `owner-name`."""
+    found: list[str] = []
+    for content in link.contents:
+        plain = name = content_folder(content.repo)
+        if name in found:
+            owner = re.split(r"[/:]", content.repo.rstrip("/"))[-2]
+            plain = name = f"{content_folder(owner)}-{plain}"
+        number = 1
+        while name in found:
+            number += 1
+            name = f"{plain}-{number}"
+        found.append(name)
+    return tuple(found)
 
 
 def content_folder(repo: str) -> str:
@@ -229,6 +294,25 @@ def check_address(field: str, address: str) -> None:
         raise BadLink(field, f"{address!r} names no repository.", way_out)
     if re.search(r"\s|\\", address) or "/../" in f"{path}/":
         raise BadLink(field, f"{address!r} is not a git address.", way_out)
+
+
+def check_content(content: Content, number: str) -> None:
+    """Refuse a content repository that cannot work; `number` is what its keys end with."""
+    for name in ("repo", "branch", "only"):
+        value = getattr(content, name)
+        check_text(f"{name}{number}", value)
+        if value and not content.repo:
+            raise BadLink(
+                f"repo{number}",
+                f"The link has a {name}{number}, but no content repository for it.",
+                f"Add the content repository's address as repo{number}=.",
+            )
+    if content.repo:
+        check_address(f"repo{number}", content.repo)
+    elif number:
+        raise BadLink(f"repo{number}", f"repo{number} is empty.", "Name a repository or drop it.")
+    check_ref(f"branch{number}", content.branch)
+    check_path(f"only{number}", content.only)
 
 
 def check_ref(field: str, ref: str) -> None:

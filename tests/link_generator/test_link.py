@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from link_generator.link import (
     APPS,
     BadLink,
+    Content,
     Link,
     compose_link,
     content_folder,
+    content_folders,
     env_address,
     parse_link,
 )
@@ -47,6 +49,16 @@ def maybe(kind, **fields):
         return None
 
 
+MORE = st.lists(
+    st.builds(
+        Content,
+        repo=REPOS,
+        branch=ODD | st.sampled_from(["", "main"]),
+        only=ODD | st.sampled_from(["", "a b/ü"]),
+    ),
+    max_size=3,
+).map(tuple)
+
 LINKS = st.builds(
     lambda **fields: maybe(Link, **fields),
     env=ENVS,
@@ -54,7 +66,9 @@ LINKS = st.builds(
     repo=REPOS,
     branch=ODD | st.sampled_from(["", "main", "feature/new-lab", "a&b=c#d", "50%25+1"]),
     path=ODD | st.sampled_from(["", "a b/ünï.ipynb", "x?y=1&z#w.ipynb", "wk1/"]),
+    only=ODD | st.sampled_from(["", "a b", "wk1"]),
     app=st.sampled_from(sorted(APPS)),
+    more=MORE,
 ).filter(lambda link: link is not None)
 
 
@@ -215,3 +229,44 @@ def test_apps_open_the_linked_file():
     assert APPS["notebook"].target("hw", "x.ipynb") == "notebooks/hw/x.ipynb"
     assert APPS["notebook"].target("hw", "x.py") == "tree/hw/x.py"
     assert APPS["lab"].target("", "") == "lab/tree"
+
+
+def test_several_repositories_are_numbered_in_any_order():
+    link, notes = parse_link(
+        "/launch?only3=wk1&repo3=https://h/c&env=gh/o/e@v1&repo2=git@h:data&branch2=v1&repo=https://h/a"
+    )
+    assert notes == ()
+    assert link.contents == (
+        Content("https://h/a"),
+        Content("git@h:data", "v1"),
+        Content("https://h/c", "", "wk1"),
+    )
+    gap, _ = parse_link("?env=gh/o/e&repo=https://h/a&repo7=https://h/c&repo4=")
+    assert gap.more == (Content("https://h/c"),)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("repo=https://h/a&branch2=main", "repo2"),
+        ("repo2=https://h/a", "repo"),
+        ("repo=https://h/a&repo2=file:///etc", "repo2"),
+        ("repo=https://h/a&repo2=https://h/b&only2=../x", "only2"),
+        ("repo=https://h/a&repo2=https://h/b&branch2=-x", "branch2"),
+        ("repo=https://h/a&only=/etc", "only"),
+        ("repo=https://h/a&only=wk1&path=wk2/a.ipynb", "path"),
+        ("repo=https://h/a&only=wk1&path=wk10/a.ipynb", "path"),
+        ("only=wk1", "repo"),
+    ],
+)
+def test_a_wrong_part_of_several_is_named(query, field):
+    with pytest.raises(BadLink) as caught:
+        parse_link(f"?env=gh/o/e&{query}")
+    assert caught.value.field == field
+
+
+def test_each_repository_has_a_folder_of_its_own():
+    repos = ("https://h/alice/hw", "https://h/bob/hw.git", "git@h:hw", "https://h/x/bob/hw")
+    first, *more = (Content(repo) for repo in repos)
+    link = Link(env="gh/o/e", repo=first.repo, more=tuple(more))
+    assert content_folders(link) == ("hw", "bob-hw", "git-h-hw", "bob-hw-2")
