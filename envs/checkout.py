@@ -67,12 +67,14 @@ def fetch_submodules(version: Version, made: Path, *, git: Git, nested: int) -> 
 def fetch(version: Version, made: Path, *, git: Git) -> None:
     """Bring the commit into `made`."""
     try:
-        git.run("fetch", "--quiet", "--depth=1", "--", version.repo, version.commit, cwd=made)
+        words = ("fetch", "--quiet", "--depth=1", "--", version.repo, version.commit)
+        git.run(*words, cwd=made, remote=version.repo)
     except GitFailed:
         try:
             # Not into refs/heads: git refuses to fetch into the branch that HEAD names.
             everything = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
-            git.run("fetch", "--quiet", "--", version.repo, *everything, cwd=made)
+            words = ("fetch", "--quiet", "--", version.repo, *everything)
+            git.run(*words, cwd=made, remote=version.repo)
         except GitFailed as error:
             raise explain(error, version.repo) from error
     try:

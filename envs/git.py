@@ -9,13 +9,16 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import shlex
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import git as gitpython
 
+from envs.credentials import Credential, find_credential
 from envs.errors import BadEnvironment, GitHostDown
 
 SAFE_CONFIG = (
@@ -53,6 +56,10 @@ class Git:
     timeout: float = 60.0
     """Seconds for one command."""
     ca_bundle: Path | None = None
+    credentials: tuple[Credential, ...] = ()
+    """Ways into private repositories; the one for an address is found by the address."""
+    personal: bool = False
+    """True where a person types the address: then their own ssh keys count."""
 
     def check_url(self, url: str) -> None:
         """Refuse an address that links must not make this machine contact.
@@ -75,27 +82,40 @@ class Git:
                 hint="The administrator can name the host in `git.hosts` in the settings.",
             )
 
-    def run(self, *args: str, cwd: Path | None = None, timeout: float | None = None) -> str:
+    def run(
+        self,
+        *args: str,
+        cwd: Path | None = None,
+        timeout: float | None = None,
+        remote: str = "",
+        largest: int = 0,
+        env: Mapping[str, str] | None = None,
+    ) -> str:
         """Run `git ARGS` and return what it printed.
 
+        `remote` is the address that the command contacts, so that a credential for it counts;
+        `largest` are the bytes that one file may have which the command writes (0: no limit).
+
         :raises GitFailed: it ended with an error.
-        :raises GitHostDown: it took longer than the timeout.
+        :raises GitHostDown: it took longer than the timeout, or its credential cannot be read.
         """
-        argv = ["git"]
-        for setting in SAFE_CONFIG:
-            argv += ["-c", setting]
+        credential = find_credential(self.credentials, remote)
+        # A redirect would carry the credential to wherever it leads.
+        settings = (*SAFE_CONFIG, *(("http.followRedirects=false",) if credential else ()))
+        argv = ["prlimit", f"--fsize={largest}", "--"] if largest else []
+        argv += ["git", *(word for one in settings for word in ("-c", one)), *args]
         seconds = timeout or self.timeout
         try:
             code, out, err = gitpython.Git(cwd or Path("/")).execute(
-                [*argv, *args],
-                env=self.environment(),
+                argv,
+                env=self.environment() | self.access(credential) | dict(env or {}),
                 with_extended_output=True,
                 with_exceptions=False,
                 strip_newline_in_stdout=False,
                 kill_after_timeout=seconds,
             )
         except gitpython.GitCommandNotFound as error:
-            raise GitFailed(args[0], 127, "git is not installed (package git)") from error
+            raise GitFailed(args[0], 127, f"{argv[0]} is not installed") from error
         if code == 0:
             return str(out)
         if code < 0 or "Timeout: the command" in str(err):
@@ -104,6 +124,23 @@ class Git:
                 hint="Try again in a minute; the link itself may be fine.",
             )
         raise GitFailed(args[0], code, str(err))
+
+    def access(self, credential: Credential | None) -> dict[str, str]:
+        """What lets a command in: never on its command line, which every user can list."""
+        ssh = "ssh -oBatchMode=yes -oStrictHostKeyChecking=accept-new"
+        if credential and credential.is_ssh:
+            key = shlex.quote(str(credential.check_file()))
+            return {"GIT_SSH_COMMAND": f"{ssh} -oIdentitiesOnly=yes -oIdentityAgent=none -i {key}"}
+        if not self.personal:  # a link must not use the keys of whoever runs the launcher
+            ssh += " -oIdentitiesOnly=yes -oIdentityAgent=none -oIdentityFile=none"
+        found = {"GIT_SSH_COMMAND": ssh}
+        if credential:
+            found |= {
+                "GIT_CONFIG_COUNT": "1",
+                "GIT_CONFIG_KEY_0": "http.extraHeader",
+                "GIT_CONFIG_VALUE_0": credential.header(),
+            }
+        return found
 
     def environment(self) -> dict[str, str]:
         """The environment of every git command: nothing of the caller's git settings."""
@@ -116,7 +153,6 @@ class Git:
             "SSH_ASKPASS": "true",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oStrictHostKeyChecking=accept-new",
             "GIT_LFS_SKIP_SMUDGE": "1",
         }
         if self.ca_bundle:

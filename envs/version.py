@@ -81,7 +81,7 @@ def list_refs(repo: str, *, git: Git) -> dict[str, str]:
     :raises GitHostDown: the git host does not answer.
     """
     try:
-        listed = git.run("ls-remote", "--", repo)
+        listed = git.run("ls-remote", "--", repo, remote=repo)
     except GitFailed as error:
         raise explain(error, repo) from error
     rows = (line.split("\t", 1) for line in listed.splitlines() if "\t" in line)
@@ -100,7 +100,8 @@ def explain(error: GitFailed, repo: str) -> RepoNotFound | GitHostDown:
     if MISSING.search(error.stderr):
         return RepoNotFound(
             f"There is no repository at {repo}, or it is private.",
-            hint="Open the address in a private browser window: it must show the repository.",
+            hint="Open the address in a private browser window: it must show the repository. "
+            "For a private one, the person who runs this server can add a credential.",
         )
     last = (error.stderr.strip().splitlines() or ["no answer"])[-1]
     return GitHostDown(

@@ -54,7 +54,7 @@ def create_parts(config: Config) -> Parts:
     """
     config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     secret = identity.load_secret(config.data)
-    git = Git(config.git.hosts, config.git.timeout, config.ca_bundle)
+    git = Git(config.git.hosts, config.git.timeout, config.ca_bundle, config.git.credentials)
     runtime, why = choose_runtime(config, secret)
     return Parts(
         config=config,

@@ -12,17 +12,20 @@ from typing import Any, TypeVar
 
 import yaml
 
+from envs.credentials import Credential, parts_of
 from launcher.errors import BadSettings
 
-FREE_MAPS = {"environments.catalogue", "base.pythons"}
+FREE_MAPS = {"environments.catalogue", "base.pythons", "git.credentials"}
 """Settings whose keys the administrator chooses."""
 CATALOGUE_KEYS = {"repo", "tag", "title"}
+CREDENTIAL_KEYS = {"url", "token_file", "key_file", "username"}
 
 
 @dataclass(frozen=True)
 class GitConfig:
     hosts: tuple[str, ...]
     timeout: float
+    credentials: tuple[Credential, ...]
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,12 @@ class BaseConfig:
 @dataclass(frozen=True)
 class ContentConfig:
     depth: int
+    largest: int
+    files: int
+    fetch_largest: int
+    fetch_timeout: float
+    snapshots: int
+    snapshot_days: float
 
 
 @dataclass(frozen=True)
@@ -184,7 +193,11 @@ def _typed(settings: dict[str, Any]) -> Config:
         data=get("data", _data_folder),
         runtime=get("runtime", _one_of("auto", "docker", "local")),
         ca_bundle=get("ca_bundle", _ca_bundle),
-        git=section(GitConfig, "git", {"hosts": _texts, "timeout": seconds}),
+        git=section(
+            GitConfig,
+            "git",
+            {"hosts": _texts, "timeout": seconds, "credentials": _credentials},
+        ),
         environments=section(
             EnvironmentsConfig,
             "environments",
@@ -202,7 +215,19 @@ def _typed(settings: dict[str, Any]) -> Config:
                 "index_url": _text,
             },
         ),
-        content=section(ContentConfig, "content", {"depth": _count}),
+        content=section(
+            ContentConfig,
+            "content",
+            {
+                "depth": _count,
+                "largest": size,
+                "files": _count,
+                "fetch_largest": size,
+                "fetch_timeout": seconds,
+                "snapshots": _count,
+                "snapshot_days": _positive,
+            },
+        ),
         session=section(
             SessionConfig,
             "session",
@@ -324,3 +349,27 @@ def _catalogue(value: Any) -> Mapping[str, CatalogueEntry]:
                 raise ValueError(f"{name} has the unknown key {key!r}; known: repo, tag, title")
         entries[str(name)] = CatalogueEntry(**{key: str(text) for key, text in entry.items()})
     return entries
+
+
+def _credentials(value: Any) -> tuple[Credential, ...]:
+    found = []
+    for name, entry in value.items():
+        if not isinstance(entry, dict) or not isinstance(entry.get("url"), str):
+            raise ValueError(f"{name} needs at least `url: <address>` and a file")
+        for key in entry:
+            if key not in CREDENTIAL_KEYS:
+                known = ", ".join(sorted(CREDENTIAL_KEYS))
+                raise ValueError(f"{name} has the unknown key {key!r}; known: {known}")
+        try:
+            ssh = parts_of(entry["url"])[0][0] == "ssh"
+        except ValueError as error:
+            raise ValueError(f"{name}: {entry['url']!r} is no git address") from error
+        wanted, other = ("key_file", "token_file") if ssh else ("token_file", "key_file")
+        if wanted not in entry or other in entry:
+            raise ValueError(f"{name}: this address needs `{wanted}`, and no `{other}`")
+        file = Path(str(entry[wanted])).expanduser()
+        if not file.is_file():
+            raise ValueError(f"{name}: there is no file {file}")
+        more = {"username": str(entry["username"])} if "username" in entry else {}
+        found.append(Credential(str(name), entry["url"], file.absolute(), **more))
+    return tuple(found)

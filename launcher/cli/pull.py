@@ -39,7 +39,7 @@ def handler(args: argparse.Namespace, context: Context) -> int:
         branch=args.branch,
         depth=args.depth,
         backup=args.backup,
-        git=Git(timeout=60.0),
+        git=Git(timeout=60.0, personal=True),
     )
     context.show(receipt.as_json(), receipt.sentence())
     return 0

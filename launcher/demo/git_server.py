@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import threading
@@ -19,6 +20,8 @@ class GitServer:
     port: int = 0
     by_commit: bool = True
     """False: like old servers, refuse to fetch a commit that no ref names."""
+    password: str = ""
+    """Where it is set, `USER:PASSWORD` that every request must send."""
     requests: list[str] = field(default_factory=list)
     """`METHOD /path?query` of every request so far."""
     _server: ThreadingHTTPServer | None = None
@@ -71,6 +74,11 @@ class _Handler(BaseHTTPRequestHandler):
     def serve(self) -> None:
         parts = urlsplit(self.path)
         self.git_server.requests.append(f"{self.command} {self.path}")
+        if not self.is_admitted():
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="git"')
+            self.end_headers()
+            return
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         done = subprocess.run(
             ["git", "http-backend"],
@@ -106,6 +114,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
+
+    def is_admitted(self) -> bool:
+        wanted = base64.b64encode(self.git_server.password.encode()).decode()
+        given = self.headers.get("Authorization", "")
+        return not self.git_server.password or given == f"Basic {wanted}"
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: the launcher's own log tells what it fetched."""

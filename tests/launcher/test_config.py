@@ -92,3 +92,25 @@ def test_auto_ca_bundle_follows_the_environment(tmp_path, monkeypatch):
     assert load_config().ca_bundle == bundle
     monkeypatch.delenv("SSL_CERT_FILE")
     assert load_config().ca_bundle is None
+
+
+def test_credentials_name_a_file_that_is_there(tmp_path):
+    (tmp_path / "t").write_text("x")
+    file = tmp_path / "settings.yml"
+
+    def load(entry):
+        file.write_text(f"git: {{credentials: {{course: {entry}}}}}\n")
+        return load_config(file).git.credentials
+
+    (found,) = load(f'{{url: "https://h/org/", token_file: {tmp_path}/t}}')
+    assert (found.name, found.url, found.file) == ("course", "https://h/org/", tmp_path / "t")
+    assert load(f'{{url: "git@h:org/x", key_file: {tmp_path}/t}}')[0].is_ssh
+    for entry, said in (
+        ('{url: "https://h/org/", token: abc}', "unknown key 'token'"),
+        (f'{{url: "https://h/org/", key_file: {tmp_path}/t}}', "needs `token_file`"),
+        ('{url: "https://h/org/", token_file: /nowhere}', "no file /nowhere"),
+        (f'{{url: "/tmp/x", token_file: {tmp_path}/t}}', "no git address"),
+        ("{}", "needs at least"),
+    ):
+        with pytest.raises(BadSettings, match=said):
+            load(entry)
