@@ -54,6 +54,11 @@ def module_urls(checkout: Path, *, git: Git) -> dict[str, str]:
         listed = git.run("config", "-z", "-f", ".gitmodules", "--list", cwd=checkout)
     except GitFailed:
         return {}
+    return parse_modules(listed)
+
+
+def parse_modules(listed: str) -> dict[str, str]:
+    """The address of each path in what `git config -z --list` says of a .gitmodules file."""
     settings: dict[str, str] = {}
     for entry in listed.split("\0"):
         key, _, value = entry.partition("\n")

@@ -13,7 +13,10 @@ from envs.store import Store
 from envs.version import Version, VersionCache
 from launcher import identity
 from launcher.config import Config
+from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors
+from launcher.content.size import SizeLimits
+from launcher.content.upstream import FetchLimits
 from launcher.gateway.client import GatewayClient
 from launcher.gateway.process import client_of
 from launcher.history import History
@@ -64,7 +67,13 @@ def create_parts(config: Config) -> Parts:
         why_runtime=why,
         versions=VersionCache(git, tag_life=config.environments.tag_life, moved=report_moved_tag),
         store=Store(config.data / "builds", runtime.images, git),
-        mirrors=Mirrors(config.data / "content", git, depth=config.content.depth),
+        mirrors=Mirrors(
+            config.data / "content",
+            git,
+            depth=config.content.depth,
+            limits=FetchLimits(config.content.fetch_largest, config.content.fetch_timeout),
+            size=SizeLimits(config.content.largest, config.content.files),
+        ),
         homes=Homes(config.data / "homes"),
         history=History(config.data / "sessions"),
     )
@@ -86,6 +95,12 @@ def create_launcher(parts: Parts, gateway: GatewayClient) -> Launcher:
         versions=parts.versions,
         store=parts.store,
         mirrors=parts.mirrors,
+        delivery=Delivery(
+            parts.mirrors,
+            parts.runtime,
+            snapshots=config.content.snapshots,
+            snapshot_days=config.content.snapshot_days,
+        ),
         sessions=Sessions(
             runtime=parts.runtime,
             gateway=gateway,

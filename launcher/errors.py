@@ -6,6 +6,7 @@ LaunchError
 ├── UnknownBranch      the content repository has no such branch or tag
 ├── PathNotFound       the file to open is not in the content
 ├── ContentFailed      the pull could not put the content in place
+│   └── ContentTooLarge  the settings allow less
 ├── SessionFailed      the session's server did not start
 ├── SessionGone        the session no longer runs
 └── NoRuntime          neither a Docker engine nor a local sandbox can start sessions
@@ -46,15 +47,25 @@ class UnknownBranch(LaunchError):
 
 
 class PathNotFound(LaunchError):
-    """The file to open is not in the content."""
+    """The file or folder that the link names is not in the content."""
 
     field = "path"
+
+    def __init__(
+        self, message: str, *, hint: str = "", near: Sequence[str] = (), field: str = "path"
+    ) -> None:
+        super().__init__(message, hint=hint, near=near)
+        self.field = field
 
 
 class ContentFailed(LaunchError):
     """The content could not be put in place; what the student wrote is untouched."""
 
     field = "repo"
+
+
+class ContentTooLarge(ContentFailed):
+    """The content is more than the settings allow a link to bring."""
 
 
 class SessionFailed(LaunchError):

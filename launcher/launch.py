@@ -6,7 +6,7 @@ Read this first. Each step is one call into the package that knows it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -15,15 +15,24 @@ from envs.image import Image
 from envs.store import Store
 from envs.version import VersionCache
 from launcher.config import CatalogueEntry, Config
-from launcher.content.delivery import deliver
+from launcher.content.delivered import all_delivered
+from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors, Upstream
 from launcher.content.receipt import Receipt
 from launcher.errors import PathNotFound
 from launcher.home import course_name
 from launcher.progress import Phase, Progress
-from launcher.session import Session
+from launcher.session import Session, SessionSpec
 from launcher.sessions import Sessions
-from link_generator.link import APPS, Link, compose_link, content_folder, env_address
+from link_generator.link import (
+    APPS,
+    Content,
+    Link,
+    compose_link,
+    content_folders,
+    env_address,
+    is_inside,
+)
 
 Tell = Callable[[Progress], None]
 """Takes the events of a launch as they happen."""
@@ -36,8 +45,8 @@ class Opened:
     session: Session
     url: str
     """The notebook's absolute address."""
-    receipt: Receipt | None
-    """What the pull did; None for a link without content."""
+    receipts: tuple[Receipt, ...] = ()
+    """What the pull of each content repository did."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,7 @@ class Launcher:
     versions: VersionCache
     store: Store
     mirrors: Mirrors
+    delivery: Delivery
     sessions: Sessions
     background: ThreadPoolExecutor
 
@@ -59,37 +69,54 @@ class Launcher:
         """
         tell(Progress(Phase.LINK, "Link read"))
         repo, tag = environment_of(link, self.config.environments.catalogue)
-        upstream = self._fetch_content(link)
+        asked = self._ask_for_content(link)
         image = self._ensure_image(repo, tag, tell)
-        source = upstream.result() if upstream else None
-        if source:
-            check_path(link, source, self.mirrors)
+        sources = [one.result() for one in asked]
+        check_paths(link, sources, self.mirrors)
         with self.sessions.turn(student, course := course_name(link.repo or repo)):
-            spec, session = self.sessions.ensure(
+            spec, _ = self.sessions.ensure(
                 student, course, image.name, compose_link(link, ""), tell
             )
-            receipt = None
-            if source:
-                tell(Progress(Phase.CONTENT, f"Copying the course files, {source.commit[:7]}"))
-                receipt = deliver(
-                    source,
-                    mirrors=self.mirrors,
-                    spec=spec,
-                    runtime=self.sessions.runtime,
-                    folder=content_folder(link.repo),
-                )
-                tell(Progress(Phase.CONTENT, receipt.sentence()))
+            receipts = self._deliver(link, sources, spec, tell)
             tell(Progress(Phase.OPENING, f"Opening {APPS[link.app].label}"))
             session = self.sessions.open(spec)
-        folder = content_folder(link.repo) if link.repo else ""
+        folder = content_folders(link)[0] if link.repo else ""
         target = APPS[link.app].target(folder, link.path)
-        return Opened(session, f"{self.config.public_url}{spec.base_url}{target}", receipt)
+        return Opened(session, f"{self.config.public_url}{spec.base_url}{target}", receipts)
 
-    def _fetch_content(self, link: Link) -> Future[Upstream] | None:
+    def update(self, session: Session) -> tuple[Receipt, ...]:
+        """Pull the newest content into a running session: what a new click would bring.
+
+        :raises launcher.errors.LaunchError: it could not be done; nothing was lost.
+        """
+        with self.sessions.turn(session.owner, session.course):
+            spec = self.sessions.spec(session)
+            every = all_delivered(spec)
+            asked = [self._refresh(one.content) for one in every]
+            return tuple(
+                self.delivery.deliver(one.content, source.result(), spec, one.folder)
+                for one, source in zip(every, asked, strict=True)
+            )
+
+    def _ask_for_content(self, link: Link) -> list[Future[Upstream]]:
         """The newest content, asked for while the environment is looked up."""
-        if not link.repo:
-            return None
-        return self.background.submit(self.mirrors.refresh, link.repo, link.branch)
+        return [self._refresh(content) for content in link.contents]
+
+    def _refresh(self, content: Content) -> Future[Upstream]:
+        return self.background.submit(self.mirrors.refresh, content.repo, content.branch)
+
+    def _deliver(
+        self, link: Link, sources: Sequence[Upstream], spec: SessionSpec, tell: Tell
+    ) -> tuple[Receipt, ...]:
+        receipts = []
+        for content, source, folder in zip(
+            link.contents, sources, content_folders(link), strict=True
+        ):
+            tell(Progress(Phase.CONTENT, f"Copying {folder}, {source.commit[:7]}"))
+            receipt = self.delivery.deliver(content, source, spec, folder)
+            tell(Progress(Phase.CONTENT, receipt.sentence()))
+            receipts.append(receipt)
+        return tuple(receipts)
 
     def _ensure_image(self, repo: str, tag: str, tell: Tell) -> Image:
         tell(Progress(Phase.ENVIRONMENT, f"Looking up {repo} {tag}".rstrip()))
@@ -119,18 +146,32 @@ def environment_of(link: Link, catalogue: Mapping[str, CatalogueEntry]) -> tuple
     return env_address(entry.repo) or entry.repo, link.tag or entry.tag
 
 
-def check_path(link: Link, upstream: Upstream, mirrors: Mirrors) -> None:
-    """Refuse a link whose file is not in the content.
+def check_paths(link: Link, sources: Sequence[Upstream], mirrors: Mirrors) -> None:
+    """Refuse a link whose file or folder is not in the content.
 
     :raises PathNotFound: with the nearest paths that exist.
     """
-    if not link.path or mirrors.has_path(upstream, link.path):
+    for content, source in zip(link.contents, sources, strict=True):
+        if content.only:
+            check_path(content, content.only, source, mirrors, field="only")
+    if link.path:
+        check_path(link.contents[0], link.path, sources[0], mirrors, field="path")
+
+
+def check_path(
+    content: Content, path: str, source: Upstream, mirrors: Mirrors, *, field: str
+) -> None:
+    if mirrors.has_path(source, path, folder=field == "only"):
         return
-    near = nearest_paths(link.path, mirrors.files(upstream))
+    files = mirrors.files(source)
+    known = files if field == "path" else sorted({file.rpartition("/")[0] for file in files} - {""})
+    near = nearest_paths(path, [one for one in known if is_inside(one, content.only or one)])
+    what = "" if field == "path" else "a folder "
     raise PathNotFound(
-        f"{link.path!r} is not in the course files at {upstream.ref} ({upstream.commit[:7]}).",
+        f"{path!r} is not {what}in the course files at {source.ref} ({source.commit[:7]}).",
         hint=f"Did you mean {near[0]!r}?" if near else "Open the folder instead.",
         near=near,
+        field=field,
     )
 
 

@@ -11,8 +11,8 @@ from envs.errors import EnvError
 from launcher.app import Parts
 from launcher.cli import Context
 from launcher.errors import LaunchError
-from launcher.launch import check_path, environment_of
-from link_generator.link import APPS, Link, compose_link, parse_link
+from launcher.launch import check_paths, environment_of
+from link_generator.link import APPS, FIELDS, Link, compose_link, parse_link, split_env
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,15 @@ def add_parser(commands: Any) -> None:
     words = parser.add_subparsers(metavar="ACTION", required=True)
     new_ = words.add_parser("new", help="make a link")
     new_.add_argument("--env", required=True, help="ENV or ENV@TAG: address, gh/org/repo or a name")
-    for name in ("--repo", "--branch", "--path"):
+    for name in ("--repo", "--branch", "--only", "--path"):
         new_.add_argument(name, default="")
+    new_.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="REPO[@BRANCH]",
+        help="a further content repository; may be given more than once",
+    )
     new_.add_argument("--app", default="lab", choices=tuple(APPS))
     new_.set_defaults(handler=new)
     for name, handler, what in (
@@ -52,8 +59,11 @@ def new(args: argparse.Namespace, context: Context) -> int:
 
 def compose_query(args: argparse.Namespace) -> str:
     """The words as a query string: what the form on the page would send."""
-    fields = ("env", "repo", "branch", "path", "app")
-    return "/launch?" + urlencode({name: getattr(args, name) for name in fields})
+    fields = {name: getattr(args, name) for name in FIELDS}
+    for number, also in enumerate(args.also, start=2):
+        repo, branch = split_env(also)
+        fields |= {f"repo{number}": repo, f"branch{number}": branch}
+    return "/launch?" + urlencode(fields)
 
 
 def parse(args: argparse.Namespace, context: Context) -> int:
@@ -85,15 +95,17 @@ def run_checks(link: Link, parts: Parts) -> list[Check]:
         )
     except (EnvError, LaunchError) as error:
         checks.append(Check("environment", False, said(error)))
-    if link.repo:
-        try:
-            upstream = parts.mirrors.refresh(link.repo, link.branch)
+    sources = []
+    try:
+        for content in link.contents:
+            upstream = parts.mirrors.refresh(content.repo, content.branch)
+            sources.append(upstream)
             checks.append(Check("content", True, f"{upstream.ref} is at {upstream.commit[:7]}"))
-            check_path(link, upstream, parts.mirrors)
-            if link.path:
-                checks.append(Check("path", True, f"{link.path} exists"))
-        except (EnvError, LaunchError) as error:
-            checks.append(Check(getattr(error, "field", "") or "content", False, said(error)))
+        check_paths(link, sources, parts.mirrors)
+        if link.path:
+            checks.append(Check("path", True, f"{link.path} exists"))
+    except (EnvError, LaunchError) as error:
+        checks.append(Check(getattr(error, "field", "") or "content", False, said(error)))
     return checks
 
 

@@ -6,17 +6,18 @@ The host copies only from its own prepared clone, and runs git only in its own f
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 import subprocess
 import tarfile
 import tempfile
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, TypedDict
+from typing import BinaryIO
 
 from envs.git import GitFailed
+from launcher.content.delivered import Delivered, find_delivered, record, widened
 from launcher.content.mirror import Mirrors
 from launcher.content.receipt import Receipt
 from launcher.content.shipping import ask_session
@@ -24,63 +25,102 @@ from launcher.content.upstream import Upstream
 from launcher.errors import ContentFailed
 from launcher.runtimes.base import Runtime
 from launcher.session import SessionSpec
+from link_generator.link import Content
 
 STUDENT = 1000
 """User and group id of the student inside every image."""
 
 
-class Parts(TypedDict):
-    """What both ways of delivery need."""
+@dataclass(frozen=True)
+class Delivery:
+    """Brings content into the folders of sessions."""
 
     mirrors: Mirrors
-    spec: SessionSpec
     runtime: Runtime
-    folder: str
+    snapshots: int = 20
+    """Snapshots that each folder keeps."""
+    snapshot_days: float = 60.0
+
+    def deliver(
+        self, content: Content, upstream: Upstream, spec: SessionSpec, folder: str
+    ) -> Receipt:
+        """Bring `upstream`, which is what `content` names now, into `folder` of the session's home.
+
+        :raises ContentFailed: it could not be done; what the student wrote is untouched.
+        """
+        if folder in ("", ".", "..") or "/" in folder:
+            raise ContentFailed(f"{folder!r} cannot be the name of the content's folder.")
+        last = find_delivered(spec, folder)
+        new = Delivered(folder, content.repo, content.branch, widened(last, content), time.time())
+        try:
+            shaped = self.mirrors.shape(upstream, new.only)
+            receipt = self.place_new(shaped, spec, folder) or self.reconcile_inside(
+                shaped, spec, folder, last
+            )
+            receipt = completed(receipt, shaped, folder, last)
+            record(spec, new.after(shaped, receipt, last))
+            return receipt
+        except GitFailed as error:
+            raise ContentFailed(f"The course files could not be prepared: {error}") from error
+        except (OSError, subprocess.TimeoutExpired) as error:
+            said = getattr(error, "strerror", "") or str(error)
+            raise ContentFailed(
+                f"The course files could not be copied: {said}.",
+                hint="The disk may be full; tell the person who runs this server.",
+            ) from error
+
+    def place_new(self, upstream: Upstream, spec: SessionSpec, folder: str) -> Receipt | None:
+        """Fill a folder that the student does not have yet; None when they have it.
+
+        Where folders are attached, this works before the session runs as well as after.
+        """
+        clone = self.mirrors.prepared_clone(upstream)
+        if self.runtime.attaches_folders:
+            placed = place_on_host(clone, spec.home, folder)
+        else:
+            placed = place_by_archive(clone, spec, self.runtime, folder)
+        if not placed:
+            return None
+        new = tuple(self.mirrors.files(upstream))
+        return Receipt(before="", after=upstream.commit, new=new, notes=lfs_note(clone))
+
+    def reconcile_inside(
+        self, upstream: Upstream, spec: SessionSpec, folder: str, last: Delivered | None
+    ) -> Receipt:
+        """Bring a folder that exists to the new commit, as the student, inside the session."""
+        mirrors, commit = self.mirrors, upstream.commit
+        had = last.commit if last and mirrors.holds(upstream.repo, last.commit) else ""
+        request = {
+            "folder": folder,
+            "url": upstream.repo,
+            "commit": commit,
+            "branch": upstream.branch,
+            "shallow": mirrors.shallow(upstream),
+            "base": had,
+            "keep": self.snapshots,
+            "keep_days": self.snapshot_days,
+        }
+        packs = [mirrors.pack(upstream, had)] if had != commit else []
+        answer = ask_session(self.runtime, spec.id, request, packs)
+        if answer.get("need"):
+            packs = [mirrors.pack(upstream, None)]
+            if had and had != commit:
+                packs.append(mirrors.pack(Upstream(upstream.repo, had, had, 0.0), None))
+            answer = ask_session(self.runtime, spec.id, request, packs)
+        if "receipt" not in answer:
+            raise ContentFailed(
+                str(answer.get("error") or "The course files are not all there."),
+                hint=str(answer.get("hint", "")),
+            )
+        return Receipt.from_json(answer["receipt"])
 
 
-def deliver(
-    upstream: Upstream, *, mirrors: Mirrors, spec: SessionSpec, runtime: Runtime, folder: str
-) -> Receipt:
-    """Bring the content into `folder` of the running session's home; what that did.
-
-    :raises ContentFailed: it could not be done; what the student wrote is untouched.
-    """
-    parts: Parts = {"mirrors": mirrors, "spec": spec, "runtime": runtime, "folder": folder}
-    try:
-        return place_new(upstream, **parts) or reconcile_inside(upstream, **parts)
-    except GitFailed as error:
-        raise ContentFailed(f"The course files could not be prepared: {error}") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        said = getattr(error, "strerror", "") or str(error)
-        raise ContentFailed(
-            f"The course files could not be copied: {said}.",
-            hint="The disk may be full; tell the person who runs this server.",
-        ) from error
-
-
-def place_new(
-    upstream: Upstream, *, mirrors: Mirrors, spec: SessionSpec, runtime: Runtime, folder: str
-) -> Receipt | None:
-    """Fill a folder that the student does not have yet; None when they have it.
-
-    Where folders are attached, this works before the session runs as well as after.
-    """
-    if folder in ("", ".", "..") or "/" in folder:
-        raise ContentFailed(f"{folder!r} cannot be the name of the content's folder.")
-    clone = mirrors.prepared_clone(upstream)
-    if runtime.attaches_folders:
-        placed = place_on_host(clone, spec.home, folder)
-    else:
-        placed = place_by_archive(clone, spec, runtime, folder)
-    if not placed:
-        return None
-    record_delivery(spec, folder, upstream)
-    return Receipt(
-        before="",
-        after=upstream.commit,
-        new=tuple(mirrors.files(upstream)),
-        notes=(*stale_note(upstream), *lfs_note(clone)),
-    )
+def completed(receipt: Receipt, upstream: Upstream, folder: str, last: Delivered | None) -> Receipt:
+    """With the upstream's own commits, and what the host knows besides."""
+    before = last.newest if last and receipt.before == last.commit else receipt.before
+    said = upstream.notes if receipt.changed or last is None else ()
+    notes = (*stale_note(upstream), *said, *receipt.notes)
+    return replace(receipt, folder=folder, before=before, after=upstream.newest, notes=notes)
 
 
 def place_on_host(clone: Path, home: Path, folder: str) -> bool:
@@ -164,60 +204,6 @@ def write_archive(clone: Path, name: str, archive: BinaryIO) -> None:
 
     with tarfile.open(fileobj=archive, mode="w") as tar:
         tar.add(clone, arcname=name, filter=owned)
-
-
-def reconcile_inside(
-    upstream: Upstream, *, mirrors: Mirrors, spec: SessionSpec, runtime: Runtime, folder: str
-) -> Receipt:
-    """Bring a folder that exists to the new commit, as the student, inside the session."""
-    last = last_delivery(spec, folder)
-    request = {
-        "folder": folder,
-        "url": upstream.repo,
-        "commit": upstream.commit,
-        "branch": upstream.branch,
-        "shallow": mirrors.shallow(upstream),
-        "base": last if mirrors.holds(upstream.repo, last) else "",
-    }
-    packs = [mirrors.pack(upstream, last)] if last != upstream.commit else []
-    answer = ask_session(runtime, spec.id, request, packs)
-    if answer.get("need"):
-        packs = [mirrors.pack(upstream, None)]
-        if request["base"] and last != upstream.commit:
-            packs.append(mirrors.pack(Upstream(upstream.repo, last, last, 0.0), None))
-        answer = ask_session(runtime, spec.id, request, packs)
-    if "receipt" not in answer:
-        raise ContentFailed(
-            str(answer.get("error") or "The course files are not all there."),
-            hint=str(answer.get("hint", "")),
-        )
-    record_delivery(spec, folder, upstream)
-    receipt = Receipt.from_json(answer["receipt"])
-    return Receipt(
-        **{**receipt.__dict__, "notes": (*stale_note(upstream), *receipt.notes)},
-    )
-
-
-def record_delivery(spec: SessionSpec, folder: str, upstream: Upstream) -> None:
-    """Remember, out of the student's reach, what they have: their `.git` may get lost."""
-    path = delivery_file(spec, folder)
-    path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".delivered-")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump({"repo": upstream.repo, "commit": upstream.commit}, file)
-    os.replace(name, path)
-
-
-def last_delivery(spec: SessionSpec, folder: str) -> str:
-    """The commit that the student last got; empty when nothing is known."""
-    try:
-        return str(json.loads(delivery_file(spec, folder).read_text("utf-8"))["commit"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-
-
-def delivery_file(spec: SessionSpec, folder: str) -> Path:
-    return spec.home.with_name(f".delivered-{spec.home.name}-{folder}.json")
 
 
 def stale_note(upstream: Upstream) -> tuple[str, ...]:

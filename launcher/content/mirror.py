@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,8 +21,24 @@ from envs.errors import BadEnvironment, GitHostDown
 from envs.git import Git, GitFailed
 from launcher.content.clone import BASE_REF, make_clone, once
 from launcher.content.packs import shallow_commits, write_pack
-from launcher.content.upstream import Upstream, ask, fetch, fetch_local, pick
-from launcher.errors import ContentFailed, ContentNotFound, LaunchError, UnknownBranch
+from launcher.content.shape import Shape, outermost, shape_commit
+from launcher.content.size import NO_SIZE_LIMIT, SizeLimits, check_size
+from launcher.content.upstream import (
+    NO_LIMIT,
+    FetchLimits,
+    Upstream,
+    ask,
+    fetch,
+    fetch_local,
+    pick,
+)
+from launcher.errors import (
+    ContentFailed,
+    ContentNotFound,
+    ContentTooLarge,
+    LaunchError,
+    UnknownBranch,
+)
 
 
 @dataclass
@@ -33,6 +49,9 @@ class Mirrors:
     git: Git
     depth: int = 1
     """Commits of history; 0 is all of it."""
+    limits: FetchLimits = NO_LIMIT
+    size: SizeLimits = NO_SIZE_LIMIT
+    _shapes: dict[tuple[str, str, tuple[str, ...]], Shape] = field(default_factory=dict)
     _flights: dict[tuple[str, str], Future[Upstream]] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -93,7 +112,7 @@ class Mirrors:
         existed = mirror.exists()
         try:
             return self._fetch_into(mirror, wanted)
-        except UnknownBranch:
+        except (UnknownBranch, ContentTooLarge):
             raise
         except (LaunchError, GitHostDown, GitFailed):
             # The git host has just answered, so a crash may have left the mirror damaged.
@@ -115,10 +134,51 @@ class Mirrors:
         for lock in [*mirror.glob("*.lock"), *mirror.glob("refs/**/*.lock")]:
             lock.unlink(missing_ok=True)  # nobody else is in here: we hold the real lock
         incoming = f"refs/launcher/incoming/{os.getpid()}"
-        got = fetch(wanted, wanted.repo, str(mirror), into=incoming, depth=self.depth, git=self.git)
-        ref = f"refs/launcher/commits/{got.commit}"
-        self.git.run("--git-dir", str(mirror), "update-ref", ref, got.commit)
+        got = fetch(
+            *(wanted, wanted.repo, str(mirror)),
+            into=incoming,
+            depth=self.depth,
+            git=self.git,
+            limits=self.limits,
+        )
+        self._note_commit(mirror, got.commit)
         return got
+
+    def _note_commit(self, mirror: Path, commit: str) -> None:
+        """Give a commit that has come whole its ref."""
+        ref = f"refs/launcher/commits/{commit}"
+        self.git.run("--git-dir", str(mirror), "update-ref", ref, commit)
+
+    def shape(self, upstream: Upstream, only: Sequence[str] = ()) -> Upstream:
+        """What students get of the commit: the folders `only`, none for all; submodules filled in.
+
+        :raises ContentTooLarge: it is more than the settings allow.
+        """
+        mirror = self._mirror(upstream.repo)
+        folders = tuple(one for one in outermost(only) if self.has_path(upstream, one, folder=True))
+        key = (upstream.repo, upstream.commit, folders)
+        known = self._shapes.get(key)
+        if known is None or not self._has(mirror, known.commit):
+            with self._locked(mirror):
+                known = shape_commit(
+                    mirror,
+                    upstream.commit,
+                    repo=upstream.repo,
+                    only=folders,
+                    bring=lambda repo, commit: self._bring(mirror, repo, commit),
+                    git=self.git,
+                )
+                check_size(mirror, known.commit, self.size, repo=upstream.repo, git=self.git)
+                self._note_commit(mirror, known.commit)
+            self._shapes[key] = known
+        if known.commit == upstream.commit:
+            return upstream
+        return replace(upstream, commit=known.commit, of=upstream.commit, notes=known.notes)
+
+    def _bring(self, mirror: Path, repo: str, commit: str) -> None:
+        """Fetch a submodule's commit; we hold the mirror's lock."""
+        if not self._has(mirror, commit):
+            self._fetch_into(mirror, Upstream(repo, commit, commit, time.time(), kind="commit"))
 
     def _last_copy(self, mirror: Path, branch: str, error: Exception) -> Upstream:
         """What the git host said when it last answered."""
@@ -149,16 +209,16 @@ class Mirrors:
         listed = self._read(upstream, "ls-tree", "-r", "-z", "--name-only", upstream.commit)
         return [name for name in listed.split("\0") if name and name.isprintable()]
 
-    def has_path(self, upstream: Upstream, path: str) -> bool:
-        """True when the commit holds this file or folder."""
+    def has_path(self, upstream: Upstream, path: str, *, folder: bool = False) -> bool:
+        """True when the commit holds this file or folder; with `folder` only a folder counts."""
         plain = path.strip("/")
         if not plain or plain == ".":
             return True
         try:
-            self._read(upstream, "cat-file", "-e", f"{upstream.commit}:{plain}")
+            found = self._read(upstream, "cat-file", "-t", f"{upstream.commit}:{plain}")
         except GitFailed:
             return False
-        return True
+        return not folder or found.strip() == "tree"
 
     def prepared_clone(self, upstream: Upstream) -> Path:
         """A clone of the commit, made once and never changed: copy it to a student.

@@ -30,6 +30,8 @@ class Receipt:
     restored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     """Sentences."""
+    folder: str = ""
+    """The folder in the student's home."""
     snapshot: str = ""
     """The snapshot of what the pull changed; empty where it changed nothing."""
 
@@ -73,10 +75,16 @@ class Receipt:
             "after": self.after,
             **{name: list(found[:LISTED]) for name, found in lists.items()},
             "notes": list(self.notes),
+            "folder": self.folder,
             "snapshot": self.snapshot,
             "counts": {name: len(found) for name, found in lists.items()},
             "sentence": self.sentence(),
         }
+
+    @property
+    def changed(self) -> bool:
+        """True when a file is not as it was before."""
+        return bool(self.new or self.updated or self.removed or self.restored or self.touches_work)
 
     @property
     def touches_work(self) -> bool:

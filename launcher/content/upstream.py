@@ -5,15 +5,20 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envs.errors import GitHostDown, RepoNotFound
 from envs.git import Git, GitFailed
 from envs.version import explain
-from launcher.errors import ContentNotFound, UnknownBranch
+from launcher.content.size import human
+from launcher.errors import ContentNotFound, ContentTooLarge, UnknownBranch
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+EVERYTHING = (
+    "+refs/heads/*:refs/launcher/all/heads/*",
+    "+refs/tags/*:refs/launcher/all/tags/*",
+)
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,15 @@ class Upstream:
     """True when the git host did not answer now, so something newer may exist."""
     kind: str = "branch"
     """`branch`, `tag` or `commit`."""
+    of: str = ""
+    """Where `commit` is one of our own making, see `shape.py`: the upstream's."""
+    notes: tuple[str, ...] = ()
+    """What students must know of it."""
+
+    @property
+    def newest(self) -> str:
+        """The upstream's commit, by its own id."""
+        return self.of or self.commit
 
     @property
     def branch(self) -> str:
@@ -113,8 +127,27 @@ def pick_default(repo: str, refs: Mapping[str, str], now: float) -> Upstream:
     raise UnknownBranch(f"{repo} is empty.", hint="Push a commit to it first.")
 
 
+@dataclass(frozen=True)
+class FetchLimits:
+    """How much one fetch may bring."""
+
+    largest: int = 0
+    """Bytes, as git packs them; 0 is no limit."""
+    seconds: float = 600.0
+
+
+NO_LIMIT = FetchLimits()
+
+
 def fetch(
-    upstream: Upstream, source: str, folder: str, *, into: str, depth: int, git: Git
+    upstream: Upstream,
+    source: str,
+    folder: str,
+    *,
+    into: str,
+    depth: int,
+    git: Git,
+    limits: FetchLimits = NO_LIMIT,
 ) -> Upstream:
     """Bring the commit from `source` into the bare repository `folder`, under the ref `into`.
 
@@ -122,18 +155,34 @@ def fetch(
 
     :raises UnknownBranch: a commit that the repository does not have.
     :raises ContentNotFound: the repository is missing or private.
-    :raises GitHostDown: the git host does not answer.
+    :raises ContentTooLarge: it is more than the limits allow.
+    :raises GitHostDown: the git host does not answer, or not to the end in time.
     """
     shallow = [f"--depth={depth}"] if depth else []
-    words = ["--git-dir", folder, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]
-    slow = max(git.timeout, 600.0)
+
+    def run(*words: str) -> None:
+        one_pack = ("-c", "fetch.unpackLimit=1") if limits.largest else ()
+        quiet = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head")
+        git.run(
+            *("--git-dir", folder, *one_pack, *quiet, *words),
+            timeout=max(git.timeout, limits.seconds),
+            remote=source,
+            largest=limits.largest,
+        )
+
     try:
-        wanted = f"+{upstream.full_ref}:{into}"
-        git.run(*words, *shallow, "--", source, wanted, timeout=slow)
+        try:
+            run(*shallow, "--", source, f"+{upstream.full_ref}:{into}")
+        except GitFailed as error:
+            if upstream.kind != "commit" or is_too_large(error):
+                raise
+            # A server that does not hand out commits by id hands out all branches and tags.
+            run("--", source, *EVERYTHING)
     except GitFailed as error:
-        if upstream.kind != "commit":
-            raise _explained(error, upstream.repo) from error
-        _fetch_everything(upstream, source, folder, words, git=git)
+        raise _explained(error, upstream.repo, limits) from error
+    finally:
+        for left in Path(folder, "objects/pack").glob("tmp_*"):  # of a fetch that was cut off
+            left.unlink(missing_ok=True)
     named = upstream.commit if upstream.kind == "commit" else into
     try:
         got = git.run(
@@ -145,14 +194,7 @@ def fetch(
             hint="Name a branch or tag, or leave it out for the default branch.",
         ) from error
     git.run("--git-dir", folder, "update-ref", into, got)
-    return Upstream(
-        upstream.repo,
-        got if upstream.kind == "commit" else upstream.ref,
-        got,
-        upstream.fetched,
-        upstream.stale,
-        upstream.kind,
-    )
+    return replace(upstream, ref=got if upstream.kind == "commit" else upstream.ref, commit=got)
 
 
 def fetch_local(
@@ -168,21 +210,22 @@ def fetch_local(
     )
 
 
-def _fetch_everything(
-    upstream: Upstream, source: str, folder: str, words: list[str], *, git: Git
-) -> None:
-    """A server that does not hand out commits by id hands out all branches and tags."""
-    everything = (
-        "+refs/heads/*:refs/launcher/all/heads/*",
-        "+refs/tags/*:refs/launcher/all/tags/*",
-    )
-    try:
-        git.run(*words, "--", source, *everything, timeout=max(git.timeout, 600.0))
-    except GitFailed as error:
-        raise _explained(error, upstream.repo) from error
+def is_too_large(error: GitFailed) -> bool:
+    """True where the limit on what git may write has ended it (25 is SIGXFSZ).
+
+    A connection that broke makes index-pack end as well, but then git says more than that.
+    """
+    alone = error.stderr.strip() == "fatal: fetch-pack: invalid index-pack output"
+    return alone or "signal 25" in error.stderr or "File too large" in error.stderr
 
 
-def _explained(error: GitFailed, repo: str) -> Exception:
+def _explained(error: GitFailed, repo: str, limits: FetchLimits) -> Exception:
+    if is_too_large(error):
+        return ContentTooLarge(
+            f"{repo} is larger than the {human(limits.largest)} that this server fetches.",
+            hint="Keep large data elsewhere, or ask the person who runs this server to raise "
+            "`content.fetch_largest`.",
+        )
     if "remote ref" in error.stderr:
         return UnknownBranch(
             f"{repo} changed while it was fetched: {error.stderr.strip()}.", hint="Try again."

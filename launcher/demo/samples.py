@@ -54,7 +54,13 @@ def make_repository(folder: Path, files: dict[str, str], tag: str) -> None:
 
 def sample_link(base: str) -> Link:
     """The link that a teacher would share; `base` is the git server's address."""
-    return Link(f"{base}/intro-env", "v1", f"{base}/intro", "main", "week1.ipynb")
+    return Link(
+        env=f"{base}/intro-env",
+        tag="v1",
+        repo=f"{base}/intro",
+        branch="main",
+        path="week1.ipynb",
+    )
 
 
 def week_1() -> dict[str, object]:

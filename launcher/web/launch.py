@@ -106,7 +106,7 @@ def launch_json(launch: Launch, since: int) -> dict[str, Any]:
     error = None
     if launch.error:
         error = error_json(explain(launch.error, request_id=launch.request_id))
-    receipt = launch.opened.receipt if launch.opened else None
+    receipts = [one.as_json() for one in launch.opened.receipts] if launch.opened else []
     name = launch.link.path.rsplit("/", 1)[-1] or launch.link.repo or launch.link.env
     return {
         "id": launch.id,
@@ -128,7 +128,8 @@ def launch_json(launch: Launch, since: int) -> dict[str, Any]:
             if event.cursor > since
         ],
         "url": launch.opened.url if launch.opened else None,
-        "receipt": receipt.as_json() if receipt else None,
+        "receipt": receipts[0] if receipts else None,
+        "receipts": receipts,
         "error": error,
     }
 

@@ -11,7 +11,7 @@ from launcher.session import Session
 from link_generator.link import Link
 
 LINK = Link(env="gh/org/env", tag="v1")
-OPENED = Opened(Session("ab12", "s", "c", "i", "", 0, "", True), "http://x/s/ab12/lab", None)
+OPENED = Opened(Session("ab12", "s", "c", "i", "", 0, "", True), "http://x/s/ab12/lab")
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import pytest
 
 from envs.git import Git
-from launcher.content.delivery import deliver
+from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors
 from launcher.runtimes.base import Completed
 from launcher.session import Limits, SessionSpec
+from link_generator.link import Content
 from tests.fakes import FakeRuntime
 from tests.git_server import GitServer, Repo
 
@@ -53,11 +54,10 @@ class Student:
     def folder(self):
         return self.spec.home / "course"
 
-    def pull(self, branch=""):
-        upstream = self.mirrors.refresh(self.url, branch)
-        return deliver(
-            upstream, mirrors=self.mirrors, spec=self.spec, runtime=self.runtime, folder="course"
-        )
+    def pull(self, branch="", only=""):
+        content = Content(self.url, branch, only)
+        upstream = self.mirrors.refresh(content.repo, content.branch)
+        return Delivery(self.mirrors, self.runtime).deliver(content, upstream, self.spec, "course")
 
     def git(self, *args):
         return subprocess.run(

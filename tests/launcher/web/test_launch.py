@@ -18,7 +18,7 @@ from launcher.web import errors, launch, request
 from link_generator import page
 
 SECRET = b"k" * 32
-OPENED = Opened(Session("ab12", "s", "c", "i", "", 0, "", True), "http://x/s/ab12/lab/tree/r", None)
+OPENED = Opened(Session("ab12", "s", "c", "i", "", 0, "", True), "http://x/s/ab12/lab/tree/r")
 LINK = "/launch?env=gh/o/env@v1&repo=https://github.com/o/r&branch=main&path=week9.ipynb"
 JSON = {"Accept": "application/json"}
 

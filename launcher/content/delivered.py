@@ -1,0 +1,99 @@
+"""What a student's folder was last given: remembered beside their home, out of their reach."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from launcher.content.receipt import Receipt
+from launcher.content.upstream import Upstream
+from launcher.session import SessionSpec
+from link_generator.link import Content
+
+REMEMBERED = 20
+"""Receipts that are kept of one folder."""
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """The last delivery into one folder of a student's home."""
+
+    folder: str
+    repo: str
+    branch: str
+    """As the link names it; empty is the default branch."""
+    only: tuple[str, ...]
+    """The folders that the student has got so far; none is everything."""
+    at: float
+    """Unix seconds."""
+    commit: str = ""
+    """As it was delivered, see `shape.py`."""
+    newest: str = ""
+    """The upstream's own commit."""
+    receipts: tuple[Mapping[str, Any], ...] = ()
+    """Of pulls that changed something, as JSON with the time `at`, newest first."""
+
+    @property
+    def content(self) -> Content:
+        """What to ask for to bring this folder up to date."""
+        return Content(self.repo, self.branch, self.only[0] if self.only else "")
+
+    def after(self, upstream: Upstream, receipt: Receipt, last: Delivered | None) -> Delivered:
+        """With what was delivered now, and the receipts of before."""
+        kept = last.receipts if last else ()
+        if receipt.changed:
+            kept = ({**receipt.as_json(), "at": self.at}, *kept)[:REMEMBERED]
+        return replace(self, commit=upstream.commit, newest=upstream.newest, receipts=kept)
+
+
+def widened(last: Delivered | None, content: Content) -> tuple[str, ...]:
+    """The folders that the student has from now on: a link to week 4 leaves week 3 in place."""
+    only = content.only.strip("/")
+    if last is None or last.repo != content.repo:
+        return (only,) if only else ()
+    return tuple(sorted({*last.only, only})) if last.only and only else ()
+
+
+def find_delivered(spec: SessionSpec, folder: str) -> Delivered | None:
+    """The last delivery into the folder, or None when nothing is known."""
+    return read(delivered_file(spec, folder))
+
+
+def all_delivered(spec: SessionSpec) -> list[Delivered]:
+    """Every folder of this home that was delivered into, the newest first."""
+    name = glob_safe(delivered_file(spec, "").name.removesuffix(".json"))
+    found = [read(path) for path in spec.home.parent.glob(f"{name}*.json")]
+    return sorted((one for one in found if one), key=lambda one: -one.at)
+
+
+def record(spec: SessionSpec, delivered: Delivered) -> None:
+    """Remember it; written at once or not at all."""
+    path = delivered_file(spec, delivered.folder)
+    path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".delivered-")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(asdict(delivered), file)
+    os.replace(name, path)
+
+
+def read(path: Path) -> Delivered | None:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        return Delivered(
+            **{**found, "only": tuple(found["only"]), "receipts": tuple(found["receipts"])}
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def delivered_file(spec: SessionSpec, folder: str) -> Path:
+    return spec.home.with_name(f".delivered-{spec.home.name}-{folder}.json")
+
+
+def glob_safe(text: str) -> str:
+    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in text)

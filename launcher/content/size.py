@@ -1,0 +1,60 @@
+"""How much a link may give a student."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from envs.git import Git
+from launcher.errors import ContentTooLarge
+
+
+@dataclass(frozen=True)
+class SizeLimits:
+    """Of the files that one content repository puts into a student's folder; 0 is no limit."""
+
+    largest: int = 0
+    """Bytes in all."""
+    files: int = 0
+
+
+NO_SIZE_LIMIT = SizeLimits()
+
+
+def check_size(mirror: Path, commit: str, limits: SizeLimits, *, repo: str, git: Git) -> None:
+    """Refuse a commit that is more than the limits.
+
+    :raises ContentTooLarge: naming the largest folders and the way out.
+    """
+    if limits == NO_SIZE_LIMIT:
+        return
+    listed = git.run("--git-dir", str(mirror), "ls-tree", "-r", "-l", "-z", commit)
+    sizes: Counter[str] = Counter()
+    count = 0
+    for row in listed.split("\0")[:-1]:
+        about, path = row.split("\t", 1)
+        size = about.split()[3]
+        sizes[path.split("/", 1)[0]] += int(size) if size.isdigit() else 0
+        count += 1
+    total = sum(sizes.values())
+    if not (0 < limits.largest < total or 0 < limits.files < count):
+        return
+    at_most = [human(limits.largest)] if limits.largest else []
+    at_most += [f"{limits.files} files"] if limits.files else []
+    named = ", ".join(f"{name} ({human(size)})" for name, size in sizes.most_common(3))
+    raise ContentTooLarge(
+        f"{repo} has {human(total)} in {count} files; this server gives at most "
+        f"{' and '.join(at_most)}.",
+        hint=f"The largest: {named}. Give one folder with only=, keep large data elsewhere, or ask "
+        "the person who runs this server to raise `content.largest` or `content.files`.",
+    )
+
+
+def human(size: float) -> str:
+    """A number of bytes for people."""
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GB"
