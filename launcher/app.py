@@ -15,7 +15,8 @@ from launcher import identity
 from launcher.config import Config
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors
-from launcher.content.size import SizeLimits
+from launcher.content.size import SizeLimits, human
+from launcher.content.undo import Undo
 from launcher.content.upstream import FetchLimits
 from launcher.gateway.client import GatewayClient
 from launcher.gateway.process import client_of
@@ -27,7 +28,7 @@ from launcher.runtimes import choose_runtime
 from launcher.runtimes.base import Runtime
 from launcher.session import Limits
 from launcher.sessions import Sessions
-from launcher.web import errors, health, launch, request, sessions
+from launcher.web import errors, health, launch, request, sessions, work
 from link_generator import page
 
 log = logging.getLogger(__name__)
@@ -129,11 +130,14 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
     app.logger.info("runtime chosen: %s", parts.why_runtime)
     app.before_request(request.begin)
     app.after_request(request.finish)
+    app.jinja_env.filters["moment"] = request.moment
+    app.jinja_env.filters["human"] = human
     app.register_blueprint(
         page.create_blueprint(public_url=config.public_url, catalogue=config.environments.catalogue)
     )
     app.register_blueprint(launch.create_blueprint(Launches(launcher.launch, errors.EXPECTED)))
     app.register_blueprint(sessions.create_blueprint(launcher.sessions, parts.history))
+    app.register_blueprint(work.create_blueprint(launcher, Undo(parts.runtime, parts.mirrors)))
     app.register_blueprint(health.create_blueprint(parts.runtime, gateway))
     errors.register(app)
     return app

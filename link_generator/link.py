@@ -150,9 +150,9 @@ def parse_link(url: str) -> tuple[Link, tuple[str, ...]]:
     for key, value in pairs:
         if key in given:
             raise BadLink(key, f"The link names {key} twice.", "Keep one of them.")
-        if key in FIELDS or (MORE.fullmatch(key) and value):
+        if key in FIELDS or MORE.fullmatch(key):
             given[key] = value
-        elif not IGNORED_KEYS.fullmatch(key) and not MORE.fullmatch(key):
+        elif not IGNORED_KEYS.fullmatch(key):
             notes.append(f"{key!r} means nothing in a launch link and was ignored.")
     more = further_contents(given)
     env, tag = split_env(given.pop("env", ""))
@@ -165,7 +165,9 @@ def further_contents(given: dict[str, str]) -> tuple[Content, ...]:
     """Take `repo2`, `branch2`, `only2`, `repo3` ... out of `given`; gaps in the numbers close."""
     found: dict[str, dict[str, str]] = {}
     for key in [key for key in given if MORE.fullmatch(key)]:
-        found.setdefault(key[-1], {"repo": ""})[key[:-1]] = given.pop(key)
+        value = given.pop(key)
+        if value:
+            found.setdefault(key[-1], {"repo": ""})[key[:-1]] = value
     return tuple(Content(**found[number]) for number in sorted(found))
 
 

@@ -12,12 +12,18 @@ from link_generator.addresses import read_web_address
 from link_generator.link import (
     APPS,
     FIELDS,
+    MORE,
     BadLink,
     Link,
     compose_link,
+    further_contents,
     parse_link,
     split_env,
 )
+
+
+FORM = (*FIELDS, "repo2", "branch2", "repo3", "branch3")
+"""The form's fields; a link may name more repositories than it has room for."""
 
 
 def create_blueprint(*, public_url: str, catalogue: Mapping[str, Any]) -> Blueprint:
@@ -32,7 +38,7 @@ def create_blueprint(*, public_url: str, catalogue: Mapping[str, Any]) -> Bluepr
 
     @views.get("/")
     def generator() -> tuple[str, int]:
-        given = {field: request.args.get(field, "") for field in FIELDS}
+        given = given_fields()
         result, error = None, None
         if any(given[field] for field in ("env", "repo", "branch", "path")):
             try:
@@ -53,7 +59,7 @@ def create_blueprint(*, public_url: str, catalogue: Mapping[str, Any]) -> Bluepr
     @views.get("/api/link")
     def compose() -> tuple[Response, int]:
         try:
-            link, fields, notes = link_of({f: request.args.get(f, "") for f in FIELDS})
+            link, fields, notes = link_of(given_fields())
         except BadLink as bad:
             return jsonify(error=asdict_of(bad)), 400
         url = compose_link(link, public_url)
@@ -68,6 +74,12 @@ def create_blueprint(*, public_url: str, catalogue: Mapping[str, Any]) -> Bluepr
         return jsonify(**asdict(link), notes=notes), 200
 
     return views
+
+
+def given_fields() -> dict[str, str]:
+    """The form's fields, and whatever further repositories the address names."""
+    further = {key: value for key, value in request.args.items() if MORE.fullmatch(key)}
+    return {**{field: request.args.get(field, "") for field in FORM}, **further}
 
 
 def link_of(given: Mapping[str, str]) -> tuple[Link, dict[str, str], list[str]]:
@@ -89,8 +101,10 @@ def link_of(given: Mapping[str, str]) -> tuple[Link, dict[str, str], list[str]]:
         tag=tag,
         repo=fields["repo"],
         branch=fields["branch"],
+        only=fields["only"].strip("/"),
         path=fields["path"],
         app=fields["app"] or "lab",
+        more=further_contents({**fields}),
     )
     if env and not tag and "/" in env:
         notes.append("No tag is named: the link follows the environment's default branch.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import dataclass, field
 
 from launcher.gateway.client import RouteState
@@ -81,3 +82,31 @@ class FakeRuntime:
 
     def logs(self, session_id, *, lines=200):
         return "the end of the log"
+
+
+@dataclass
+class HereRuntime(FakeRuntime):
+    """Runs a session's commands as processes of this machine, in the home folder."""
+
+    homes: dict = field(default_factory=dict)
+    ran: list = field(default_factory=list)
+
+    def start(self, spec: SessionSpec):
+        self.homes[spec.id] = spec.home
+        return super().start(spec)
+
+    def run(self, session_id, command, *, stdin=None, timeout=60.0):
+        self.ran.append(list(command))
+        done = subprocess.run(
+            list(command),
+            cwd=self.homes[session_id],
+            stdin=stdin or subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Completed(done.returncode, done.stdout, done.stderr)
+
+    def put_home_archive(self, session_id, archive):
+        command = ["tar", "-x", "-C", str(self.homes[session_id]), "--no-same-owner"]
+        subprocess.run(command, stdin=archive, check=True)

@@ -35,6 +35,8 @@ class Delivered:
     """As it was delivered, see `shape.py`."""
     newest: str = ""
     """The upstream's own commit."""
+    said: str = ""
+    """What the last pull did, in a sentence."""
     receipts: tuple[Mapping[str, Any], ...] = ()
     """Of pulls that changed something, as JSON with the time `at`, newest first."""
 
@@ -48,7 +50,10 @@ class Delivered:
         kept = last.receipts if last else ()
         if receipt.changed:
             kept = ({**receipt.as_json(), "at": self.at}, *kept)[:REMEMBERED]
-        return replace(self, commit=upstream.commit, newest=upstream.newest, receipts=kept)
+        said = receipt.sentence()
+        return replace(
+            self, commit=upstream.commit, newest=upstream.newest, said=said, receipts=kept
+        )
 
 
 def widened(last: Delivered | None, content: Content) -> tuple[str, ...]:

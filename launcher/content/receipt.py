@@ -79,6 +79,7 @@ class Receipt:
             "snapshot": self.snapshot,
             "counts": {name: len(found) for name, found in lists.items()},
             "sentence": self.sentence(),
+            "touches_work": self.touches_work,
         }
 
     @property

@@ -50,7 +50,7 @@ def create_blueprint(launches: Launches) -> Blueprint:
         launch.wait(STRAIGHT_IN)
         if wants_json():
             return launch_answer(launch, 0)
-        if launch.opened:
+        if launch.opened and not any(one.touches_work for one in launch.opened.receipts):
             launch.told = True
             return make_response(redirect(launch.opened.url, 303))
         if launch.error:
@@ -59,6 +59,7 @@ def create_blueprint(launches: Launches) -> Blueprint:
                 launch.error, request_id=launch.request_id, actions=ways_out(launch)
             )
             return answer(explained)
+        launch.told = launch.opened is not None
         return make_response(render_template("waiting.html", launch=launch_json(launch, 0)))
 
     @views.get("/api/launches/<launch_id>")
@@ -130,6 +131,8 @@ def launch_json(launch: Launch, since: int) -> dict[str, Any]:
         "url": launch.opened.url if launch.opened else None,
         "receipt": receipts[0] if receipts else None,
         "receipts": receipts,
+        "to_read": [one["sentence"] for one in receipts if one["touches_work"]],
+        "session": launch.opened.session.id if launch.opened else None,
         "error": error,
     }
 

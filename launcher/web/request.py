@@ -6,8 +6,9 @@ import hashlib
 import hmac
 import re
 import secrets
+import time
 
-from flask import Response, current_app, g, request
+from flask import Response, abort, current_app, g, request
 
 from launcher import identity, logs
 
@@ -61,9 +62,21 @@ def csrf_token() -> str:
     return _csrf(known_student() or g.get("new_student") or "")
 
 
-def csrf_ok() -> bool:
-    """True when a changing request comes from one of our own forms."""
-    return hmac.compare_digest(request.form.get("csrf", ""), _csrf(known_student() or ""))
+def check_csrf() -> None:
+    """Refuse a changing request that does not come from one of our own forms or scripts."""
+    given = request.form.get("csrf") or request.headers.get("X-CSRF-Token", "")
+    if not hmac.compare_digest(given.encode(), _csrf(known_student() or "").encode()):
+        abort(403, "The form is not from this page. Go back, reload and try again.")
+
+
+def moment(seconds: float) -> str:
+    """A time for people, with how long ago it was."""
+    ago = max(time.time() - seconds, 0)
+    units = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+    size, word = next((unit for unit in units if ago >= unit[0]), units[-1])
+    count = int(ago // size)
+    at = time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    return f"{at} ({count} {word}{'' if count == 1 else 's'} ago)"
 
 
 def wants_json() -> bool:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, abort, jsonify, make_response, redirect, render_template
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    jsonify,
+    make_response,
+    redirect,
+    render_template,
+    request,
+)
 
+from launcher.content.delivered import all_delivered
 from launcher.history import History
 from launcher.session import Session
 from launcher.sessions import Sessions
-from launcher.web.request import csrf_ok, csrf_token, known_student, student, wants_json
+from launcher.web.request import check_csrf, csrf_token, known_student, student, wants_json
 
 
 def create_blueprint(sessions: Sessions, history: History) -> Blueprint:
@@ -17,14 +27,16 @@ def create_blueprint(sessions: Sessions, history: History) -> Blueprint:
     views = Blueprint("sessions", __name__)
 
     @views.get("/sessions")
-    def mine() -> str:
-        own = [session_json(session) for session in sessions.of(student())]
-        return render_template("sessions.html", sessions=own, csrf=csrf_token())
+    @views.get("/api/sessions")
+    def mine() -> Response:
+        own = [with_folders(session, sessions) for session in sessions.of(student())]
+        if wants_json() or request.path.startswith("/api/"):
+            return jsonify(sessions=own, csrf=csrf_token())
+        return make_response(render_template("sessions.html", sessions=own, csrf=csrf_token()))
 
     @views.post("/sessions/<session_id>/stop")
     def stop(session_id: str) -> Response:
-        if not csrf_ok():
-            abort(403, "The form is not from this page. Go back, reload and try again.")
+        check_csrf()
         session = sessions.runtime.find(session_id)
         if session is None or session.owner != known_student():
             abort(404, "There is no such session of yours.")
@@ -67,3 +79,20 @@ def session_json(session: Session) -> dict[str, Any]:
         "link": session.link,
         "url": f"/s/{session.id}/lab",
     }
+
+
+def with_folders(session: Session, sessions: Sessions) -> dict[str, Any]:
+    """The session with its folders: from where, how new, and what the last pulls did."""
+    folders = [
+        {
+            "folder": one.folder,
+            "repo": one.repo,
+            "branch": one.branch,
+            "commit": one.newest,
+            "at": one.at,
+            "said": one.said,
+            "receipts": list(one.receipts),
+        }
+        for one in all_delivered(sessions.spec(session))
+    ]
+    return {**session_json(session), "folders": folders}

@@ -16,6 +16,8 @@ function showErrors(error) {
   if (place) {
     place.textContent = `${error.message} ${error.hint}`;
     place.closest(".field").classList.add("wrong");
+    const folded = place.closest("details");
+    if (folded) folded.open = true;
   }
 }
 

@@ -88,6 +88,10 @@ class Box:
         rows = self.cli("env", "list")["images"]
         return len([row for row in rows if self.git.host in row["repo"]])
 
+    def owner(self, session):
+        """The student whose session it is."""
+        return next(row["owner"] for row in self.cli("session", "list") if row["id"] == session)
+
     def link(self, **changes):
         parts = {
             "env": f"{self.git.url('env')}@v1",

@@ -98,6 +98,46 @@ def test_the_waiting_page_shows_real_steps_and_the_build(box, student):
     page.wait_for_url("**/lab/**", timeout=120_000)
 
 
+def test_a_student_reads_what_an_update_did_and_can_undo_it(box, student):
+    box.content.commit({"notes.txt": "one\ntwo\nthree\n"})
+    context = student.new_context(viewport={"width": 1000, "height": 900})
+    page = context.new_page()
+    open_notebook(page, box.link())
+    session = page.url.split("/s/")[1].split("/")[0]
+    home = box.data / "homes" / box.owner(session)
+    (notes,) = home.glob("*/course/notes.txt")
+    notes.write_text("one\nmine\nthree\n")
+
+    box.content.commit({"notes.txt": "one\ntheirs\nthree\n"})
+    page.goto(box.link())
+    page.get_by_role("heading", name="What the update did").wait_for(timeout=60_000)
+    assert "Your notes.txt was kept" in page.locator("#receipt").inner_text()
+    shot(page, box, "10-receipt")
+    page.get_by_role("link", name="Open now").click()
+    page.wait_for_url("**/lab/**", timeout=60_000)
+
+    box.content.commit({"notes.txt": "zero\none\ntheirs\nthree\n"})
+    page.goto(f"{box.url}/sessions")
+    page.get_by_role("button", name="Update from teacher").click()
+    page.get_by_text("Your changes merged into notes.txt").first.wait_for(timeout=60_000)
+    assert notes.read_text() == "zero\none\nmine\nthree\n"
+    shot(page, box, "11-sessions")
+    page.get_by_role("link", name="Undo or start over").click()
+    shot(page, box, "12-snapshots")
+    page.get_by_role("link", name="Look").first.click()
+    page.get_by_role("link", name="notes.txt").click()
+    page.get_by_text("-zero").wait_for()
+    shot(page, box, "13-snapshot")
+    page.get_by_role("button", name="In place").first.click()
+    page.get_by_text("notes.txt is back").wait_for()
+    assert notes.read_text() == "one\nmine\nthree\n"
+    page.get_by_label("Start this file over").fill("notes.txt")
+    page.get_by_role("button", name="Start over").click()
+    page.get_by_text("yours is now").wait_for()
+    assert notes.read_text() == "zero\none\ntheirs\nthree\n"
+    assert any("mine" in path.read_text() for path in notes.parent.glob("notes (yours*"))
+
+
 def test_another_student_cannot_enter(box, student):
     page = student.new_context().new_page()
     session = box.cli("session", "list")[0]["id"]
@@ -155,7 +195,11 @@ def test_without_scripts_the_form_and_the_click_still_work(box, student):
 def test_pages_fit_a_phone(box, student, scheme):
     context = student.new_context(viewport={"width": 320, "height": 700}, color_scheme=scheme)
     page = context.new_page()
-    for name, path in (("generator", "/"), ("sessions", "/sessions"), ("lost", "/nowhere")):
+    for name, path in (
+        ("generator", "/?only=week1"),
+        ("sessions", "/sessions"),
+        ("lost", "/nowhere"),
+    ):
         page.goto(box.url + path)
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= 320, f"{path} scrolls sideways"

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional, Tuple
 from .errors import CannotPull
 from .git import Blobs, Git
 from .paths import SUBMODULE, is_safe, same_content
-from .snapshots import Kept, Snapshot, content, files, shown
+from .snapshots import Kept, Snapshot, chosen, content, files, shown
 from .work import Work
 
 BASE = "refs/launcher/base"
@@ -25,9 +25,7 @@ def restore(
 
     :raises CannotPull: no such snapshot or file.
     """
-    kept = [one for one in files(git.dir, name) if path is None or one.path == path]
-    if path is not None and not kept:
-        raise CannotPull("The snapshot has no file %s." % shown(path), "Choose one from it.")
+    kept = chosen(files(git.dir, name), path)
     undo = Snapshot(git.dir, "before going back to %s" % name)
     work.before = undo
     placed: List[Tuple[str, str]] = []

@@ -176,6 +176,19 @@ def listed(git_dir: bytes) -> List[Dict[str, Any]]:
     return found
 
 
+def chosen(kept: List[Kept], path: Optional[bytes]) -> List[Kept]:
+    """All, or the one file of this path, or of the name that people see of it.
+
+    :raises CannotPull: the snapshot does not have it.
+    """
+    if path is None:
+        return kept
+    found = [one for one in kept if path in (one.path, shown(one.path).encode())]
+    if not found:
+        raise CannotPull("The snapshot has no file %s." % shown(path), "Choose one from it.")
+    return found
+
+
 def size_of(full: bytes) -> int:
     try:
         return os.lstat(full).st_size
@@ -185,11 +198,7 @@ def size_of(full: bytes) -> int:
 
 def preview(work: Work, git_dir: bytes, name: str, path: Optional[bytes]) -> Dict[str, Any]:
     """What a restore would bring back: every file with its state now, or one file's lines."""
-    kept = files(git_dir, name)
-    if path is not None:
-        kept = [one for one in kept if one.path == path]
-        if not kept:
-            raise CannotPull("The snapshot has no file %s." % shown(path), "Choose one from it.")
+    kept = chosen(files(git_dir, name), path)
     found = [
         {
             "path": text_of(one.path),

@@ -27,6 +27,21 @@ function show(launch) {
   cursor = launch.cursor;
 }
 
+// The student's own files are concerned: they read it before they go on.
+function showReceipt(launch) {
+  const receipt = document.getElementById("receipt");
+  receipt.querySelector("ul").replaceChildren(
+    ...launch.to_read.map((sentence) => {
+      const item = document.createElement("li");
+      item.textContent = sentence;
+      return item;
+    })
+  );
+  document.getElementById("undo").href = `/sessions/${launch.session}/snapshots`;
+  receipt.hidden = false;
+  said.textContent = `Ready. ${launch.to_read.join(" ")}`;
+}
+
 async function look() {
   try {
     const answer = await fetch(`/api/launches/${steps.dataset.launch}?since=${cursor}`);
@@ -42,7 +57,8 @@ async function look() {
       const ready = document.getElementById("ready");
       ready.hidden = false;
       ready.querySelector("a").href = launch.url;
-      location.replace(launch.url);
+      if (launch.to_read.length) showReceipt(launch);
+      else location.replace(launch.url);
       return;
     }
     if (launch.error) {

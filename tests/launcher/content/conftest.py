@@ -3,42 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
 from envs.git import Git
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors
-from launcher.runtimes.base import Completed
 from launcher.session import Limits, SessionSpec
 from link_generator.link import Content
-from tests.fakes import FakeRuntime
+from tests.fakes import HereRuntime
 from tests.git_server import GitServer, Repo
-
-
-@dataclass
-class HereRuntime(FakeRuntime):
-    """Runs a session's commands as processes of this machine, in the home folder."""
-
-    homes: dict = field(default_factory=dict)
-    ran: list = field(default_factory=list)
-
-    def run(self, session_id, command, *, stdin=None, timeout=60.0):
-        self.ran.append(list(command))
-        done = subprocess.run(
-            list(command),
-            cwd=self.homes[session_id],
-            stdin=stdin or subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout,
-            check=False,
-        )
-        return Completed(done.returncode, done.stdout, done.stderr)
-
-    def put_home_archive(self, session_id, archive):
-        command = ["tar", "-x", "-C", str(self.homes[session_id]), "--no-same-owner"]
-        subprocess.run(command, stdin=archive, check=True)
 
 
 @dataclass

@@ -1,0 +1,213 @@
+"""A student's work over HTTP: update while running, look back, go back, start over."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+
+from envs.git import Git
+from launcher import identity
+from launcher.content.delivery import Delivery
+from launcher.content.mirror import Mirrors
+from launcher.content.size import human
+from launcher.content.undo import Undo
+from launcher.history import History
+from launcher.home import Homes
+from launcher.launch import Launcher
+from launcher.session import Limits
+from launcher.sessions import Sessions
+from launcher.web import errors, request, sessions, work
+from link_generator.link import Content, Link, compose_link
+from tests.fakes import FakeGateway, HereRuntime
+from tests.git_server import GitServer, Repo
+
+SECRET = b"k" * 32
+JSON = {"Accept": "application/json"}
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    return Repo.create(tmp_path / "served/course", {"a.txt": "one\ntwo\n", "b.txt": "b\n"})
+
+
+@pytest.fixture
+def server(tmp_path):
+    with GitServer(tmp_path / "served") as running:
+        yield running
+
+
+@pytest.fixture
+def launcher(tmp_path, server, teacher):
+    """All parts but the engine: sessions run their commands as processes here."""
+    mirrors = Mirrors(tmp_path / "content", Git(hosts=(server.host,)))
+    runtime = HereRuntime()
+    with ThreadPoolExecutor(2) as pool:
+        yield Launcher(
+            config=None,
+            versions=None,
+            store=None,
+            mirrors=mirrors,
+            delivery=Delivery(mirrors, runtime),
+            sessions=Sessions(
+                runtime=runtime,
+                gateway=FakeGateway(),
+                homes=Homes(tmp_path / "homes"),
+                history=History(tmp_path / "sessions"),
+                secret=SECRET,
+                limits=Limits(1, 1, 1),
+                start_timeout=1,
+            ),
+            background=pool,
+        )
+
+
+@pytest.fixture
+def app(launcher):
+    app = Flask("launcher.web", template_folder="templates", static_folder="static")
+    app.config.update(SECRET_KEY=SECRET, PUBLIC_URL="http://x", TESTING=True)
+    app.jinja_env.filters.update(moment=request.moment, human=human)
+    app.before_request(request.begin)
+    app.after_request(request.finish)
+    app.register_blueprint(sessions.create_blueprint(launcher.sessions, launcher.sessions.history))
+    undo = Undo(launcher.sessions.runtime, launcher.mirrors)
+    app.register_blueprint(work.create_blueprint(launcher, undo))
+    errors.register(app)
+    return app
+
+
+class Browser:
+    """A student's browser, and their running session."""
+
+    def __init__(self, app, launcher, student, link):
+        self.client = app.test_client()
+        self.client.set_cookie(identity.COOKIE, identity.sign_student(SECRET, student))
+        self.spec, _ = launcher.sessions.ensure(
+            student, "course-1", "image", compose_link(link, ""), lambda _: None
+        )
+        self.home = self.spec.home
+        launcher._deliver(
+            link,
+            [launcher.mirrors.refresh(one.repo, one.branch) for one in link.contents],
+            self.spec,
+            lambda _: None,
+        )
+
+    def get(self, address):
+        return self.client.get(address.replace("ID", self.spec.id))
+
+    def post(self, address, **form):
+        csrf = self.get("/api/sessions").json["csrf"]
+        return self.client.post(address.replace("ID", self.spec.id), data={"csrf": csrf, **form})
+
+
+@pytest.fixture
+def student(app, launcher, server):
+    link = Link(env="gh/o/e", repo=server.url("course"))
+    return Browser(app, launcher, "s1", link)
+
+
+def test_an_update_brings_the_push_into_the_running_session(student, teacher):
+    (student.home / "course/a.txt").write_text("one\ntwo\nmine\n")
+    teacher.commit({"a.txt": "zero\none\ntwo\n"})
+    answer = student.post("/sessions/ID/update")
+    assert (answer.status_code, answer.location) == (303, f"/sessions#{student.spec.id}")
+    assert (student.home / "course/a.txt").read_text() == "zero\none\ntwo\nmine\n"
+    page = student.get("/sessions").text
+    assert "Your changes merged into a.txt" in page
+    assert teacher.git("rev-parse", "HEAD")[:7] in page
+
+
+def test_a_program_gets_the_same_receipt(student, teacher):
+    teacher.commit({"c.txt": "c\n"})
+    (receipt,) = student.post("/api/sessions/ID/update").json["receipts"]
+    assert (receipt["folder"], receipt["new"]) == ("course", ["c.txt"])
+    (again,) = student.post("/api/sessions/ID/update").json["receipts"]
+    assert again["sentence"] == "No new course files."
+    (session,) = student.get("/api/sessions").json["sessions"]
+    newest, first = session["folders"][0]["receipts"]
+    assert (newest["new"], first["new"]) == (["c.txt"], ["a.txt", "b.txt"])
+
+
+def test_every_repository_of_the_link_is_updated(app, launcher, server, tmp_path):
+    data = Repo.create(tmp_path / "served/data", {"d.csv": "1\n"})
+    link = Link(env="gh/o/e", repo=server.url("course"), more=(Content(server.url("data")),))
+    student = Browser(app, launcher, "s2", link)
+    assert (student.home / "data/d.csv").exists()
+    data.commit({"d.csv": "2\n"})
+    answer = student.post("/api/sessions/ID/update").json
+    assert sorted(one["folder"] for one in answer["receipts"]) == ["course", "data"]
+    assert (student.home / "data/d.csv").read_text() == "2\n"
+
+
+def test_undo_from_the_page(student, teacher):
+    file = student.home / "course/a.txt"
+    file.write_text("one\ntwo\nmine\n")
+    teacher.commit({"a.txt": "zero\none\ntwo\n"})
+    student.post("/sessions/ID/update")
+    page = student.get("/sessions/ID/snapshots").text
+    assert "Before an update: 1 file" in page
+    (folder,) = student.get("/api/sessions/ID/snapshots").json["folders"]
+    snapshot = folder["snapshots"][0]["id"]
+    look = student.get(f"/sessions/ID/snapshots/course/{snapshot}?path=a.txt").text
+    assert "-zero" in look
+    answer = student.post(f"/sessions/ID/snapshots/course/{snapshot}/restore", in_place="yes")
+    assert "a.txt is back" in student.get(answer.location).text
+    assert file.read_text() == "one\ntwo\nmine\n"
+    answer = student.post("/sessions/ID/folders/course/start-over", path="course/a.txt")
+    assert "yours is now" in student.get(answer.location).text
+    assert file.read_text() == "zero\none\ntwo\n"
+
+
+def test_starting_over_works_where_the_git_data_is_gone(student):
+    """The objects are sent again from the mirror."""
+    (student.home / "course/a.txt").write_text("spoilt\n")
+    for path in (student.home / "course/.git/objects").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    student.post("/api/sessions/ID/folders/course/start-over", path="a.txt")
+    assert (student.home / "course/a.txt").read_text() == "one\ntwo\n"
+
+
+def test_trouble_names_the_way_out(student):
+    answer = student.post("/sessions/ID/folders/course/start-over", path="none.txt")
+    assert answer.status_code == 503
+    assert "not one of the course files" in answer.text
+    assert student.get("/sessions/ID/snapshots/course/20200101-000000").status_code == 503
+    assert student.get("/sessions/ID/snapshots/elsewhere/20200101-000000").status_code == 404
+
+
+CHANGING = (
+    "/sessions/ID/update",
+    "/api/sessions/ID/update",
+    "/sessions/ID/snapshots/course/x/restore",
+    "/sessions/ID/folders/course/start-over",
+    "/sessions/ID/stop",
+)
+
+
+@pytest.mark.parametrize("path", CHANGING)
+def test_another_page_cannot_make_a_browser_do_it(student, path):
+    path = path.replace("ID", student.spec.id)
+    assert student.client.post(path).status_code == 403
+    assert student.client.post(path, data={"csrf": "x"}).status_code == 403
+
+
+@pytest.mark.parametrize("path", [*CHANGING, "/sessions/ID/snapshots"])
+def test_nobody_reaches_the_work_of_another(app, student, path):
+    other = app.test_client()
+    other.set_cookie(identity.COOKIE, identity.sign_student(SECRET, "s9"))
+    csrf = other.get("/api/sessions").json["csrf"]
+    path = path.replace("ID", student.spec.id)
+    call = other.get if path.endswith("snapshots") else other.post
+    assert call(path, data={"csrf": csrf}).status_code == 404
+
+
+def test_a_stopped_session_says_so(student, launcher):
+    rows = launcher.sessions.runtime.rows
+    rows[student.spec.id] = replace(rows[student.spec.id], running=False)
+    answer = student.post("/sessions/ID/update")
+    assert answer.status_code == 503
+    assert "Bring it back" in answer.text
