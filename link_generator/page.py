@@ -21,7 +21,6 @@ from link_generator.link import (
     split_env,
 )
 
-
 FORM = (*FIELDS, "repo2", "branch2", "repo3", "branch3")
 """The form's fields; a link may name more repositories than it has room for."""
 
