@@ -71,11 +71,13 @@ def check_csrf() -> None:
 
 def moment(seconds: float) -> str:
     """A time for people, with how long ago it was."""
-    ago = max(time.time() - seconds, 0)
-    units = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
-    size, word = next((unit for unit in units if ago >= unit[0]), units[-1])
-    count = int(ago // size)
     at = time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    ago = time.time() - seconds
+    units = [unit for unit in ((86400, "day"), (3600, "hour"), (60, "minute")) if ago >= unit[0]]
+    if not units:
+        return f"{at} (just now)"
+    size, word = units[0]
+    count = int(ago // size)
     return f"{at} ({count} {word}{'' if count == 1 else 's'} ago)"
 
 
