@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import IO, Any
 
 import docker
 from docker.errors import APIError, BuildError, DockerException
+from urllib3.exceptions import HTTPError
 
 from envs.builder import Say
 from envs.errors import BuildFailed
@@ -84,6 +86,7 @@ def build(
     :raises BuildFailed: with the step that failed and the last lines.
     """
     api: Any = client.api
+    deadline = time.monotonic() + timeout
     trace, tail = Trace(), list[str]()
     params = {
         "version": "2",
@@ -107,13 +110,14 @@ def build(
         with contextlib.closing(response):
             api._raise_for_status(response)
             for event in api._stream_helper(response, decode=True):
+                check_time(deadline, timeout, tail)
                 if event.get("id") == "moby.buildkit.trace":
                     for line in trace.lines(base64.b64decode(event["aux"])):
                         tail.append(line)
                         say(line)
                 elif "error" in event:
                     raise BuildFailed(first_error(trace, event["error"]), log_tail=tail[-20:])
-    except (APIError, OSError) as error:
+    except (APIError, OSError, HTTPError) as error:
         raise BuildFailed(f"The engine ended the build: {error}", log_tail=tail[-20:]) from error
 
 
@@ -129,6 +133,7 @@ def build_legacy(
 ) -> None:
     """The same through the engine's first builder, which knows no cache mounts."""
     tail: list[str] = []
+    deadline = time.monotonic() + timeout
     try:
         for event in client.api.build(
             fileobj=context,
@@ -141,14 +146,24 @@ def build_legacy(
             decode=True,
             timeout=int(timeout),
         ):
+            check_time(deadline, timeout, tail)
             for line in str(event.get("stream", "")).splitlines():
                 if line.strip():
                     tail.append(line)
                     say(line)
             if "error" in event:
                 raise BuildFailed(str(event["error"]), log_tail=tail[-20:])
-    except (APIError, BuildError, OSError) as error:
+    except (APIError, BuildError, OSError, HTTPError) as error:
         raise BuildFailed(f"The engine ended the build: {error}", log_tail=tail[-20:]) from error
+
+
+def check_time(deadline: float, timeout: float, tail: list[str]) -> None:
+    """The engine's own limit is for one silence; a build that keeps talking must end, too.
+
+    :raises BuildFailed: the deadline has passed.
+    """
+    if time.monotonic() > deadline:
+        raise BuildFailed(f"The build took longer than {timeout:.0f} s.", log_tail=tail[-20:])
 
 
 def first_error(trace: Trace, last: str) -> str:

@@ -11,12 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
 import docker
-from docker.errors import APIError
+from docker.errors import APIError, NotFound
 
-from launcher.errors import SessionGone
+from launcher.errors import SessionFailed, SessionGone
 from launcher.runtimes.base import Completed
 
 CHUNK = 64 * 1024
+LARGEST = 64 * 1024 * 1024
+"""Bytes that one command may print; it runs as the student, who may print for ever."""
 
 
 def run_in_container(
@@ -34,10 +36,13 @@ def run_in_container(
 
     :raises TimeoutError: it took longer; it was ended.
     :raises SessionGone: the container stopped meanwhile.
+    :raises SessionFailed: it printed more than any of our commands does.
     """
     api: Any = client.api
+    deadline = time.monotonic() + timeout + 5
     # `timeout` inside ends the command itself: closing an exec's stream would leave it running.
-    limited = ["timeout", "--signal=KILL", f"{timeout + 1:.0f}", *command]
+    # By its full path: a student's ~/.local/bin comes first. `-s` is busybox's spelling, too.
+    limited = ["/usr/bin/timeout", "-s", "KILL", f"{timeout + 1:.0f}", *command]
     try:
         made = api.exec_create(
             container,
@@ -51,19 +56,21 @@ def run_in_container(
     except APIError as error:
         raise SessionGone("The session has just stopped.", hint="Open its link again.") from error
     raw: socket.socket = getattr(stream, "_sock", stream)
-    raw.settimeout(timeout + 5)
+    # docker-py hands out the bare socket, but what came together with the answer's header is in the
+    # response's buffer and not on the socket any more; so all of it is read through the buffer.
+    buffered = stream._response.raw._fp.fp
     outputs = {1: bytearray(), 2: bytearray()}
     try:
         if stdin is not None:
             threading.Thread(target=feed, args=(raw, stdin), daemon=True).start()
-        read_frames(raw, outputs)
+        read_frames(raw, buffered, outputs, deadline)
     finally:
         with contextlib.suppress(OSError):
             raw.close()
         with contextlib.suppress(OSError):
             stream.close()
-    code = exit_code(api, made["Id"])
-    if code == 137 and b"timeout" not in outputs[2]:
+    code = exit_code(client, container, made["Id"])
+    if code == 137 and time.monotonic() > deadline - 5:
         raise TimeoutError(f"{command[0]} took longer than {timeout:.0f} s")
     return Completed(code, bytes(outputs[1]), bytes(outputs[2]))
 
@@ -76,32 +83,60 @@ def feed(raw: socket.socket, stdin: BinaryIO) -> None:
         raw.shutdown(socket.SHUT_WR)
 
 
-def read_frames(raw: socket.socket, outputs: Mapping[int, bytearray]) -> None:
+def read_frames(
+    raw: socket.socket, buffered: Any, outputs: Mapping[int, bytearray], deadline: float
+) -> None:
     """The engine's framing: one byte of stream number, three of nothing, four of length."""
     while True:
-        header = read_exactly(raw, 8)
+        header = read_exactly(raw, buffered, 8, deadline)
         if len(header) < 8:
             return
         number, size = struct.unpack(">BxxxL", header)
-        outputs.get(number, bytearray()).extend(read_exactly(raw, size))
+        said = read_exactly(raw, buffered, size, deadline)
+        if number in outputs:
+            outputs[number].extend(said)
+        if sum(map(len, outputs.values())) > LARGEST:
+            raise SessionFailed("A command in the session printed without end.")
 
 
-def read_exactly(raw: socket.socket, size: int) -> bytes:
-    """`size` bytes, or fewer at the end of the stream."""
+def read_exactly(raw: socket.socket, buffered: Any, size: int, deadline: float) -> bytes:
+    """`size` bytes, or fewer at the end of the stream.
+
+    :raises TimeoutError: the deadline passed, however steadily something came.
+    """
     found = bytearray()
     while len(found) < size:
-        chunk = raw.recv(min(size - len(found), CHUNK))
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("The command took too long")
+        raw.settimeout(left)
+        chunk = buffered.read1(min(size - len(found), CHUNK))
         if not chunk:
             break
         found += chunk
     return bytes(found)
 
 
-def exit_code(api: Any, exec_id: str) -> int:
-    """The command's code; the engine may learn it a moment after the stream's end."""
-    for _ in range(100):
-        found = api.exec_inspect(exec_id)
-        if not found["Running"] and found["ExitCode"] is not None:
-            return int(found["ExitCode"])
-        time.sleep(0.02)
-    return 1
+def exit_code(client: docker.DockerClient, container: str, exec_id: str) -> int:
+    """The command's code; the engine may learn it a moment after the stream's end.
+
+    :raises SessionGone: the container does not run any more.
+    """
+    api: Any = client.api
+    try:
+        for _ in range(100):
+            found = api.exec_inspect(exec_id)
+            if not found["Running"] and found["ExitCode"] is not None:
+                code = int(found["ExitCode"])
+                break
+            time.sleep(0.02)
+        else:
+            code = 1
+        # A container that is killed takes its commands along; the engine says so a moment later.
+        for _ in range(20 if code == 137 else 0):
+            if not api.inspect_container(container)["State"]["Running"]:
+                raise SessionGone("The session has just stopped.", hint="Open its link again.")
+            time.sleep(0.05)
+    except NotFound as error:
+        raise SessionGone("The session has just stopped.", hint="Open its link again.") from error
+    return code

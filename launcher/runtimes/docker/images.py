@@ -39,10 +39,23 @@ DOCKERFILE = ".launcher.Dockerfile"
 # What sessions need of an image; its own user does not matter, they run as 1000.
 CONTRACT = (
     "command -v python3 >/dev/null || { echo 'it has no python3'; exit 1; }; "
-    "command -v git >/dev/null || { echo 'it has no git'; exit 1; }; "
+    "git --version >/dev/null || { echo 'it has no git'; exit 1; }; "
     "jupyter-server --version >/dev/null 2>&1 || jupyter server --version >/dev/null 2>&1 "
     "|| { echo 'it has no Jupyter server'; exit 1; }"
 )
+
+HAS_GIT = "command -v git >/dev/null"
+ADD_GIT = """FROM {image}
+USER root
+RUN if command -v apt-get >/dev/null; then \\
+      apt-get update -qq && DEBIAN_FRONTEND=noninteractive \\
+      apt-get install -y -qq --no-install-recommends git && rm -rf /var/lib/apt/lists/*; \\
+    elif command -v apk >/dev/null; then apk add --no-cache git; \\
+    elif command -v microdnf >/dev/null; then microdnf install -y git-core && microdnf clean all; \\
+    elif command -v dnf >/dev/null; then dnf install -y git-core && dnf clean all; \\
+    else echo "The image has no git, and no package manager to install it with"; exit 1; fi
+USER {user}
+"""
 
 
 @dataclass
@@ -100,6 +113,7 @@ class DockerImages:
         try:
             with context_of(source, text, keep_ignore=recipe.kind == "dockerfile") as context:
                 self.run_build(context, tag=temp, labels=labels, say=say)
+            self.ensure_git(temp, labels, say)
             self.check(temp, say)
             self.client.images.get(temp).tag(name)
         finally:
@@ -114,16 +128,44 @@ class DockerImages:
         with contextlib.suppress(ImageNotFound):
             self.client.images.remove(name)
 
+    def ensure_git(self, image: str, labels: Mapping[str, str], say: Say) -> None:
+        """Content is pulled with git inside the session; an image without it gets a thin layer.
+
+        :raises BuildFailed: it cannot be installed.
+        """
+        if self.run_once(image, HAS_GIT)[0] == 0:
+            return
+        say("The image has no git; adding it in a layer of its own")
+        without = self.client.images.get(image)
+        user = without.attrs["Config"].get("User") or "root"
+        text = ADD_GIT.format(image=image, user=user)
+        with tempfile.TemporaryDirectory() as folder, context_of(Path(folder), text) as context:
+            self.run_build(context, tag=image, labels=labels, say=say)
+        with contextlib.suppress(DockerException):  # the legacy builder's layers stand on it
+            self.client.images.remove(without.id)
+
     def check(self, image: str, say: Say) -> None:
         """Run the image once, as a session would.
 
         :raises BuildFailed: it lacks what a session needs.
         """
         say("Checking that sessions can start from the image")
+        code, said = self.run_once(image, CONTRACT)
+        if code:
+            raise BuildFailed(
+                f"The image cannot run sessions: {said or f'exit code {code}'}.",
+                hint="Install it in the Dockerfile, or begin with FROM launcher/base:3.11.",
+            )
+
+    def run_once(self, image: str, script: str) -> tuple[int, str]:
+        """Exit code and last lines of a shell script in a new container, as the student.
+
+        :raises BuildFailed: the image cannot run at all.
+        """
         try:
             container = self.client.containers.create(
                 image,
-                ["-c", CONTRACT],
+                ["-c", script],
                 entrypoint="/bin/sh",
                 user="1000:1000",
                 network_mode="none",
@@ -134,12 +176,7 @@ class DockerImages:
         try:
             container.start()
             code = container.wait(timeout=120)["StatusCode"]
-            if code:
-                said = container.logs(tail=3).decode("utf-8", "replace").strip()
-                raise BuildFailed(
-                    f"The image cannot run sessions: {said or f'exit code {code}'}.",
-                    hint="Install it in the Dockerfile, or begin with FROM launcher/base:3.11.",
-                )
+            return int(code), container.logs(tail=3).decode("utf-8", "replace").strip()
         except APIError as error:
             raise BuildFailed(f"The image cannot run: {error.explanation}") from error
         finally:
@@ -228,6 +265,7 @@ class DockerImages:
                 hint="Install the package debootstrap and run as root, or set base.image.",
             )
         say(f"Making a Debian {base.release} root file system with debootstrap, about a minute")
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.folder, prefix="root-") as folder:
             os.chmod(folder, 0o755)  # noqa: S103 - it becomes the image's own root folder
             command = bases.debootstrap_command(base, folder, self.settings.debian_mirror)
@@ -240,7 +278,9 @@ class DockerImages:
             self.client.api.import_image_from_stream(
                 tar.stdout, repository="launcher/debian", tag=base.release
             )
-            tar.wait(60)
+            if tar.wait(60):
+                self.remove_image(name)
+                raise BuildFailed("The Debian root file system could not be packed.")
         return name
 
     def ensure_bases_named_in(self, dockerfile: Path, say: Say) -> None:

@@ -124,3 +124,32 @@ def test_a_python_that_is_not_offered_names_those_that_are(images, build):
     with pytest.raises(NotOffered) as caught:
         build({"runtime.txt": "python-2.7\n"})
     assert "3.11" in caught.value.hint
+
+
+@pytest.mark.parametrize("modern", [True, False], ids=["buildkit", "legacy"])
+@pytest.mark.parametrize("command", ["while :; do echo x; sleep 0.2; done", "sleep 30"])
+def test_a_build_ends_at_its_time_limit(images, build, monkeypatch, modern, command):
+    monkeypatch.setattr(images, "timeout", 4.0)
+    monkeypatch.setattr(images, "buildkit", modern)
+    text = f"FROM launcher/base:3.11\nRUN : {uuid.uuid4().hex}; {command}\n"
+    with pytest.raises(BuildFailed):
+        build({"Dockerfile": text})
+    assert images.find_image(build.name) is None
+
+
+NO_GIT = "FROM launcher/base:3.11\nUSER root\nRUN apt-get purge -y -qq git >/dev/null\nUSER 1000\n"
+
+
+def test_an_image_without_git_gets_it_in_a_layer_of_its_own(images, build):
+    image = build({"Dockerfile": NO_GIT})
+    assert "git version" in inside(images, image.name, "git", "--version")
+    assert any("no git" in line for line in build.log)
+    assert images.client.images.get(image.name).attrs["Config"]["User"] == "1000"
+    assert images.client.images.get(image.name).labels["launcher.env.name"] == build.name
+
+
+def test_where_git_cannot_be_added_the_build_says_so(images, build):
+    gone = NO_GIT.replace("USER 1000", "RUN rm -f $(command -v apt-get)\nUSER 1000")
+    with pytest.raises(BuildFailed) as caught:
+        build({"Dockerfile": gone})
+    assert "no package manager" in "\n".join([caught.value.message, *build.log])
