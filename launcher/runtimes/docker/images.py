@@ -142,7 +142,7 @@ class DockerImages:
         with tempfile.TemporaryDirectory() as folder, context_of(Path(folder), text) as context:
             self.run_build(context, tag=image, labels=labels, say=say)
         with contextlib.suppress(DockerException):  # the legacy builder's layers stand on it
-            self.client.images.remove(without.id)
+            self.client.images.remove(str(without.id))
 
     def check(self, image: str, say: Say) -> None:
         """Run the image once, as a session would.
