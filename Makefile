@@ -1,5 +1,5 @@
 # Two commands are all that a newcomer needs: `make demo` and `make test`.
-.PHONY: demo test test-fast lint bench clean
+.PHONY: demo test test-fast lint bench bench-pull clean
 
 demo:
 	@bin/setup
@@ -21,6 +21,10 @@ lint:
 bench:
 	@bin/setup test
 	@.venv/bin/python -m benchmarks
+
+bench-pull:
+	@bin/setup test
+	@.venv/bin/python -m benchmarks.pull
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis artefacts build dist *.egg-info

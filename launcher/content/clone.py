@@ -96,3 +96,16 @@ def remove_unused(folder: Path) -> None:
                 path.unlink(missing_ok=True)
         except FileNotFoundError:
             continue
+
+
+def lfs_note(clone: Path) -> tuple[str, ...]:
+    """Large files that the repository keeps elsewhere are said aloud."""
+    attributes = clone / ".gitattributes"
+    with_lfs = (
+        not attributes.is_symlink()
+        and attributes.is_file()
+        and b"filter=lfs" in attributes.read_bytes()
+    )
+    if not with_lfs:
+        return ()
+    return ("Some files are kept in Git LFS; here they are small pointers to the real ones",)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from envs.git import GitFailed
+from launcher.content.clone import lfs_note
 from launcher.content.delivered import Delivered, find_delivered, record, widened
 from launcher.content.mirror import Mirrors
 from launcher.content.receipt import Receipt
@@ -212,16 +213,3 @@ def stale_note(upstream: Upstream) -> tuple[str, ...]:
         return ()
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(upstream.fetched))
     return (f"The git server does not answer; these are the files of {when}",)
-
-
-def lfs_note(clone: Path) -> tuple[str, ...]:
-    """Large files that the repository keeps elsewhere are said aloud."""
-    attributes = clone / ".gitattributes"
-    with_lfs = (
-        not attributes.is_symlink()
-        and attributes.is_file()
-        and b"filter=lfs" in attributes.read_bytes()
-    )
-    if not with_lfs:
-        return ()
-    return ("Some files are kept in Git LFS; here they are small pointers to the real ones",)

@@ -10,11 +10,15 @@ from pathlib import Path
 
 from envs.errors import BadEnvironment, GitHostDown
 from envs.git import Git, GitFailed, host_of
-from launcher.content.clone import BASE_REF, make_clone
+from launcher.content.clone import BASE_REF, lfs_note, make_clone
+from launcher.content.packs import write_pack
 from launcher.content.receipt import Receipt
 from launcher.content.reconcile.errors import CannotPull, NeedObjects
+from launcher.content.reconcile.git import Git as PlainGit
+from launcher.content.reconcile.paths import SUBMODULE
 from launcher.content.reconcile.pull import Request
 from launcher.content.reconcile.pull import pull as reconcile
+from launcher.content.shape import shape_commit
 from launcher.content.upstream import Upstream, ask, fetch, pick
 from launcher.errors import ContentFailed, ContentNotFound
 
@@ -84,14 +88,35 @@ def first(upstream: Upstream, folder: Path, *, depth: int, git: Git) -> Receipt:
     """A fresh clone; it appears when it is complete."""
 
     def bring(made: Path) -> Upstream:
-        return fetch(upstream, upstream.repo, str(made), into=BASE_REF, depth=depth, git=git)
+        got = fetch(upstream, upstream.repo, str(made), into=BASE_REF, depth=depth, git=git)
+        shaped = with_submodules(got, made, git=git)
+        git.run("--git-dir", str(made), "update-ref", BASE_REF, shaped.commit)
+        return shaped
 
     got = make_clone(upstream, folder, bring, git=git)
     if not (folder / ".git").is_dir():  # somebody was faster with something else
         raise ContentFailed(f"{folder} appeared meanwhile.", hint="Pull again.")
     at = ("--git-dir", str(folder / ".git"))
     listed = git.run(*at, "ls-tree", "-r", "-z", "--name-only", "HEAD")
-    return Receipt(before="", after=got.commit, new=tuple(map(shown, listed.split("\0")[:-1])))
+    new = tuple(map(shown, listed.split("\0")[:-1]))
+    return Receipt(before="", after=got.newest, new=new, notes=(*got.notes, *lfs_note(folder)))
+
+
+def with_submodules(upstream: Upstream, bare: Path, *, git: Git) -> Upstream:
+    """The commit with its submodules filled in; what they need is fetched into `bare`."""
+    host, port = host_of(upstream.repo)
+    # Whoever pulls from a host of their own may have its submodules from there, too.
+    known = replace(git, hosts=(*git.hosts, f"{host}:{port}" if port else host))
+
+    def bring(repo: str, commit: str) -> None:
+        one = Upstream(repo, commit, commit, time.time(), kind="commit")
+        ref = f"refs/launcher/submodules/{commit}"
+        fetch(one, repo, str(bare), into=ref, depth=1, git=known)
+
+    shape = shape_commit(bare, upstream.commit, repo=upstream.repo, only=(), bring=bring, git=known)
+    if shape.commit == upstream.commit:
+        return upstream
+    return replace(upstream, commit=shape.commit, of=upstream.commit, notes=shape.notes)
 
 
 def shown(name: str) -> str:
@@ -103,10 +128,12 @@ def again(
     upstream: Upstream, folder: Path, *, depth: int, keep: tuple[int, float], git: Git
 ) -> Receipt:
     """Reconcile; asks the git host for objects only when the commit is not here yet."""
-    try:
-        return run(upstream, folder, (), keep=keep)
-    except NeedObjects:
-        pass
+    commit = here_already(folder, upstream.commit)
+    if commit:
+        try:
+            return run(upstream, commit, folder, (), keep=keep)
+        except NeedObjects:
+            pass
     with tempfile.TemporaryDirectory() as name:
         bare = Path(name) / "fetched.git"
         git.run("init", "--quiet", "--bare", "--template=", "--", str(bare))
@@ -114,7 +141,27 @@ def again(
         git.run("--git-dir", str(bare), "config", "fetch.unpackLimit", "1")
         got = fetch(upstream, upstream.repo, str(bare), into=BASE_REF, depth=depth, git=git)
         (pack,) = (bare / "objects/pack").glob("*.pack")
-        return run(got, folder, shallow_of(bare), keep=keep, pack=pack)
+        shaped = with_submodules(got, bare, git=git)
+        if shaped.of:
+            pack = Path(name) / "shaped.pack"
+            write_pack(bare, shaped.commit, None, pack, git=git)
+        receipt = run(shaped, shaped.commit, folder, shallow_of(bare), keep=keep, pack=pack)
+        return replace(receipt, notes=(*shaped.notes, *receipt.notes))
+
+
+def here_already(folder: Path, commit: str) -> str | None:
+    """The commit to bring, where the folder has all of it: upstream's, or ours made of it."""
+    inside = PlainGit(os.fsencode(folder))
+    if not os.path.isdir(inside.dir) or os.path.islink(inside.dir):
+        return None
+    base = inside.run("cat-file", "commit", BASE_REF).out.decode("utf-8", "replace")
+    if f"parent {commit}\n" in base and "\nauthor launcher <launcher@localhost>" in base:
+        return inside.commit(BASE_REF)
+    try:
+        tree = inside.tree(commit)
+    except NeedObjects:
+        return None
+    return None if any(entry.mode == SUBMODULE for entry in tree.values()) else commit
 
 
 def shallow_of(bare: Path) -> tuple[str, ...]:
@@ -126,6 +173,7 @@ def shallow_of(bare: Path) -> tuple[str, ...]:
 
 def run(
     upstream: Upstream,
+    commit: str,
     folder: Path,
     shallow: tuple[str, ...],
     *,
@@ -136,10 +184,13 @@ def run(
     request = Request(
         folder=str(folder),
         url=upstream.repo,
-        commit=upstream.commit,
+        commit=commit,
         branch=upstream.branch,
         shallow=shallow,
         keep=keep[0],
         keep_days=keep[1],
     )
-    return Receipt.from_json(reconcile(request, str(pack) if pack else None))
+    receipt = Receipt.from_json(reconcile(request, str(pack) if pack else None))
+    # A commit of our own making is no news to the person; the upstream's is.
+    before = upstream.newest if receipt.before == commit else receipt.before
+    return replace(receipt, before=before, after=upstream.newest)

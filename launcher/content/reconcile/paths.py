@@ -100,8 +100,6 @@ class Paths:
     def submodule(self, path: bytes) -> None:
         if not self.work.exists(path) and self.work.in_the_way(path) is None:
             os.makedirs(self.work.full(path), exist_ok=True)
-        if self.base.get(path) is None:
-            self.lists["notes"].append("%s is another repository; it stays empty" % name_of(path))
 
     def bring(self, path: bytes, entry: Entry) -> bool:
         """Make the folder hold upstream's `entry`; False when the path must be looked at again."""
