@@ -10,13 +10,13 @@ import ipaddress
 import os
 import re
 import shlex
+import signal
 import socket
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
-
-import git as gitpython
 
 from envs.credentials import Credential, find_credential
 from envs.errors import BadEnvironment, GitHostDown
@@ -33,6 +33,7 @@ SAFE_CONFIG = (
     "http.lowSpeedLimit=1000",
     "http.lowSpeedTime=20",
     "gc.auto=0",
+    "maintenance.auto=false",
     "advice.detachedHead=false",
 )
 
@@ -90,6 +91,7 @@ class Git:
         remote: str = "",
         largest: int = 0,
         env: Mapping[str, str] | None = None,
+        stdin: str = "",
     ) -> str:
         """Run `git ARGS` and return what it printed.
 
@@ -106,24 +108,31 @@ class Git:
         argv += ["git", *(word for one in settings for word in ("-c", one)), *args]
         seconds = timeout or self.timeout
         try:
-            code, out, err = gitpython.Git(cwd or Path("/")).execute(
+            process = subprocess.Popen(
                 argv,
+                cwd=cwd or "/",
                 env=self.environment() | self.access(credential) | dict(env or {}),
-                with_extended_output=True,
-                with_exceptions=False,
-                strip_newline_in_stdout=False,
-                kill_after_timeout=seconds,
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # so that its helpers can be ended with it
             )
-        except gitpython.GitCommandNotFound as error:
+        except FileNotFoundError as error:
             raise GitFailed(args[0], 127, f"{argv[0]} is not installed") from error
-        if code == 0:
-            return str(out)
-        if code < 0 or "Timeout: the command" in str(err):
+        try:
+            out, err = process.communicate(stdin.encode() if stdin else None, timeout=seconds)
+        except subprocess.TimeoutExpired as error:
             raise GitHostDown(
                 f"The git server did not answer within {seconds:.0f} s.",
                 hint="Try again in a minute; the link itself may be fine.",
-            )
-        raise GitFailed(args[0], code, str(err))
+            ) from error
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
+        if process.returncode == 0:
+            return out.decode("utf-8", "surrogateescape")
+        raise GitFailed(args[0], process.returncode, err.decode("utf-8", "replace"))
 
     def access(self, credential: Credential | None) -> dict[str, str]:
         """What lets a command in: never on its command line, which every user can list."""

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from launcher.config import Config, load_config
-
 if TYPE_CHECKING:
     from launcher.app import Parts
+    from launcher.config import Config
 
 
 @dataclass
@@ -39,6 +38,8 @@ class Context:
     @property
     def config(self) -> Config:
         if self._config is None:
+            from launcher.config import load_config  # imports YAML, which not all commands need
+
             self._config = load_config(self.settings, **self.overrides)
         return self._config
 

@@ -48,18 +48,43 @@ def check_out(upstream: Upstream, made: Path, *, git: Git) -> None:
     attributes = made / ".git/info/attributes"
     attributes.parent.mkdir(exist_ok=True)
     attributes.write_text(RAW)
-    if upstream.branch:
-        branch = upstream.branch
-        git.run("update-ref", f"refs/heads/{branch}", upstream.commit, cwd=made)
-        git.run("update-ref", f"refs/remotes/origin/{branch}", upstream.commit, cwd=made)
-        git.run("config", f"branch.{branch}.remote", "origin", cwd=made)
-        git.run("config", f"branch.{branch}.merge", upstream.full_ref, cwd=made)
+    branch, commit = upstream.branch, upstream.commit
+    if branch:
+        named = (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}")
+        git.run(
+            "update-ref",
+            "--stdin",
+            cwd=made,
+            stdin="".join(f"update {n} {commit}\n" for n in named),
+        )
     else:
-        git.run("update-ref", "--no-deref", "HEAD", upstream.commit, cwd=made)
-    git.run("config", "remote.origin.url", upstream.repo, cwd=made)
-    git.run("config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*", cwd=made)
+        git.run("update-ref", "--no-deref", "HEAD", commit, cwd=made)
+    with (made / ".git/config").open("a", encoding="utf-8") as config:
+        config.write(config_of(upstream))
     git.run("read-tree", "-m", "-u", upstream.commit, cwd=made, timeout=600)
     attributes.unlink()
+
+
+def config_of(upstream: Upstream) -> str:
+    """What git notes in a clone: where it is from, and what its branch follows."""
+    parts = [
+        '[remote "origin"]',
+        f"\turl = {quoted(upstream.repo)}",
+        "\tfetch = +refs/heads/*:refs/remotes/origin/*",
+    ]
+    if upstream.branch:
+        parts += [
+            f"[branch {quoted(upstream.branch)}]",
+            "\tremote = origin",
+            f"\tmerge = {quoted(upstream.full_ref)}",
+        ]
+    return "\n".join(parts) + "\n"
+
+
+def quoted(text: str) -> str:
+    """A value as git's settings files hold it; names of branches and addresses have no newline."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def move_into_place(made: Path, target: Path) -> None:

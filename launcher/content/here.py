@@ -90,7 +90,8 @@ def first(upstream: Upstream, folder: Path, *, depth: int, git: Git) -> Receipt:
     def bring(made: Path) -> Upstream:
         got = fetch(upstream, upstream.repo, str(made), into=BASE_REF, depth=depth, git=git)
         shaped = with_submodules(got, made, git=git)
-        git.run("--git-dir", str(made), "update-ref", BASE_REF, shaped.commit)
+        if shaped.of:
+            git.run("--git-dir", str(made), "update-ref", BASE_REF, shaped.commit)
         return shaped
 
     got = make_clone(upstream, folder, bring, git=git)
@@ -137,8 +138,7 @@ def again(
     with tempfile.TemporaryDirectory() as name:
         bare = Path(name) / "fetched.git"
         git.run("init", "--quiet", "--bare", "--template=", "--", str(bare))
-        # One pack, whatever its size; nothing of the folder is borrowed, for it may be damaged.
-        git.run("--git-dir", str(bare), "config", "fetch.unpackLimit", "1")
+        # Nothing of the folder is borrowed, for it may be damaged.
         got = fetch(upstream, upstream.repo, str(bare), into=BASE_REF, depth=depth, git=git)
         (pack,) = (bare / "objects/pack").glob("*.pack")
         shaped = with_submodules(got, bare, git=git)

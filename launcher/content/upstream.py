@@ -161,7 +161,8 @@ def fetch(
     shallow = [f"--depth={depth}"] if depth else []
 
     def run(*words: str) -> None:
-        one_pack = ("-c", "fetch.unpackLimit=1") if limits.largest else ()
+        # One pack whatever its size: the limit counts per file, and many small files take longer.
+        one_pack = ("-c", "fetch.unpackLimit=1")
         quiet = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head")
         git.run(
             *("--git-dir", folder, *one_pack, *quiet, *words),
@@ -193,7 +194,8 @@ def fetch(
             f"{upstream.repo} has no commit {upstream.ref[:12]}.",
             hint="Name a branch or tag, or leave it out for the default branch.",
         ) from error
-    git.run("--git-dir", folder, "update-ref", into, got)
+    if upstream.kind != "branch":  # an annotated tag is not its commit
+        git.run("--git-dir", folder, "update-ref", into, got)
     return replace(upstream, ref=got if upstream.kind == "commit" else upstream.ref, commit=got)
 
 

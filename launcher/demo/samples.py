@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
 from pathlib import Path
+
+import git
 
 import envs
 from link_generator.link import Link
 
 GREETING = "Environment and content have met"
-IDENTITY = {
-    "GIT_AUTHOR_NAME": "Demo",
-    "GIT_AUTHOR_EMAIL": "demo@example.org",
-    "GIT_COMMITTER_NAME": "Demo",
-    "GIT_COMMITTER_EMAIL": "demo@example.org",
-    # Fixed, so that the sample environment is the same commit, and so built once, everywhere.
-    "GIT_AUTHOR_DATE": "2026-01-01T00:00:00Z",
-    "GIT_COMMITTER_DATE": "2026-01-01T00:00:00Z",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_NOSYSTEM": "1",
-}
+AUTHOR = git.Actor("Demo", "demo@example.org")
+DATE = "2026-01-01T00:00:00 +0000"
+"""Fixed, so that the sample environment is the same commit, and so built once, everywhere."""
 
 
 def make_samples(folder: Path) -> None:
@@ -42,13 +34,18 @@ def make_repository(folder: Path, files: dict[str, str], tag: str) -> None:
     temp.mkdir(parents=True)
     for name, text in files.items():
         (temp / name).write_text(text)
-    for command in (
-        ["init", "--quiet", "--template=", "-b", "main"],
-        ["add", "-A"],
-        ["commit", "--quiet", "-m", "Sample"],
-        *([["tag", tag]] if tag else []),
-    ):
-        subprocess.run(["git", *command], cwd=temp, env=os.environ | IDENTITY, check=True)
+    with git.Repo.init(temp, initial_branch="main") as repo:
+        repo.index.add(sorted(files))
+        repo.index.commit(
+            "Sample",
+            author=AUTHOR,
+            committer=AUTHOR,
+            author_date=DATE,
+            commit_date=DATE,
+            skip_hooks=True,
+        )
+        if tag:
+            repo.create_tag(tag)
     temp.rename(folder)
 
 

@@ -94,7 +94,7 @@ def packed(repo: Repo, commit: str, target: Path) -> str:
 
 @pytest.mark.slow
 @given(st.lists(st.tuples(ACTS, ACTS, st.booleans()), min_size=1, max_size=3))
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_nothing_is_lost_and_nothing_is_missing(rounds):
     with tempfile.TemporaryDirectory() as name:
         run(Path(name), rounds)
@@ -119,15 +119,17 @@ def run(where: Path, rounds) -> None:
             act(teacher.folder, "teacher", serial, what, name, line)
         teacher.git("add", "-A")
         teacher.git("commit", "-q", "--allow-empty", "-m", "x", *(["--amend"] if amend else []))
-        staged = []
+        staged, committed = [], []
         for what, name, line in ours:
             serial += 1
             act(mine, "student", serial, what, name, line)
             if what in ("stage", "commit"):
                 git(mine, "add", "-A")
-                staged += [line for data in contents(mine).values() for line in data.splitlines()]
+                # Staging again replaces what was staged, by the student's own hand.
+                staged = [line for data in contents(mine).values() for line in data.splitlines()]
             if what == "commit":
                 git(mine, "commit", "-q", "--allow-empty", "-m", "own")
+                committed += staged
         before = contents(mine)
         deliver()
         check(mine, base, before, tree(teacher))
@@ -137,7 +139,7 @@ def run(where: Path, rounds) -> None:
             ["git", "cat-file", "--batch"], cwd=mine, input=blobs, capture_output=True, check=True
         ).stdout
         everything = saved + b"\n".join(contents(mine).values())
-        assert all(line in everything for line in staged if b"student" in line)
+        assert all(line in everything for line in staged + committed if b"student" in line)
         settled = contents(mine)
         deliver()
         assert contents(mine) == settled, "pulling again changes nothing"
