@@ -132,6 +132,14 @@ class Git:
                 found[path] = Entry(mode, oid.decode())
         return found
 
+    def renames(self, base: str | None, commit: str) -> dict[bytes, bytes]:
+        """Paths that were renamed from one commit to the other, by content that is alike."""
+        if base is None:
+            return {}
+        words = ("diff-tree", "-r", "-z", "-M", "--diff-filter=R", "--raw", base, commit)
+        fields = self.run(*words).out.split(b"\0")
+        return dict(zip(fields[1::3], fields[2::3]))
+
     def check_objects(self, oids: Iterable[str]) -> None:
         """Make sure that all these objects are here before anything is changed.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Dict, List, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Tuple
 
 from .errors import CannotPull
 from .git import Blobs, Entry, Tree
@@ -36,9 +36,19 @@ class Paths:
     """
 
     def __init__(
-        self, work: Work, blobs: Blobs, base: Tree, new: Tree, *, date: str, journal: Journal
+        self,
+        work: Work,
+        blobs: Blobs,
+        base: Tree,
+        new: Tree,
+        *,
+        date: str,
+        journal: Journal,
+        find_renames: Callable[[], Dict[bytes, bytes]] = dict,
     ) -> None:
         self.work, self.blobs, self.base, self.new = work, blobs, base, new
+        self._find_renames = find_renames
+        self._renames: Optional[Dict[bytes, bytes]] = None
         self.date, self.journal = date, journal
         self.lists: Dict[str, List[str]] = {
             name: [] for name in ("new", "updated", "removed", "merged", "restored", "notes")
@@ -91,11 +101,66 @@ class Paths:
         if found is None or was.mode == SUBMODULE:
             return
         if not same_content(found, was):
-            if found.kind != "folder":
+            if found.kind != "folder" and not self.follow(path, was, found):
                 self.kept.append((name_of(path), ""))
         elif self.work.same(path, found):
             self.work.remove(path)
             self.lists["removed"].append(name_of(path))
+
+    def follow(self, path: bytes, was: Entry, found: Found) -> bool:
+        """Where upstream renamed what the student changed: the change goes along to the new name.
+
+        The old file goes last, when its content is known to be in the new one.
+        """
+        new_path = self.renamed(path)
+        entry = self.new.get(new_path) if new_path else None
+        if (
+            new_path is None
+            or entry is None
+            or found.kind != "file"
+            or LINK in (was.mode, entry.mode)
+        ):
+            return False
+        there = self.work.look(new_path)
+        if there is None:
+            if self.work.in_the_way(new_path) is not None:
+                return False
+            mine, theirs = self.work.read(path), self.blobs.read(entry.oid)
+            merged = merge_files(
+                os.path.basename(new_path),
+                self.blobs.read(was.oid),
+                mine,
+                theirs,
+                date=self.date,
+                temp=self.work.temp,
+            )
+            if merged.data is None or not self.work.same(path, found):
+                return False
+            if merged.note:
+                self.lists["notes"].append(merged.note)
+            if not merged.whole:
+                self.beside(new_path, entry, theirs)
+            self.journal.merging(path, found.oid)
+            self.journal.merging(new_path, self.work.oid_of(merged.data))
+            mode = mode_of(found.executable, was, entry)
+            self.work.write(new_path, merged.data, mode=mode, durable=True)
+        elif not (
+            self.journal.is_merged(path, found.oid) and self.journal.is_merged(new_path, there.oid)
+        ):
+            return False
+        if self.work.same(path, found):
+            self.work.remove(path)
+        self.lists["notes"].append(
+            "%s is called %s now, with your changes" % (name_of(path), name_of(new_path))
+        )
+        return True
+
+    def renamed(self, path: bytes) -> Optional[bytes]:
+        """What upstream calls a file now that the student has under its old name."""
+        if self._renames is None:
+            self._renames = self._find_renames()
+        new_path = self._renames.get(path)
+        return new_path if new_path and is_safe(new_path) else None
 
     def submodule(self, path: bytes) -> None:
         if not self.work.exists(path) and self.work.in_the_way(path) is None:
@@ -106,6 +171,9 @@ class Paths:
         self.clear_way(path)
         was = self.base.get(path)
         found = self.work.look(path)
+        if found is not None and self.journal.is_merged(path, found.oid):
+            self.lists["merged"].append(name_of(path))
+            return True
         if found is None:
             self.place(path, entry)
             kind = "new" if was is None else "restored"
@@ -161,9 +229,6 @@ class Paths:
 
     def merge(self, path: bytes, entry: Entry, was: Entry, found: Found) -> bool:
         """Both changed it."""
-        if self.journal.is_merged(path, found.oid):
-            self.lists["merged"].append(name_of(path))
-            return True
         theirs = self.blobs.read(entry.oid)
         if found.kind == "link" or LINK in (entry.mode, was.mode):
             self.beside(path, entry, theirs)

@@ -85,7 +85,15 @@ def pull_locked(request: Request, git: Git, pack: Optional[str]) -> Dict[str, An
     notes += lift_half_merged(git, work, request.date)
     journal = Journal(os.path.join(git.dir, b"launcher-merged"), base_commit, request.commit)
     with Blobs(git) as blobs:
-        paths = Paths(work, blobs, base, new, date=request.date, journal=journal)
+        paths = Paths(
+            work,
+            blobs,
+            base,
+            new,
+            date=request.date,
+            journal=journal,
+            find_renames=lambda: git.renames(base_commit, request.commit),
+        )
         paths.apply()
         notes += lfs_note(blobs, base, new)
     if paths.changed or not is_settled(git, refs, request):

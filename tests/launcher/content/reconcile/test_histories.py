@@ -156,10 +156,15 @@ def check(mine: Path, base, before, upstream) -> None:
     for name, data in upstream.items():
         untouched = before.get(name) == base.get(name) or name not in before
         blocked = any(other.startswith(name + "/") for other in before)
-        if untouched and not blocked:
+        # Where the teacher renamed what the student changed, the change went along.
+        followed = name not in base and any(
+            path in base and path not in upstream and before[path] != base[path] for path in before
+        )
+        if untouched and not blocked and not (followed and after.get(name) != data):
             assert after.get(name) == data, f"the teacher's {name} arrived"
         if base.get(name) != data:
-            for line in set(data.splitlines()) - set(base.get(name, b"").splitlines()):
+            known = b"".join(base.values()) if followed else base.get(name, b"")
+            for line in set(data.splitlines()) - set(known.splitlines()):
                 assert line in texts, f"the teacher's change of {name} is somewhere"
     git(mine, "fsck", "--strict")
 

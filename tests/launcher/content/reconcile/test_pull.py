@@ -475,3 +475,87 @@ def test_a_pull_killed_anywhere_is_finished_by_the_next(mine, teacher, monkeypat
     texts = sorted(mine.read(name) for name in aside if not name.endswith("ipynb"))
     assert texts == ["one\ntheirs\nthree\n", "own\n"]
     assert mine.settled()
+
+
+LONG = "".join(f"line {number}\n" for number in range(20))
+
+
+def renamed(teacher, old, new, text=None):
+    (teacher.folder / new).parent.mkdir(parents=True, exist_ok=True)
+    teacher.git("mv", old, new)
+    teacher.commit({} if text is None else {new: text})
+
+
+def test_an_edit_follows_a_file_that_the_teacher_renamed(mine, teacher):
+    teacher.commit({"long.txt": LONG})
+    mine.pull()
+    mine.write("long.txt", LONG + "mine\n")
+    renamed(teacher, "long.txt", "week1/better.txt", "zero\n" + LONG)
+    receipt = mine.pull()
+    assert mine.read("week1/better.txt") == "zero\n" + LONG + "mine\n"
+    assert "long.txt" not in mine.files
+    assert receipt.merged == ("week1/better.txt",)
+    assert "long.txt is called week1/better.txt now" in receipt.sentence()
+    assert mine.settled()
+
+
+def test_lines_that_clash_in_a_renamed_file_keep_both(mine, teacher):
+    teacher.commit({"long.txt": LONG})
+    mine.pull()
+    mine.write("long.txt", LONG.replace("line 3", "mine 3"))
+    renamed(teacher, "long.txt", "better.txt", LONG.replace("line 3", "theirs 3"))
+    ((name, beside),) = mine.pull().kept
+    assert name == "better.txt"
+    assert "mine 3" in mine.read("better.txt")
+    assert "theirs 3" in mine.read(beside)
+    assert mine.settled()
+
+
+def test_a_renamed_file_whose_new_name_the_student_uses_leaves_both(mine, teacher):
+    teacher.commit({"long.txt": LONG})
+    mine.pull()
+    mine.write("long.txt", LONG + "mine\n")
+    mine.write("better.txt", "another thing\n")
+    renamed(teacher, "long.txt", "better.txt")
+    receipt = mine.pull()
+    assert mine.read("long.txt") == LONG + "mine\n"
+    assert mine.read("better.txt") == LONG
+    assert mine.read(receipt.moved[0][1]) == "another thing\n"
+    assert mine.settled()
+
+
+def test_a_deleted_file_that_was_renamed_comes_under_its_new_name(mine, teacher):
+    teacher.commit({"long.txt": LONG})
+    mine.pull()
+    (mine.folder / "long.txt").unlink()
+    renamed(teacher, "long.txt", "better.txt")
+    assert mine.pull().new == ("better.txt",)
+    assert mine.settled()
+
+
+@pytest.mark.parametrize("edited_between", [False, True])
+def test_killed_between_the_new_name_and_the_old_one(mine, teacher, monkeypatch, edited_between):
+    from launcher.content.reconcile.work import Work
+
+    teacher.commit({"long.txt": LONG})
+    mine.pull()
+    mine.write("long.txt", LONG + "mine\n")
+    renamed(teacher, "long.txt", "better.txt")
+
+    class Killed(BaseException):
+        pass
+
+    def die(_work, _path):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Work, "remove", die)
+        with pytest.raises(Killed):
+            mine.pull()
+    assert mine.read("long.txt") == mine.read("better.txt") == LONG + "mine\n"
+    if edited_between:
+        mine.write("long.txt", LONG + "mine\nand more\n")
+    mine.pull()
+    assert mine.read("better.txt") == LONG + "mine\n"
+    assert ("long.txt" in mine.files) == edited_between
+    assert mine.settled()
