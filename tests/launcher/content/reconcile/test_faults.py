@@ -32,7 +32,7 @@ def test_killed_at_random_moments_it_always_recovers(mine, teacher):
         process = subprocess.Popen(
             command(mine), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        time.sleep(chance.uniform(0.5, 1.2))
+        time.sleep(chance.uniform(0.1, 0.8))
         process.send_signal(signal.SIGKILL)
         process.wait()
         mine.pull()
