@@ -19,7 +19,7 @@ from launcher.content.delivered import all_delivered
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors, Upstream
 from launcher.content.receipt import Receipt
-from launcher.errors import PathNotFound
+from launcher.errors import LaunchError, PathNotFound
 from launcher.home import course_name
 from launcher.progress import Phase, Progress
 from launcher.session import Session, SessionSpec
@@ -93,10 +93,17 @@ class Launcher:
             spec = self.sessions.spec(session)
             every = all_delivered(spec)
             asked = [self._refresh(one.content) for one in every]
-            return tuple(
-                self.delivery.deliver(one.content, source.result(), spec, one.folder)
-                for one, source in zip(every, asked, strict=True)
-            )
+            receipts, failures = [], []
+            for one, source in zip(every, asked, strict=True):
+                try:
+                    receipts.append(
+                        self.delivery.deliver(one.content, source.result(), spec, one.folder)
+                    )
+                except LaunchError as error:  # the other folders are brought up to date
+                    failures.append(error)
+        if failures:
+            raise failures[0]
+        return tuple(receipts)
 
     def _ask_for_content(self, link: Link) -> list[Future[Upstream]]:
         """The newest content, asked for while the environment is looked up."""

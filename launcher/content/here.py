@@ -114,7 +114,9 @@ def with_submodules(upstream: Upstream, bare: Path, *, git: Git) -> Upstream:
         ref = f"refs/launcher/submodules/{commit}"
         fetch(one, repo, str(bare), into=ref, depth=1, git=known)
 
-    shape = shape_commit(bare, upstream.commit, repo=upstream.repo, only=(), bring=bring, git=known)
+    shape = shape_commit(
+        bare, upstream.commit, repo=upstream.repo, only=None, bring=bring, git=known
+    )
     if shape.commit == upstream.commit:
         return upstream
     return replace(upstream, commit=shape.commit, of=upstream.commit, notes=shape.notes)

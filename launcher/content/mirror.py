@@ -51,7 +51,7 @@ class Mirrors:
     """Commits of history; 0 is all of it."""
     limits: FetchLimits = NO_LIMIT
     size: SizeLimits = NO_SIZE_LIMIT
-    _shapes: dict[tuple[str, str, tuple[str, ...]], Shape] = field(default_factory=dict)
+    _shapes: dict[tuple[str, str, tuple[str, ...] | None], Shape] = field(default_factory=dict)
     _flights: dict[tuple[str, str], Future[Upstream]] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -152,10 +152,15 @@ class Mirrors:
     def shape(self, upstream: Upstream, only: Sequence[str] = ()) -> Upstream:
         """What students get of the commit: the folders `only`, none for all; submodules filled in.
 
+        A folder that upstream gave up is left out, and nothing else comes in its place.
+
         :raises ContentTooLarge: it is more than the settings allow.
         """
         mirror = self._mirror(upstream.repo)
-        folders = tuple(one for one in outermost(only) if self.has_path(upstream, one, folder=True))
+        folders = None
+        if only:
+            kept = outermost(only)
+            folders = tuple(one for one in kept if self.has_path(upstream, one, folder=True))
         key = (upstream.repo, upstream.commit, folders)
         known = self._shapes.get(key)
         if known is None or not self._has(mirror, known.commit):

@@ -31,15 +31,17 @@ class Shape:
 
 
 def shape_commit(
-    mirror: Path, commit: str, *, repo: str, only: Sequence[str], bring: Bring, git: Git
+    mirror: Path, commit: str, *, repo: str, only: Sequence[str] | None, bring: Bring, git: Git
 ) -> Shape:
-    """The commit that students get; `only` are the folders, none is everything."""
-    if not only and not submodules_in(mirror, commit, "", repo=repo, git=git):
+    """The commit that students get: the folders `only`, which it has, or all of it for None."""
+    if only is None and not submodules_in(mirror, commit, "", repo=repo, git=git):
         return Shape(commit)
     with tempfile.TemporaryDirectory() as folder:
         index = Index(mirror, Path(folder) / "index", git)
-        for one in outermost(only) or [""]:
-            index.add(one, f"{commit}:{one}" if one else commit)
+        if only is None:
+            index.add("", commit)
+        for one in only or ():
+            index.add(one, f"{commit}:{one}")
         notes = fill(index, commit, "", repo=repo, bring=bring, nested=0)
         return Shape(index.commit(commit, only), tuple(notes))
 
@@ -70,7 +72,7 @@ class Index:
     def has(self, path: str) -> bool:
         return bool(self.run("ls-files", "-z", "--", f":(top,literal){path}"))
 
-    def commit(self, of: str, only: Sequence[str]) -> str:
+    def commit(self, of: str, only: Sequence[str] | None) -> str:
         """The commit of the tree, which depends on nothing but `of` and the tree."""
         date = self.run("show", "--no-patch", "--format=%ct +0000", of).strip()
         who = {
@@ -82,9 +84,9 @@ class Index:
                 ("DATE", date),
             )
         }
-        what = ", ".join(only) or "With submodules filled in"
+        what = "With submodules filled in" if only is None else ", ".join(only)
         # Whoever gets one folder gets no history: it would hold the rest.
-        parents = () if only else ("-p", of)
+        parents = ("-p", of) if only is None else ()
         tree = self.run("write-tree").strip()
         words = ("commit-tree", tree, *parents, "-m", f"{what}: {of[:12]}")
         return self.run(*words, **who).strip()

@@ -82,6 +82,15 @@ def test_a_folder_that_upstream_gave_up_is_withdrawn_but_not_the_students_work(s
     assert find_delivered(student.spec, "course").only == ("week1", "week2")
 
 
+def test_a_folder_that_is_gone_does_not_bring_everything_else(student, weeks):
+    student.pull(only="week1")
+    weeks.git("rm", "-rq", "week1")
+    weeks.commit({})
+    student.pull(only="week1")
+    assert student.files == []
+    assert find_delivered(student.spec, "course").only == ("week1",)
+
+
 def test_the_same_wish_is_the_same_commit(weeks, mirrors, server):
     upstream = mirrors.refresh(server.url("course"))
     one = mirrors.shape(upstream, ["week2", "week1"])

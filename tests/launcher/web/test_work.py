@@ -142,6 +142,18 @@ def test_every_repository_of_the_link_is_updated(app, launcher, server, tmp_path
     assert (student.home / "data/d.csv").read_text() == "2\n"
 
 
+def test_a_repository_that_is_gone_does_not_hold_up_the_others(app, launcher, server, tmp_path):
+    data = Repo.create(tmp_path / "served/data", {"d.csv": "1\n"})
+    link = Link(env="gh/o/e", repo=server.url("course"), more=(Content(server.url("data")),))
+    student = Browser(app, launcher, "s2", link)
+    data.commit({"d.csv": "2\n"})
+    (tmp_path / "served/course").rename(tmp_path / "served/moved")
+    answer = student.post("/sessions/ID/update")
+    assert answer.status_code == 404
+    assert "/course" in answer.text
+    assert (student.home / "data/d.csv").read_text() == "2\n"
+
+
 def test_undo_from_the_page(student, teacher):
     file = student.home / "course/a.txt"
     file.write_text("one\ntwo\nmine\n")
