@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 
+from envs.base import CA_IN_IMAGE, CA_NAMES
 from envs.recipe import Recipe
 
 REPO = "/srv/repo"
@@ -58,6 +59,25 @@ def render_dockerfile(
         lines.append(f"ENTRYPOINT {json.dumps([*_start(recipe.start)])}")
     lines.append("WORKDIR /home/jovyan")
     return "\n".join(lines) + "\n"
+
+
+def render_layer(image: str, user: str, *, git: bool, ca: bool) -> str:
+    """A Dockerfile that adds to an image what sessions need; the context holds `ca.crt`."""
+    lines = [f"FROM {image}", "USER root"]
+    if ca:
+        lines += [f"COPY ca.crt {CA_IN_IMAGE}", f"RUN chmod 644 {CA_IN_IMAGE}"]
+        lines += [f"ENV {name}={CA_IN_IMAGE}" for name in CA_NAMES]
+    if git:
+        lines.append(
+            "RUN if command -v apt-get >/dev/null; then apt-get update -qq"
+            " && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends git"
+            " && rm -rf /var/lib/apt/lists/*;"
+            " elif command -v apk >/dev/null; then apk add --no-cache git;"
+            " elif command -v microdnf >/dev/null; then microdnf install -y git-core;"
+            " elif command -v dnf >/dev/null; then dnf install -y git-core;"
+            " else echo 'The image has no git, and no package manager to add it'; exit 1; fi"
+        )
+    return "\n".join([*lines, f"USER {user}"]) + "\n"
 
 
 def _install(install: str, path: str) -> str:

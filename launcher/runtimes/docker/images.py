@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import io
 import os
 import shutil
@@ -20,15 +21,16 @@ from typing import IO, Any
 import docker
 import uv
 from docker.errors import APIError, DockerException, ImageNotFound
+from docker.utils import exclude_paths
 
 from envs import base as bases
 from envs.builder import Say
-from envs.errors import BuildFailed, NotOffered
+from envs.errors import BuildFailed, EnvError, NotOffered
 from envs.image import Image
 from envs.readers.files import read_lines
 from envs.readers.requirements import refers_to_repository
 from envs.recipe import Recipe
-from envs.render import render_dockerfile
+from envs.render import render_dockerfile, render_layer
 from launcher.config import BaseConfig
 from launcher.runtimes.docker import buildkit
 
@@ -44,18 +46,11 @@ CONTRACT = (
     "|| { echo 'it has no Jupyter server'; exit 1; }"
 )
 
-HAS_GIT = "command -v git >/dev/null"
-ADD_GIT = """FROM {image}
-USER root
-RUN if command -v apt-get >/dev/null; then \\
-      apt-get update -qq && DEBIAN_FRONTEND=noninteractive \\
-      apt-get install -y -qq --no-install-recommends git && rm -rf /var/lib/apt/lists/*; \\
-    elif command -v apk >/dev/null; then apk add --no-cache git; \\
-    elif command -v microdnf >/dev/null; then microdnf install -y git-core && microdnf clean all; \\
-    elif command -v dnf >/dev/null; then dnf install -y git-core && dnf clean all; \\
-    else echo "The image has no git, and no package manager to install it with"; exit 1; fi
-USER {user}
-"""
+# What a session needs and the launcher can add to whatever image a Dockerfile makes.
+LACKS = (
+    "command -v git >/dev/null || echo git; "
+    f"[ ! -s {bases.CA_IN_IMAGE} ] && echo certificates; true"
+)
 
 
 @dataclass
@@ -75,7 +70,10 @@ class DockerImages:
 
     def plan(self, recipe: Recipe, source: Path) -> str:
         if recipe.kind == "dockerfile":
-            return f"{BUILDER}\n{recipe.dockerfile}\n"
+            below = [self.base(python).name for python in self.bases_named_in(source, recipe)]
+            trusted = self.ca_bundle.read_bytes() if self.ca_bundle else b""
+            ca = hashlib.sha256(trusted).hexdigest()
+            return "\n".join([BUILDER, recipe.dockerfile, *below, ca])
         base = self.base(recipe.python)
         return f"{BUILDER}\n{self.render(recipe, source, base)}"
 
@@ -105,15 +103,18 @@ class DockerImages:
     ) -> Image:
         temp = f"launcher-build/{uuid.uuid4().hex[:12]}:new"
         if recipe.kind == "dockerfile":
-            self.ensure_bases_named_in(source / recipe.dockerfile, say)
+            for python in self.bases_named_in(source, recipe):
+                base = self.ensure_base(python, say=say)
+                self.client.images.get(base.name).tag(base.short_name)
             text = without_syntax_line(read_lines(source, recipe.dockerfile), say)
         else:
             base = self.ensure_base(recipe.python, say=say)
             text = self.render(recipe, source, base)
         try:
-            with context_of(source, text, keep_ignore=recipe.kind == "dockerfile") as context:
+            with context_of(source, text, obey_ignore=recipe.kind == "dockerfile") as context:
                 self.run_build(context, tag=temp, labels=labels, say=say)
-            self.ensure_git(temp, labels, say)
+            if recipe.kind == "dockerfile":
+                self.complete(temp, labels, say)
             self.check(temp, say)
             self.client.images.get(temp).tag(name)
         finally:
@@ -128,19 +129,25 @@ class DockerImages:
         with contextlib.suppress(ImageNotFound):
             self.client.images.remove(name)
 
-    def ensure_git(self, image: str, labels: Mapping[str, str], say: Say) -> None:
-        """Content is pulled with git inside the session; an image without it gets a thin layer.
+    def complete(self, image: str, labels: Mapping[str, str], say: Say) -> None:
+        """What a Dockerfile's image lacks comes in a thin layer: git, the certificates to trust.
 
         :raises BuildFailed: it cannot be installed.
         """
-        if self.run_once(image, HAS_GIT)[0] == 0:
+        lacks = set(self.run_once(image, LACKS)[1].split())
+        if not self.ca_bundle:
+            lacks.discard("certificates")
+        if not lacks:
             return
-        say("The image has no git; adding it in a layer of its own")
+        say(f"The image has no {' and no '.join(sorted(lacks))}; added in a layer of its own")
         without = self.client.images.get(image)
         user = without.attrs["Config"].get("User") or "root"
-        text = ADD_GIT.format(image=image, user=user)
-        with tempfile.TemporaryDirectory() as folder, context_of(Path(folder), text) as context:
-            self.run_build(context, tag=image, labels=labels, say=say)
+        text = render_layer(image, user, git="git" in lacks, ca="certificates" in lacks)
+        with tempfile.TemporaryDirectory() as folder:
+            if self.ca_bundle:
+                shutil.copyfile(self.ca_bundle, Path(folder, "ca.crt"))
+            with context_of(Path(folder), text) as context:
+                self.run_build(context, tag=image, labels=labels, say=say)
         with contextlib.suppress(DockerException):  # the legacy builder's layers stand on it
             self.client.images.remove(str(without.id))
 
@@ -283,13 +290,10 @@ class DockerImages:
                 raise BuildFailed("The Debian root file system could not be packed.")
         return name
 
-    def ensure_bases_named_in(self, dockerfile: Path, say: Say) -> None:
-        """A Dockerfile may begin with one of our bases; it is built when it is missing."""
-        for python in self.settings.pythons:
-            if f"launcher/base:{python}" in dockerfile.read_text("utf-8", "replace").split():
-                self.client.images.get(self.ensure_base(python, say=say).name).tag(
-                    f"launcher/base:{python}"
-                )
+    def bases_named_in(self, source: Path, recipe: Recipe) -> list[str]:
+        """The Pythons of our bases that a Dockerfile begins with."""
+        words = (source / recipe.dockerfile).read_text("utf-8", "replace").split()
+        return [one for one in self.settings.pythons if f"launcher/base:{one}" in words]
 
     @property
     def has_buildkit(self) -> bool:
@@ -333,12 +337,28 @@ def without_syntax_line(lines: list[str], say: Say) -> str:
     return "\n".join(kept) + "\n"
 
 
+def not_ignored(source: Path, dockerfile: str) -> set[str] | None:
+    """The paths that `.dockerignore` leaves in a build; None where there is no such file.
+
+    The engine obeys the file only for clients that send a folder piece by piece, as its own does.
+    """
+    try:
+        lines = read_lines(source, ".dockerignore")
+    except (EnvError, OSError):
+        return None
+    patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    kept = set(exclude_paths(str(source), patterns, dockerfile=dockerfile))
+    return kept | {str(above) for path in kept for above in Path(path).parents}
+
+
 @contextlib.contextmanager
-def context_of(source: Path, dockerfile: str, *, keep_ignore: bool = False) -> Iterator[IO[bytes]]:
+def context_of(source: Path, dockerfile: str, *, obey_ignore: bool = False) -> Iterator[IO[bytes]]:
     """The checkout and the Dockerfile as a tar; owners and times fixed, so that caches hold."""
 
+    wanted = not_ignored(source, DOCKERFILE) if obey_ignore else None
+
     def fixed(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        if member.name == ".dockerignore" and not keep_ignore:
+        if wanted is not None and member.name not in wanted:
             return None
         member.uid = member.gid = 0
         member.uname = member.gname = ""

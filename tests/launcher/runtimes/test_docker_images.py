@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,3 +154,41 @@ def test_where_git_cannot_be_added_the_build_says_so(images, build):
     with pytest.raises(BuildFailed) as caught:
         build({"Dockerfile": gone})
     assert "no package manager" in "\n".join([caught.value.message, *build.log])
+
+
+def test_certificates_reach_an_image_that_is_not_made_from_ours(
+    images, build, monkeypatch, tmp_path
+):
+    """As with a campus proxy: the image stands on Debian alone, with a server of its own."""
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    name = images.base("3.11").name
+    text = f"FROM {name}\nUSER root\nRUN rm -f /usr/local/share/launcher-ca.crt\nUSER 1000\n"
+    monkeypatch.setattr(images, "ca_bundle", tmp_path / "ca.pem")
+    image = build({"Dockerfile": text})
+    said = inside(images, image.name, "sh", "-c", "cat $SSL_CERT_FILE; cat $GIT_SSL_CAINFO")
+    assert said.count("BEGIN CERTIFICATE") == 2
+
+
+def test_what_dockerignore_names_stays_out(images, build):
+    image = build(
+        {
+            ".dockerignore": "# large things\ndata\n*.log\n!keep.log\n",
+            "data/big.csv": "1",
+            "a.log": "",
+            "keep.log": "",
+            "b.txt": "",
+            "Dockerfile": "FROM launcher/base:3.11\nCOPY . /srv/repo/\n",
+        }
+    )
+    found = set(inside(images, image.name, "ls", "-A", "/srv/repo").split())
+    assert {"b.txt", "keep.log", "Dockerfile"} <= found
+    assert not found & {"data", "a.log"}
+
+
+def test_a_new_base_makes_a_new_image_of_a_dockerfile_that_begins_with_it(images, tmp_path):
+    (tmp_path / "Dockerfile").write_text("FROM launcher/base:3.11\n")
+    recipe = read_recipe(tmp_path)
+    before = images.plan(recipe, tmp_path)
+    assert images.plan(recipe, tmp_path) == before
+    changed = replace(images, settings=replace(images.settings, server=("jupyter-server",)))
+    assert changed.plan(recipe, tmp_path) != before
