@@ -10,7 +10,7 @@ test: lint
 
 test-fast:
 	@bin/setup test
-	@.venv/bin/pytest -q -m "not docker and not browser and not slow"
+	@.venv/bin/pytest -q -n auto -m "not docker and not browser and not slow"
 
 lint:
 	@bin/setup test
