@@ -69,7 +69,11 @@ def compose_query(args: argparse.Namespace) -> str:
 def parse(args: argparse.Namespace, context: Context) -> int:
     link, notes = parse_link(args.url)
     fields = asdict(link)
-    lines = [f"{name:7} {value}" for name, value in fields.items() if value]
+    shown = {
+        **fields,
+        "more": "; ".join(f"{c.repo} {c.branch} {c.only}".strip() for c in link.more),
+    }
+    lines = [f"{name:7} {value}" for name, value in shown.items() if value]
     context.show({**fields, "notes": list(notes)}, "\n".join([*lines, *notes]))
     return 0
 

@@ -24,12 +24,22 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("folder", metavar="DIR", help="made if it is missing")
     parser.add_argument("--branch", default="", metavar="REF", help="branch, tag or commit id")
     parser.add_argument(
-        "--depth", type=int, default=1, metavar="N", help="commits of history; 0 is all (default 1)"
+        "--depth",
+        type=depth,
+        default=1,
+        metavar="N",
+        help="commits of history, 0 is all; else 1",
     )
     parser.add_argument(
         "--backup", action="store_true", help="rename DIR to a backup, then start afresh"
     )
     parser.set_defaults(handler=handler)
+
+
+def depth(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of commits; 0 is all")
+    return int(text)
 
 
 def handler(args: argparse.Namespace, context: Context) -> int:

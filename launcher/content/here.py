@@ -43,12 +43,12 @@ def pull_here(
     :raises UnknownBranch: it has no branch, tag or commit of this name.
     :raises ContentFailed: the content is not in place; what was in the folder is untouched.
     """
-    folder = Path(os.path.realpath(folder))
     try:
+        folder = Path(os.path.realpath(folder))
         host_of(url)
         upstream = pick(url, branch, ask(url, git=git), time.time())
         notes = set_aside(folder) if backup else ()
-        if not os.path.lexists(folder) or is_empty(folder):
+        if not os.path.lexists(folder):
             receipt = first(upstream, folder, depth=depth, git=git)
         else:
             keep = (snapshots, snapshot_days)
@@ -65,10 +65,6 @@ def pull_here(
         said = f"{error.filename or folder}: {error.strerror}."
         raise ContentFailed(said, hint="Make it writable, or name another folder.") from error
     return replace(receipt, notes=(*receipt.notes, *notes))
-
-
-def is_empty(folder: Path) -> bool:
-    return folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())
 
 
 def set_aside(folder: Path) -> tuple[str, ...]:

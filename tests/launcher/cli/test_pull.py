@@ -31,10 +31,20 @@ def test_first_and_second_pull(served, tmp_path, capsys):
     assert not (target / "b.txt").exists()
 
 
-def test_an_empty_folder_is_filled(served, tmp_path):
+def test_an_empty_folder_is_filled_and_stays_the_same_folder(served, tmp_path, monkeypatch):
+    """A shell that stands in it sees the files."""
     (tmp_path / "mine").mkdir()
-    assert main(["pull", served.url("course"), str(tmp_path / "mine")]) == 0
-    assert os.listdir(tmp_path / "mine").count("a.txt") == 1
+    monkeypatch.chdir(tmp_path / "mine")
+    assert main(["pull", served.url("course"), "."]) == 0
+    assert os.listdir(".").count("a.txt") == 1
+
+
+def test_a_folder_that_was_deleted_meanwhile_is_a_sentence(served, tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    (tmp_path / "mine").rmdir()
+    assert main(["pull", served.url("course"), "x"]) == 1
+    assert "No such file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
