@@ -128,6 +128,12 @@ def test_a_student_reads_what_an_update_did_and_can_undo_it(box, student):
     page.get_by_role("link", name="notes.txt").click()
     page.get_by_text("-zero").wait_for()
     shot(page, box, "13-snapshot")
+    page.set_viewport_size({"width": 320, "height": 700})
+    for address in (page.url, f"{box.url}/sessions/{session}/snapshots", f"{box.url}/sessions"):
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, address
+    page.go_back()
+    page.go_back()
     page.get_by_role("button", name="In place").first.click()
     page.get_by_text("notes.txt is back").wait_for()
     assert notes.read_text() == "one\nmine\nthree\n"
