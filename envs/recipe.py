@@ -19,6 +19,12 @@ class Recipe:
     """Debian packages, sorted, each `name` or `name=version`."""
     requirements: str = ""
     """Path of the requirements.txt, or empty."""
+    generated: str = ""
+    """The text of `requirements` where another file asked for it, so that it is not there yet."""
+    package: bool = False
+    """True to install the repository's own package."""
+    variables: tuple[tuple[str, str], ...] = ()
+    """Environment variables of sessions."""
     post_build: str = ""
     start: str = ""
     dockerfile: str = ""

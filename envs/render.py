@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 
 from envs.base import CA_IN_IMAGE, CA_NAMES
@@ -52,6 +53,9 @@ def render_dockerfile(
     else:
         lines += copy
     lines.append("USER 1000:1000")
+    if recipe.package:
+        lines.append(f"{install} .")
+    lines += [f"ENV {name}={_literal(value)}" for name, value in recipe.variables]
     if recipe.post_build:
         lines.append(f"RUN {_mended(recipe.post_build)}{_run_script(recipe.post_build)}")
     if recipe.start:
@@ -82,6 +86,12 @@ def render_layer(image: str, user: str, *, git: bool, ca: bool) -> str:
 
 def _install(install: str, path: str) -> str:
     return f"{install} --requirements {shlex.quote(path)}"
+
+
+def _literal(value: str) -> str:
+    """A value that ENV takes as it is: a Dockerfile would put variables in."""
+    escaped = re.sub(r'([\\"$])', r"\\\1", value)
+    return f'"{escaped}"'
 
 
 def _mended(path: str) -> str:

@@ -9,7 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from envs.errors import BadEnvironment, NotOffered
-from envs.readers import apt, dockerfile, post_build, requirements, runtime, start
+from envs.readers import (
+    apt,
+    dockerfile,
+    environment_yml,
+    package,
+    pipfile,
+    post_build,
+    requirements,
+    runtime,
+    start,
+)
 from envs.readers.files import find_file
 from envs.recipe import DEFAULT_PYTHON, Recipe
 from envs.submodules import missing_submodules
@@ -18,10 +28,6 @@ CONFIG_FOLDERS = ("binder", ".binder")
 READERS = (runtime, apt, requirements, post_build, start)
 """Siblings: each has `NAME` and `read(path, recipe) -> Recipe`."""
 NOT_YET = {
-    "environment.yml": "conda environments",
-    "environment.yaml": "conda environments",
-    "Pipfile": "pipenv",
-    "Pipfile.lock": "pipenv",
     "install.R": "R",
     "DESCRIPTION": "R",
     "Project.toml": "Julia",
@@ -29,8 +35,12 @@ NOT_YET = {
     "REQUIRE": "Julia",
     "default.nix": "Nix",
 }
-IGNORED = {"setup.py", "pyproject.toml"}
-KNOWN = IGNORED | NOT_YET.keys()
+WHOLE = (
+    (environment_yml, (requirements.NAME, runtime.NAME, *pipfile.NAMES, *package.NAMES)),
+    (pipfile, (requirements.NAME, *package.NAMES)),
+)
+"""Files that say all of the Python packages, the first that is there counts, and what they hide."""
+KNOWN = {*NOT_YET, *environment_yml.NAMES, *pipfile.NAMES, *package.NAMES}
 
 
 def read_recipe(root: Path) -> Recipe:
@@ -54,20 +64,35 @@ def read_recipe(root: Path) -> Recipe:
                 f"{prefix}{name} asks for {kind}, which this launcher does not build.",
                 hint="Use requirements.txt, apt.txt and runtime.txt, or a Dockerfile.",
             )
-    recipe = Recipe(kind="python", ignored=tuple(outside))
+    recipe, hidden = read_whole(root, prefix, Recipe(kind="python", ignored=tuple(outside)))
     for reader in READERS:
         path = f"{prefix}{reader.NAME}"
-        if find_file(root, path):
+        if reader.NAME not in hidden and find_file(root, path):
             recipe = reader.read(root, path, recipe)
             recipe = replace(recipe, used=(*recipe.used, path))
-    for name in sorted(IGNORED):
-        if not folder and (root / name).is_file():
-            reason = "the repository's own package is not installed; name it in requirements.txt"
-            recipe = replace(recipe, ignored=(*recipe.ignored, (name, reason)))
+    if not folder and not hidden & set(package.NAMES):
+        recipe = package.read(root, recipe)
     if not recipe.used:
         note = f"No environment file found: using the default environment (Python {DEFAULT_PYTHON})"
         recipe = replace(recipe, warnings=(*recipe.warnings, note))
     return with_notes(recipe, root)
+
+
+def read_whole(root: Path, prefix: str, recipe: Recipe) -> tuple[Recipe, set[str]]:
+    """The recipe with the file that names all packages, if any, and the names that it hides."""
+    for reader, hides in WHOLE:
+        names = [name for name in reader.NAMES if find_file(root, f"{prefix}{name}")]
+        if not names:
+            continue
+        recipe = reader.read(root, f"{prefix}{names[0]}", recipe)
+        ignored = [
+            (f"{prefix}{name}", f"{names[0]} says all of the packages")
+            for name in (*names[1:], *hides)
+            if name not in names[:1] and (root / f"{prefix}{name}").is_file()
+        ]
+        used = (*recipe.used, f"{prefix}{names[0]}")
+        return replace(recipe, used=used, ignored=(*recipe.ignored, *ignored)), set(hides)
+    return recipe, set()
 
 
 def with_notes(recipe: Recipe, root: Path) -> Recipe:
@@ -91,7 +116,7 @@ def config_folder(root: Path) -> str:
 
 def others(root: Path, prefix: str) -> tuple[tuple[str, str], ...]:
     """Files that a Dockerfile overrides, each with the reason."""
-    names = [*(reader.NAME for reader in READERS), *NOT_YET]
+    names = {*(reader.NAME for reader in READERS), *KNOWN}
     return tuple(
         (f"{prefix}{name}", "the Dockerfile overrides every other file")
         for name in sorted(names)

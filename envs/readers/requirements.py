@@ -10,6 +10,8 @@ from envs.readers.files import read_lines
 from envs.recipe import Recipe
 
 NAME = "requirements.txt"
+GENERATED = ".launcher-requirements.txt"
+"""What other files ask of pip is written to, beside them, for the build."""
 MANY = 150
 """More pinned packages than this look like a whole machine's `pip freeze`."""
 
@@ -34,7 +36,10 @@ def lint(lines: list[str]) -> list[str]:
     return said
 
 
-def refers_to_repository(root: Path, path: str) -> bool:
+def refers_to_repository(root: Path, recipe: Recipe) -> bool:
     """True when a line needs other files of the repository (`-e .`, `-r other.txt`, `./x`)."""
+    if not recipe.requirements:
+        return False
+    lines = recipe.generated.splitlines() or read_lines(root, recipe.requirements)
     local = re.compile(r"\s*(-e|--editable|-r|--requirement|-c|--constraint|\.|/|file:)")
-    return any(local.match(line) or "@ file:" in line for line in read_lines(root, path))
+    return any(local.match(line) or "@ file:" in line for line in lines)

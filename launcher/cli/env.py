@@ -104,5 +104,5 @@ def dockerfile_of(recipe: Recipe, source: Path, context: Context) -> str:
     images = context.parts.runtime.images
     if isinstance(images, DockerImages):
         return images.render(recipe, source, images.base(recipe.python))
-    needs = bool(recipe.requirements) and refers_to_repository(source, recipe.requirements)
+    needs = refers_to_repository(source, recipe)
     return render_dockerfile(recipe, base=f"launcher/base:{recipe.python}", needs_repo=needs)

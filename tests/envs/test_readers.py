@@ -91,7 +91,7 @@ def test_a_wrong_runtime_txt_says_what_to_write(tmp_path, text):
     assert "python-3.11" in caught.value.hint
 
 
-@pytest.mark.parametrize("name", ["environment.yml", "Pipfile", "install.R", "Project.toml"])
+@pytest.mark.parametrize("name", ["install.R", "default.nix", "Project.toml"])
 def test_what_is_not_built_here_is_refused_by_name_with_a_way_out(tmp_path, name):
     (tmp_path / name).write_text("x")
     with pytest.raises(NotOffered, match=name) as caught:
@@ -125,6 +125,121 @@ def test_a_file_that_is_no_text_is_an_error(tmp_path):
         read_recipe(tmp_path)
 
 
-def test_an_ignored_package_is_named(tmp_path):
-    found = recipe(tmp_path, **{"requirements_txt": "a\n", "setup.py": "x"})
-    assert found.ignored[0][0] == "setup.py"
+@pytest.mark.parametrize(
+    ("name", "text", "installed"),
+    [
+        ("setup.py", "from setuptools import setup\nsetup()\n", True),
+        ("pyproject.toml", "[build-system]\nrequires = []\n[project]\nname = 'x'\n", True),
+        ("pyproject.toml", "[tool.ruff]\n", False),
+    ],
+)
+def test_a_repository_that_is_a_package_is_installed(tmp_path, name, text, installed):
+    found = recipe(tmp_path, **{"requirements_txt": "a\n", name: text})
+    assert (found.package, name in found.used) == (installed, installed)
+    assert [one for one, _ in found.ignored] == ([] if installed else [name])
+
+
+def test_a_binder_folder_hides_the_package(tmp_path):
+    found = recipe(tmp_path, binder__requirements_txt="a\n", **{"setup.py": "x"})
+    assert not found.package
+    assert "setup.py" in dict(found.ignored)
+
+
+ENVIRONMENT = """
+name: course
+channels: [conda-forge, defaults]
+dependencies:
+  - python=3.13
+  - pip
+  - pip:
+    - numpy==2.1.*
+    - -r extra.txt
+variables:
+  GREETING: "it's $HOME"
+"""
+
+
+def test_an_environment_yml_without_conda_packages_is_pips_list(tmp_path):
+    found = recipe(
+        tmp_path,
+        **{
+            "environment.yml": ENVIRONMENT,
+            "requirements_txt": "x\n",
+            "runtime_txt": "python-3.9\n",
+        },
+        apt_txt="curl\n",
+    )
+    assert (found.python, found.apt) == ("3.13", ("curl",))
+    assert found.generated == "numpy==2.1.*\n-r extra.txt\n"
+    assert found.requirements == ".launcher-requirements.txt"
+    assert found.variables == (("GREETING", "it's $HOME"),)
+    assert {name for name, _ in found.ignored} == {"requirements.txt", "runtime.txt"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("dependencies: [python=3.11, numpy, gdal=3]", "numpy, gdal=3"),
+        ("dependencies: [python=2.7, r-base]", "r-base"),
+        ("dependencies: ['python>=4']", "Python >=4"),
+    ],
+)
+def test_conda_packages_are_named_with_the_way_out(tmp_path, text, said):
+    with pytest.raises(NotOffered) as caught:
+        recipe(tmp_path, **{"environment.yml": text})
+    assert said in caught.value.message
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a: [", "just text", "dependencies: x", "dependencies: [[a]]", "dependencies: [{a: [b]}]",
+     "dependencies: ['python=x']", "variables: {'A B': 1}", "variables: [1]"],
+)  # fmt: skip
+def test_a_broken_environment_yml_is_a_sentence(tmp_path, text):
+    with pytest.raises(BadEnvironment, match=r"environment\.yml"):
+        recipe(tmp_path, **{"environment.yml": text})
+
+
+@pytest.mark.parametrize(
+    ("wanted", "version"),
+    [("=3.9", "3.9"), ("==3.12.4", "3.12"), ("3.13.*", "3.13"), (">=3.9", "3.11"), ("", "3.11"),
+     (">=3.12", "3.13"), ("<3.11", "3.10"), ("=3", "3.11"), ("3.11.*=*_cpython", "3.11")],
+)  # fmt: skip
+def test_a_range_of_pythons_gets_one(tmp_path, wanted, version):
+    found = recipe(tmp_path, **{"environment.yml": f"dependencies: ['python {wanted}']"})
+    assert found.python == version
+
+
+LOCK = """{"_meta": {"requires": {"python_version": "3.11"}},
+ "default": {"six": {"version": "==1.16.0", "markers": "python_version >= '3'"},
+             "x": {"git": "https://h/x.git", "ref": "abc"},
+             "here": {"path": ".", "editable": true}},
+ "develop": {"rich": {"version": "==13.0", "extras": ["jupyter"]}}}"""
+
+
+def test_a_pipfile_lock_wins_over_its_pipfile_and_requirements(tmp_path):
+    found = recipe(
+        tmp_path, **{"Pipfile.lock": LOCK, "Pipfile": "", "requirements_txt": "", "setup.py": ""}
+    )
+    assert found.generated.splitlines() == [
+        "-e .",
+        "rich[jupyter]==13.0",
+        "six==1.16.0 ; python_version >= '3'",
+        "x @ git+https://h/x.git@abc",
+    ]
+    assert {name for name, _ in found.ignored} == {"Pipfile", "requirements.txt", "setup.py"}
+
+
+def test_a_pipfile_alone_is_read_and_warned_of(tmp_path):
+    text = "[packages]\nsix = '*'\nrich = {version = '>=13', extras = ['jupyter']}\n"
+    found = recipe(tmp_path, Pipfile=text + "[requires]\npython_version = '3.13'\n")
+    assert found.generated == "rich[jupyter]>=13\nsix\n"
+    assert found.python == "3.13"
+    assert "Pipfile.lock" in found.warnings[0]
+
+
+@pytest.mark.parametrize(("name", "text"), [("Pipfile", "["), ("Pipfile.lock", "[]")])
+def test_a_broken_pipfile_is_a_sentence(tmp_path, name, text):
+    with pytest.raises(BadEnvironment, match=name):
+        recipe(tmp_path, **{name: text})

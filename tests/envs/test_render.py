@@ -40,3 +40,9 @@ def test_nothing_of_the_home_is_in_the_image():
     text = render_dockerfile(EVERYTHING, base="b")
     copies = [line for line in text.splitlines() if line.startswith("COPY")]
     assert not any("/home" in line for line in copies)
+
+
+def test_variables_are_set_to_the_letter():
+    recipe = Recipe(kind="python", variables=(("A", 'it\'s "$HOME" \\ x'),))
+    text = render_dockerfile(recipe, base="b")
+    assert 'ENV A="it\'s \\"\\$HOME\\" \\\\ x"' in text

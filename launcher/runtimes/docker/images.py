@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 import docker
@@ -75,11 +76,11 @@ class DockerImages:
             ca = hashlib.sha256(trusted).hexdigest()
             return "\n".join([BUILDER, recipe.dockerfile, *below, ca])
         base = self.base(recipe.python)
-        return f"{BUILDER}\n{self.render(recipe, source, base)}"
+        return f"{BUILDER}\n{self.render(recipe, source, base)}{recipe.generated}"
 
     def render(self, recipe: Recipe, source: Path, base: bases.Base) -> str:
         """The Dockerfile of a recipe; the legacy builder's differs only in cache mounts."""
-        needs = bool(recipe.requirements) and refers_to_repository(source, recipe.requirements)
+        needs = refers_to_repository(source, recipe)
         return render_dockerfile(recipe, base=base.name, needs_repo=needs, mounts=self.has_buildkit)
 
     def find_image(self, name: str) -> Image | None:
@@ -111,7 +112,9 @@ class DockerImages:
             base = self.ensure_base(recipe.python, say=say)
             text = self.render(recipe, source, base)
         try:
-            with context_of(source, text, obey_ignore=recipe.kind == "dockerfile") as context:
+            made = {recipe.requirements: recipe.generated} if recipe.generated else {}
+            obey = recipe.kind == "dockerfile"
+            with context_of(source, text, made=made, obey_ignore=obey) as context:
                 self.run_build(context, tag=temp, labels=labels, say=say)
             if recipe.kind == "dockerfile":
                 self.complete(temp, labels, say)
@@ -352,8 +355,17 @@ def not_ignored(source: Path, dockerfile: str) -> set[str] | None:
 
 
 @contextlib.contextmanager
-def context_of(source: Path, dockerfile: str, *, obey_ignore: bool = False) -> Iterator[IO[bytes]]:
-    """The checkout and the Dockerfile as a tar; owners and times fixed, so that caches hold."""
+def context_of(
+    source: Path,
+    dockerfile: str,
+    *,
+    made: Mapping[str, str] = MappingProxyType({}),
+    obey_ignore: bool = False,
+) -> Iterator[IO[bytes]]:
+    """The checkout, files `made` for it and the Dockerfile as a tar.
+
+    Owners and times are fixed, so that caches hold.
+    """
 
     wanted = not_ignored(source, DOCKERFILE) if obey_ignore else None
 
@@ -369,9 +381,10 @@ def context_of(source: Path, dockerfile: str, *, obey_ignore: bool = False) -> I
         with tarfile.open(fileobj=file, mode="w") as tar:
             for child in sorted(source.iterdir()):
                 tar.add(child, arcname=child.name, filter=fixed)
-            text = dockerfile.encode()
-            member = tarfile.TarInfo(DOCKERFILE)
-            member.size = len(text)
-            tar.addfile(member, io.BytesIO(text))
+            for name, content in {**made, DOCKERFILE: dockerfile}.items():
+                data = content.encode()
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
         file.seek(0)
         yield file

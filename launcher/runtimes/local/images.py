@@ -53,7 +53,8 @@ class LocalImages:
             )
         python = find_python(recipe.python)
         parts = (recipe.python, python, recipe.requirements, *recipe.apt, *self.server)
-        return "\n".join([BUILDER, *map(str, parts), recipe.post_build, recipe.start])
+        more = (recipe.generated, "package" if recipe.package else "", *map(str, recipe.variables))
+        return "\n".join([BUILDER, *map(str, parts), recipe.post_build, recipe.start, *more])
 
     def find_image(self, name: str) -> Image | None:
         try:
@@ -85,6 +86,11 @@ class LocalImages:
         found = self.find_image(name)
         return found.labels.get("launcher.env.start", "") if found else ""
 
+    def variables(self, name: str) -> dict[str, str]:
+        """The environment variables of a built image's sessions."""
+        found = self.find_image(name)
+        return dict(json.loads(found.labels.get("launcher.env.variables", "{}"))) if found else {}
+
     def build(
         self,
         name: str,
@@ -105,7 +111,11 @@ class LocalImages:
             "name": name,
             "place": str(place),
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "labels": {**labels, "launcher.env.start": recipe.start},
+            "labels": {
+                **labels,
+                "launcher.env.start": recipe.start,
+                "launcher.env.variables": json.dumps(dict(recipe.variables)),
+            },
         }
         temp = self._index(name).with_suffix(".new")  # where no build can have put a link
         temp.write_text(json.dumps(known), "utf-8")
@@ -127,6 +137,8 @@ class LocalImages:
         cache.mkdir(mode=0o755, exist_ok=True)
         home.mkdir()
         shutil.copytree(source, place / "repo", symlinks=True)
+        if recipe.generated:
+            write_inside(place / "repo", recipe.requirements, recipe.generated)
         if self.sandbox.own_uids:
             for folder in (place, home, cache):
                 os.chown(folder, BUILD_UID, BUILD_UID)
@@ -217,6 +229,8 @@ def venv_steps(
     lab = str(place / "venv" / "etc" / "jupyter" / "labconfig")
     write = 'mkdir -p "$1" && printf %s "$2" > "$1/page_config.json"'
     steps.append(["bash", "-c", write, "page", lab, LAB_PAGE])
+    if recipe.package:
+        steps.append([*install, "."])
     if recipe.post_build:
         steps += [
             ["sed", "-i", "s/\\r$//", recipe.post_build],
@@ -227,6 +241,18 @@ def venv_steps(
     if recipe.start:
         steps += [["sed", "-i", "s/\\r$//", recipe.start], ["chmod", "+x", recipe.start]]
     return steps
+
+
+def write_inside(root: Path, name: str, text: str) -> None:
+    """Write a file of a stranger's checkout; its links may lead anywhere.
+
+    :raises BuildFailed: the file's folder is not in the checkout.
+    """
+    target = root / name
+    if not target.parent.resolve().is_relative_to(root.resolve()):
+        raise BuildFailed(f"{target.parent.name} is a link that leads out of the repository.")
+    target.unlink(missing_ok=True)
+    target.write_text(text, "utf-8")
 
 
 def find_python(version: str) -> Path:

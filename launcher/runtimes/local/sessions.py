@@ -76,7 +76,11 @@ class LocalRuntime:
         port = free_port()
         server = limited(self._server(spec, place, port), spec.limits.processes)
         command = self._sandboxed(spec.owner, spec.home, place, server)
-        environment = self._environment(spec.home, place) | {"JUPYTER_TOKEN": spec.token}
+        environment = {
+            **self.images.variables(spec.image),
+            **self._environment(spec.home, place),
+            "JUPYTER_TOKEN": spec.token,
+        }
         with (self.folder / f"{spec.id}.log").open("wb") as log:
             process = subprocess.Popen(
                 command,

@@ -82,6 +82,28 @@ def test_requirements_may_name_other_files_of_the_repository(images, build):
     assert "cowsay" in inside(images, image.name, "python", "-c", "import cowsay; print(cowsay)")
 
 
+SETUP = "from setuptools import setup\nsetup(name='mine', version='1', py_modules=['mine'])\n"
+PYTHON = """
+dependencies:
+  - python=3.11
+  - pip:
+    - -r more.txt
+variables:
+  GREETING: "it's \\"$HOME\\""
+"""
+
+
+def test_an_environment_yml_of_pip_packages_is_built(images, build):
+    image = build({"binder/environment.yml": PYTHON, "binder/more.txt": "cowsay==6.1\n"})
+    script = "import cowsay, os; print(cowsay.__version__, os.environ['GREETING'])"
+    assert inside(images, image.name, "python", "-c", script).strip() == '6.1 it\'s "$HOME"'
+
+
+def test_a_repository_that_is_a_package_is_installed(images, build):
+    image = build({"setup.py": SETUP, "mine.py": "x = 42\n", "Pipfile.orig": ""})
+    assert "42" in inside(images, image.name, "python", "-c", "import mine; print(mine.x)")
+
+
 def test_a_student_can_install_a_package_with_uv(images, build):
     image = build({})
     script = "touch /tmp/uv-cache/x && uv pip install --dry-run --offline pip && echo fine"

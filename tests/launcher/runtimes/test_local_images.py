@@ -1,0 +1,64 @@
+"""Images without an engine: venvs that hold what an environment's files ask for."""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+
+import pytest
+
+from envs.errors import BuildFailed
+from envs.readers import read_recipe
+from launcher.config import load_config
+from launcher.runtimes import RUNTIMES
+from launcher.runtimes.local.images import write_inside
+
+pytestmark = pytest.mark.slow
+
+YML = "dependencies: [python, pip: [cowsay==6.1]]\nvariables: {GREETING: hello}\n"
+SETUP = "from setuptools import setup\nsetup(name='mine', version='1', py_modules=['mine'])\n"
+
+
+@pytest.fixture(scope="module")
+def images(data_root):
+    config = load_config(data=str(data_root / "local-images"), runtime="local")
+    return RUNTIMES["local"](config, uuid.uuid4().hex[:12]).images
+
+
+def build(images, root, **files):
+    root.mkdir()
+    for name, text in files.items():
+        (root / name.replace("_dot_", ".")).write_text(text)
+    recipe = read_recipe(root)
+    assert images.plan(recipe, root)
+    name = f"env/test:{uuid.uuid4().hex[:12]}"
+    images.build(name, recipe, source=root, labels={}, say=print)
+    return name
+
+
+def python(images, name, code):
+    program = images.place(name) / "venv/bin/python"
+    done = subprocess.run([program, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_an_environment_yml_of_pip_packages_is_built(images, tmp_path):
+    name = build(images, tmp_path / "repo", environment_dot_yml=YML)
+    assert python(images, name, "import cowsay; print(cowsay.__version__)") == "6.1"
+    assert images.variables(name) == {"GREETING": "hello"}
+
+
+def test_a_repository_that_is_a_package_is_installed(images, tmp_path):
+    name = build(images, tmp_path / "repo", setup_dot_py=SETUP, mine_dot_py="x = 42\n")
+    assert python(images, name, "import mine; print(mine.x)") == "42"
+
+
+def test_what_is_written_into_a_checkout_follows_no_link(tmp_path):
+    (tmp_path / "repo").mkdir()
+    (tmp_path / "victim").write_text("mine")
+    (tmp_path / "repo/list").symlink_to(tmp_path / "victim")
+    write_inside(tmp_path / "repo", "list", "x")
+    assert (tmp_path / "victim").read_text() == "mine"
+    (tmp_path / "repo/binder").symlink_to(tmp_path)
+    with pytest.raises(BuildFailed, match="leads out"):
+        write_inside(tmp_path / "repo", "binder/victim", "x")
