@@ -39,7 +39,7 @@ def create_blueprint(*, public_url: str, catalogue: Mapping[str, Any]) -> Bluepr
     def generator() -> tuple[str, int]:
         given = given_fields()
         result, error = None, None
-        if any(given[field] for field in ("env", "repo", "branch", "path")):
+        if any(value for name, value in given.items() if name != "app"):
             try:
                 link, given, notes = link_of(given)
                 result = {"url": compose_link(link, public_url), "warnings": notes}

@@ -75,6 +75,8 @@ class Delivery:
 
         Where folders are attached, this works before the session runs as well as after.
         """
+        if self.runtime.attaches_folders and os.path.lexists(spec.home / folder):
+            return None  # a clone would be made for nobody
         clone = self.mirrors.prepared_clone(upstream)
         if self.runtime.attaches_folders:
             placed = place_on_host(clone, spec.home, folder)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Blueprint, Response, abort, jsonify, make_response, redirect, render_template
 from flask import request as asked
 
-from launcher.content.delivered import all_delivered
+from launcher.content.delivered import Delivered, all_delivered
 from launcher.content.undo import Undo
-from launcher.errors import SessionGone
+from launcher.errors import ContentFailed, SessionGone
 from launcher.launch import Launcher
 from launcher.session import Session, SessionSpec
-from launcher.web.request import check_csrf, csrf_token, known_student, wants_json
+from launcher.web.request import carried, carry, check_csrf, csrf_token, known_student, wants_json
 
 
 def create_blueprint(launcher: Launcher, undo: Undo) -> Blueprint:
@@ -49,13 +48,11 @@ def create_blueprint(launcher: Launcher, undo: Undo) -> Blueprint:
     @views.get("/api/sessions/<session_id>/snapshots")
     def snapshots(session_id: str) -> Response:
         spec = sessions.spec(own(session_id))
-        folders = [
-            {"folder": one.folder, "repo": one.repo, "snapshots": undo.snapshots(spec, one.folder)}
-            for one in all_delivered(spec)
-        ]
+        folders = [folder_json(spec, one, undo) for one in all_delivered(spec)]
         if as_json():
             return jsonify(folders=folders, csrf=csrf_token())
-        return page("snapshots.html", session_id, folders=folders, done=asked.args.getlist("done"))
+        done = carried(asked.args.get("done", ""))
+        return page("snapshots.html", session_id, folders=folders, done=done)
 
     @views.get("/sessions/<session_id>/snapshots/<folder>/<snapshot>")
     @views.get("/api/sessions/<session_id>/snapshots/<folder>/<snapshot>")
@@ -93,12 +90,21 @@ def create_blueprint(launcher: Launcher, undo: Undo) -> Blueprint:
     return views
 
 
+def folder_json(spec: SessionSpec, one: Delivered, undo: Undo) -> dict[str, Any]:
+    """A folder with its snapshots, or with why there are none: the student may have removed it."""
+    found: dict[str, Any] = {"folder": one.folder, "repo": one.repo, "snapshots": [], "trouble": ""}
+    try:
+        found["snapshots"] = undo.snapshots(spec, one.folder)
+    except ContentFailed as error:
+        found["trouble"] = f"{error.message} {error.hint}".strip()
+    return found
+
+
 def answer(session_id: str, done: dict[str, Any], said: list[str]) -> Response:
     """What was done, as JSON or on the page of snapshots."""
     if as_json():
         return jsonify(**done, said=said)
-    query = urlencode([("done", sentence[:300]) for sentence in said[:10]])
-    return make_response(redirect(f"/sessions/{session_id}/snapshots?{query}", 303))
+    return make_response(redirect(f"/sessions/{session_id}/snapshots?done={carry(said)}", 303))
 
 
 def page(name: str, session_id: str, **values: Any) -> Response:

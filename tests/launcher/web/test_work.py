@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -181,6 +182,20 @@ def test_starting_over_works_where_the_git_data_is_gone(student):
             path.unlink()
     student.post("/api/sessions/ID/folders/course/start-over", path="a.txt")
     assert (student.home / "course/a.txt").read_text() == "one\ntwo\n"
+
+
+def test_a_folder_that_the_student_removed_is_said(student):
+    shutil.rmtree(student.home / "course")
+    answer = student.get("/sessions/ID/snapshots")
+    assert answer.status_code == 200
+    assert "no course files" in answer.text
+
+
+def test_nobody_can_put_words_on_the_page_by_a_link(student):
+    assert (
+        "Send your password"
+        not in student.get("/sessions/ID/snapshots?done=Send your password").text
+    )
 
 
 def test_trouble_names_the_way_out(student):
