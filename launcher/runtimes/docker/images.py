@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import io
 import os
+import shlex
 import shutil
 import subprocess
 import tarfile
@@ -32,6 +33,7 @@ from envs.readers.files import read_lines
 from envs.readers.requirements import refers_to_repository
 from envs.recipe import Recipe
 from envs.render import render_dockerfile, render_layer
+from envs.smoke import SCRIPT
 from launcher.config import BaseConfig
 from launcher.runtimes.docker import buildkit
 
@@ -118,7 +120,7 @@ class DockerImages:
                 self.run_build(context, tag=temp, labels=labels, say=say)
             if recipe.kind == "dockerfile":
                 self.complete(temp, labels, say)
-            self.check(temp, say)
+            self.check(temp, recipe, say)
             self.client.images.get(temp).tag(name)
         finally:
             with contextlib.suppress(DockerException):
@@ -154,17 +156,23 @@ class DockerImages:
         with contextlib.suppress(DockerException):  # the legacy builder's layers stand on it
             self.client.images.remove(str(without.id))
 
-    def check(self, image: str, say: Say) -> None:
+    def check(self, image: str, recipe: Recipe, say: Say) -> None:
         """Run the image once, as a session would.
 
         :raises BuildFailed: it lacks what a session needs.
         """
         say("Checking that sessions can start from the image")
-        code, said = self.run_once(image, CONTRACT)
+        own = recipe.kind == "python"
+        code, said = self.run_once(
+            image, f"exec python -c {shlex.quote(SCRIPT)}" if own else CONTRACT
+        )
         if code:
             raise BuildFailed(
                 f"The image cannot run sessions: {said or f'exit code {code}'}.",
-                hint="Install it in the Dockerfile, or begin with FROM launcher/base:3.11.",
+                hint="Change the versions that the environment's files ask for."
+                if own
+                else "Install it in the Dockerfile, or begin with FROM launcher/base:3.11.",
+                log_tail=said.splitlines(),
             )
 
     def run_once(self, image: str, script: str) -> tuple[int, str]:
@@ -185,8 +193,8 @@ class DockerImages:
             raise BuildFailed("The engine ended the build before the image was whole.") from error
         try:
             container.start()
-            code = container.wait(timeout=120)["StatusCode"]
-            return int(code), container.logs(tail=3).decode("utf-8", "replace").strip()
+            code = container.wait(timeout=240)["StatusCode"]
+            return int(code), container.logs(tail=20).decode("utf-8", "replace").strip()
         except APIError as error:
             raise BuildFailed(f"The image cannot run: {error.explanation}") from error
         finally:

@@ -23,6 +23,7 @@ from envs.builder import Say
 from envs.errors import BuildFailed, NotOffered
 from envs.image import Image
 from envs.recipe import Recipe
+from envs.smoke import SCRIPT
 from launcher.runtimes.local.sandbox import FIRST_UID, Sandbox
 
 BUILDER = "venv-2"
@@ -149,6 +150,16 @@ class LocalImages:
         for step in venv_steps(recipe, place=place, python=python, server=self.server):
             say(f"$ {' '.join(step)}")
             self._run(step, place, home, say)
+        say("Checking that sessions can start from it")
+        try:
+            self._run([str(place / "venv/bin/python"), "-c", SCRIPT], place, home, say)
+        except BuildFailed as error:
+            why = error.log_tail[-1] if error.log_tail else error.message
+            raise BuildFailed(
+                f"The environment cannot run sessions: {why}.",
+                hint="Change the versions that the environment's files ask for.",
+                log_tail=error.log_tail,
+            ) from error
         shutil.rmtree(home, ignore_errors=True)
 
     def _run(self, step: Sequence[str], place: Path, home: Path, say: Say) -> None:
@@ -169,6 +180,7 @@ class LocalImages:
             "REPO_DIR": f"{place}/repo",
             "UV_CACHE_DIR": str(self.folder / "cache"),
             "UV_PYTHON_DOWNLOADS": "never",
+            "UV": uv.find_uv_bin(),
             **self.trust(),
         }
         if self.index_url:
@@ -193,7 +205,10 @@ class LocalImages:
             finally:
                 ender.cancel()
         if process.returncode:
-            errors = [line for line in tail if "error" in line.lower()] or tail[-1:]
+            wrong = ("error", "its ")  # of a tool, or of the smoke run
+            errors = [line for line in tail if any(one in line.lower() for one in wrong)] or tail[
+                -1:
+            ]
             said = errors[0].strip() if errors else f"exit code {process.returncode}"
             raise BuildFailed(f"{step[0].rsplit('/', 1)[-1]} failed: {said}", log_tail=tail[-20:])
 

@@ -16,6 +16,7 @@ from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
 
 pytestmark = pytest.mark.docker
+PACKAGES = "/srv/env/lib/python3.11/site-packages"
 SAMPLES = Path(envs.__file__).parent / "samples"
 
 
@@ -132,6 +133,9 @@ def test_the_legacy_builder_makes_the_same_environment(images, build, monkeypatc
         ({"requirements.txt": "cowsay==0.0.0.999\n"}, "cowsay"),
         ({"postBuild": "#!/bin/bash\necho before\nexit 3\n"}, "before"),
         ({"Dockerfile": "FROM launcher/base:3.11\nRUN rm -rf /srv/env/bin\n"}, "python3|Jupyter"),
+        ({"requirements.txt": "traitlets==4.3.3\n"}, "do not fit together"),
+        ({"postBuild": f"rm -rf {PACKAGES}/ipykernel\n"}, "its kernel does not start"),
+        ({"postBuild": f"rm -rf {PACKAGES}/jupyter_server\n"}, "its server does not answer"),
     ],
 )
 def test_a_build_that_fails_says_why_and_leaves_no_image(images, build, files, said):

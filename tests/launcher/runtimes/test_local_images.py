@@ -53,6 +53,13 @@ def test_a_repository_that_is_a_package_is_installed(images, tmp_path):
     assert python(images, name, "import mine; print(mine.x)") == "42"
 
 
+def test_an_environment_whose_kernel_does_not_start_is_never_ready(images, tmp_path):
+    broken = 'rm -rf "$VIRTUAL_ENV"/lib/python*/site-packages/ipykernel'
+    with pytest.raises(BuildFailed, match="its kernel does not"):
+        build(images, tmp_path / "repo", postBuild=broken)
+    assert not list(images.folder.glob("env_test_*.new"))
+
+
 def test_what_is_written_into_a_checkout_follows_no_link(tmp_path):
     (tmp_path / "repo").mkdir()
     (tmp_path / "victim").write_text("mine")

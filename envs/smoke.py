@@ -1,0 +1,51 @@
+"""Does an environment that was just built work: the packages fit, a server answers, a kernel runs.
+
+`SCRIPT` runs inside of it with its own Python, before anybody may use it. No I/O here.
+"""
+
+from __future__ import annotations
+
+SCRIPT = """
+import os, socket, subprocess, sys, tempfile, time, urllib.request
+
+home = tempfile.mkdtemp()
+os.environ.update(HOME=home, JUPYTER_RUNTIME_DIR=home, IPYTHONDIR=home, JUPYTER_TOKEN="smoke")
+check = subprocess.run([os.environ.get("UV", "uv"), "pip", "check", "--python", sys.executable],
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+if check.returncode:
+    print(check.stdout)
+    sys.exit("its packages do not fit together: " + check.stdout.strip().splitlines()[-1])
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+log = open(os.path.join(home, "log"), "w+")
+server = subprocess.Popen(
+    [sys.executable, "-m", "jupyter_server", "--ServerApp.ip=127.0.0.1",
+     "--ServerApp.port=%d" % port, "--ServerApp.port_retries=0", "--ServerApp.open_browser=False",
+     "--ServerApp.root_dir=" + home, "--ServerApp.allow_root=True"], stdout=log, stderr=log)
+try:
+    from jupyter_client.manager import start_new_kernel
+    try:
+        manager, client = start_new_kernel(kernel_name="python3", startup_timeout=60)
+    except Exception as error:
+        sys.exit("its kernel does not start: %s" % error)
+    reply = client.execute_interactive("1 + 1", timeout=60, output_hook=lambda message: None)
+    manager.shutdown_kernel(now=True)
+    if reply["content"]["status"] != "ok":
+        sys.exit("its kernel does not run a cell")
+    deadline = time.time() + 60
+    while True:
+        try:
+            url = "http://127.0.0.1:%d/api/status?token=smoke" % port
+            urllib.request.urlopen(url, timeout=5).read()
+            break
+        except OSError as error:
+            if server.poll() is not None or time.time() > deadline:
+                log.seek(0)
+                said = [line for line in log.read().splitlines() if line.strip()]
+                print("\\n".join(said[-15:]))
+                sys.exit("its server does not answer: %s" % (said[-1] if said else error))
+            time.sleep(0.1)
+finally:
+    server.kill()
+"""
