@@ -72,6 +72,19 @@ def machine(config: Config) -> Iterator[Finding]:
         f"{memory / GIB:.0f} GiB hold {fit} sessions of {config.session.memory / GIB:.1f}",
         "Lower session.memory in the settings.",
     )
+    for one in config.git.credentials:
+        closed = one.file.stat().st_mode & 0o077 == 0
+        readable = os.access(one.file, os.R_OK)
+        yield Finding(
+            f"credential {one.name}",
+            closed and readable,
+            f"for {one.url}"
+            if closed and readable
+            else f"{one.file} is open to other users"
+            if readable
+            else f"{one.file} cannot be read",
+            f"chmod 600 {one.file}, and make it the launcher's own",
+        )
 
 
 def launcher(context: Context) -> Iterator[Finding]:
