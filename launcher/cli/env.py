@@ -92,7 +92,8 @@ def dockerfile(args: argparse.Namespace, context: Context) -> int:
     if not source.is_dir():
         source = context.parts.store.source(version_of(args.env, context))
     recipe = read_recipe(source)
-    text = dockerfile_of(recipe, source, context)
+    made = "".join(f"# {recipe.requirements}: {one}\n" for one in recipe.generated.splitlines())
+    text = made + dockerfile_of(recipe, source, context)
     context.show({"dockerfile": text, "recipe": asdict(recipe)}, text.rstrip("\n"))
     return 0
 

@@ -147,3 +147,10 @@ def test_wrong_words_are_told_by_the_parser(run):
     with pytest.raises(SystemExit) as caught:
         run("bild")
     assert caught.value.code == 2
+
+
+def test_what_another_file_asks_of_pip_is_shown_with_the_dockerfile(run, env, repo):
+    (repo.folder / "environment.yml").write_text("dependencies: [python, pip: [six==1.16.0]]\n")
+    out = run("dockerfile", str(repo.folder))[1]
+    assert "# .launcher-requirements.txt: six==1.16.0" in out
+    assert ".launcher-requirements.txt" in out.split("FROM")[1]
