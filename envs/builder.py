@@ -53,3 +53,6 @@ class Builder(Protocol):
 
     def remove_image(self, name: str) -> None:
         """Remove the image; one that does not exist is fine."""
+
+    def lock(self, name: str) -> str:
+        """The packages of a built image, as `name==version` lines; empty where nobody knows."""

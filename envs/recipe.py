@@ -23,6 +23,8 @@ class Recipe:
     """The text of `requirements` where another file asked for it, so that it is not there yet."""
     package: bool = False
     """True to install the repository's own package."""
+    lock: str = ""
+    """Lines `name==version` of an earlier build of the same commit, which this one keeps to."""
     variables: tuple[tuple[str, str], ...] = ()
     """Environment variables of sessions."""
     post_build: str = ""

@@ -11,6 +11,9 @@ from envs.recipe import Recipe
 
 REPO = "/srv/repo"
 ENV = "/srv/env"
+LOCK = ".launcher-lock.txt"
+"""The lock of an earlier build, in the build's context."""
+LOCK_IN_IMAGE = f"{ENV}/launcher.lock"
 APT_CACHE = (
     "--mount=type=cache,target=/var/cache/apt,sharing=locked "
     "--mount=type=cache,target=/var/lib/apt/lists,sharing=locked "
@@ -30,6 +33,8 @@ def render_dockerfile(
     """
     apt = f"RUN {APT_CACHE if mounts else ''}"
     install = f"RUN {UV_CACHE}{UV_INSTALL}" if mounts else f"RUN {UV_INSTALL} --no-cache"
+    if recipe.lock:
+        install += " --constraint /tmp/launcher.lock"
     copy = [f"COPY --chown=1000:1000 . {REPO}/", f"WORKDIR {REPO}"]
     lines = [f"FROM {base}", "USER root"]
     if recipe.apt:
@@ -39,6 +44,8 @@ def render_dockerfile(
             + " ".join(shlex.quote(name) for name in recipe.apt)
             + ("" if mounts else " && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb")
         ]
+    if recipe.lock:
+        lines.append(f'COPY --chown=1000:1000 ["{LOCK}", "/tmp/launcher.lock"]')
     if recipe.requirements and needs_repo:
         lines += [*copy, "USER 1000:1000", _install(install, recipe.requirements)]
     elif recipe.requirements:
@@ -58,6 +65,7 @@ def render_dockerfile(
     lines += [f"ENV {name}={_literal(value)}" for name, value in recipe.variables]
     if recipe.post_build:
         lines.append(f"RUN {_mended(recipe.post_build)}{_run_script(recipe.post_build)}")
+    lines.append(f"RUN uv pip freeze --quiet --no-cache > {LOCK_IN_IMAGE}")
     if recipe.start:
         lines.append(f"RUN {_mended(recipe.start)}true")
         lines.append(f"ENTRYPOINT {json.dumps([*_start(recipe.start)])}")

@@ -7,9 +7,10 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -112,6 +113,43 @@ class Store:
         except FileNotFoundError:
             return ""
 
+    def read_lock(self, name: str) -> str:
+        """The packages of the newest build of the image's commit, empty if there is none."""
+        try:
+            return self._lock_file(name).read_text("utf-8")
+        except FileNotFoundError:
+            return ""
+
+    def _lock_file(self, name: str) -> Path:
+        """One for all images of a commit: a new base or builder keeps to its versions, too."""
+        commit, _, _hash = name.rpartition("-")
+        return self.folder / "locks" / f"{commit.replace('/', '_').replace(':', '@')}.txt"
+
+    def _keep_lock(self, name: str) -> None:
+        text = self.builder.lock(name)
+        if text:
+            path = self._lock_file(name)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temp = path.with_suffix(".tmp")
+            temp.write_text(text, "utf-8")
+            os.replace(temp, path)
+
+    def _build_locked(
+        self, name: str, recipe: Recipe, source: Path, labels: Mapping[str, str], say: Say
+    ) -> Image:
+        """Build with the versions of the last time, else with the newest."""
+        lock = constraints_of(self.read_lock(name))
+        if lock and recipe.kind == "python":
+            say("Keeping to the package versions of this commit's last build")
+            try:
+                locked_recipe = replace(recipe, lock=lock)
+                return self.builder.build(
+                    name, locked_recipe, source=source, labels=labels, say=say
+                )
+            except BuildFailed as error:
+                say(f"That is not possible any more ({error.message}); taking the newest")
+        return self.builder.build(name, recipe, source=source, labels=labels, say=say)
+
     def _build(self, version: Version, name: str, recipe: Recipe, source: Path, say: Say) -> Image:
         place, started = self._place(name), time.time()
         outcome, error = "interrupted", ""
@@ -126,7 +164,8 @@ class Store:
                 for line in opening(version, name, recipe):
                     both(line)
                 labels = labels_of(version, name, recipe)
-                image = self.builder.build(name, recipe, source=source, labels=labels, say=both)
+                image = self._build_locked(name, recipe, source, labels, both)
+                self._keep_lock(name)
                 outcome = "built"
                 return image
             except EnvError as failed:
@@ -187,6 +226,13 @@ def opening(version: Version, name: str, recipe: Recipe) -> Iterator[str]:
         yield f"Ignored: {path} ({reason})"
     for sentence in recipe.warnings:
         yield f"Note: {sentence}"
+
+
+def constraints_of(lock: str) -> str:
+    """The lines that pin a package; one from the repository or from git has no version to keep."""
+    return "".join(
+        f"{line}\n" for line in lock.splitlines() if re.fullmatch(r"[\w.-]+==[\w.+!-]+", line)
+    )
 
 
 def labels_of(version: Version, name: str, recipe: Recipe) -> dict[str, str]:

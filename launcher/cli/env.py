@@ -1,4 +1,4 @@
-"""`launcher env build|list|logs|dockerfile`: environments from the command line."""
+"""`launcher env build|list|lock|logs|dockerfile`: environments from the command line."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def add_parser(commands: Any) -> None:
     for name, handler, what, argument in (
         ("build", build, "build an environment now, before anybody clicks", "ENV@TAG"),
         ("dockerfile", dockerfile, "print the Dockerfile that would be built", "FOLDER or ENV@TAG"),
+        ("lock", lock, "print the package versions of an environment that was built", "ENV@TAG"),
         ("logs", logs, "print the log of an image's newest build", "NAME or ENV@TAG"),
     ):
         one = words.add_parser(name, help=what)
@@ -84,6 +85,19 @@ def logs(args: argparse.Namespace, context: Context) -> int:
             f"{args.env} was never built here.", hint="See `launcher env list` for what was."
         )
     context.show({"log": text.splitlines()}, text.rstrip("\n"))
+    return 0
+
+
+def lock(args: argparse.Namespace, context: Context) -> int:
+    store = context.parts.store
+    name = args.env if args.env.startswith("env/") else store.plan(version_of(args.env, context))[2]
+    text = store.builder.lock(name) or store.read_lock(name)
+    if not text:
+        raise BadEnvironment(
+            f"{args.env} was not built here, or by a Dockerfile that keeps no list.",
+            hint="Build it with `launcher env build`.",
+        )
+    context.show({"image": name, "packages": text.splitlines()}, text.rstrip("\n"))
     return 0
 
 

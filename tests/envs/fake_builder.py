@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from envs.errors import BuildFailed
@@ -16,6 +16,9 @@ class FileBuilder:
     lines: int = 3
     pause: float = 0.0
     kind: str = "fake"
+    packages: str = ""
+    locks: list = field(default_factory=list)
+    """What each build was to keep to."""
 
     def plan(self, recipe, source):
         return repr(recipe)
@@ -37,11 +40,17 @@ class FileBuilder:
             time.sleep(self.pause)
         if recipe.requirements and "broken" in (source / recipe.requirements).read_text():
             raise BuildFailed("broken is not a package")
+        self.locks.append(recipe.lock)
+        if "gone==1" in recipe.lock:
+            raise BuildFailed("gone 1 was withdrawn")
         self._file(name).write_text("built")
         return Image(name)
 
     def remove_image(self, name):
         self._file(name).unlink(missing_ok=True)
+
+    def lock(self, name):
+        return self.packages if self._file(name).exists() else ""
 
     def count(self):
         """How many builds were begun."""

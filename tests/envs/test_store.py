@@ -172,3 +172,24 @@ def test_exactly_the_commit_is_checked_out(store, env, host, git, version):
     source, *_ = store.plan(version)
     assert (source / "requirements.txt").read_text() == "numpy\n"
     assert not (source / ".git").exists()
+
+
+def test_an_image_that_was_removed_is_built_with_the_same_versions(store, version, builder):
+    builder.packages = "numpy==2.1.0\n-e file:///srv/repo\nmine @ file:///srv/repo\n"
+    first = store.ensure_image(version, say=ignore)
+    builder.remove_image(first.name)
+    said = []
+    assert store.ensure_image(version, say=said.append) == first
+    assert builder.locks == ["", "numpy==2.1.0\n"]
+    assert "Keeping to the package versions of this commit's last build" in said
+
+
+def test_versions_that_were_withdrawn_do_not_stop_a_class(store, version, builder):
+    builder.packages = "gone==1\n"
+    first = store.ensure_image(version, say=ignore)
+    builder.remove_image(first.name)
+    builder.packages = "gone==2\n"
+    said = []
+    assert store.ensure_image(version, say=said.append) == first
+    assert any("not possible any more (gone 1 was withdrawn)" in line for line in said)
+    assert store.read_lock(first.name) == "gone==2\n"

@@ -32,7 +32,7 @@ from envs.image import Image
 from envs.readers.files import read_lines
 from envs.readers.requirements import refers_to_repository
 from envs.recipe import Recipe
-from envs.render import render_dockerfile, render_layer
+from envs.render import LOCK, LOCK_IN_IMAGE, render_dockerfile, render_layer
 from envs.smoke import SCRIPT
 from launcher.config import BaseConfig
 from launcher.runtimes.docker import buildkit
@@ -40,6 +40,8 @@ from launcher.runtimes.docker import buildkit
 BUILDER = "docker-1"
 """Counts up when the same recipe would give another image."""
 OURS = "launcher.env.name"
+LARGEST_LOCK = 1_000_000
+"""Bytes; whoever writes an environment could put anything in the lock's place."""
 DOCKERFILE = ".launcher.Dockerfile"
 # What sessions need of an image; its own user does not matter, they run as 1000.
 CONTRACT = (
@@ -115,6 +117,7 @@ class DockerImages:
             text = self.render(recipe, source, base)
         try:
             made = {recipe.requirements: recipe.generated} if recipe.generated else {}
+            made |= {LOCK: recipe.lock} if recipe.lock else {}
             obey = recipe.kind == "dockerfile"
             with context_of(source, text, made=made, obey_ignore=obey) as context:
                 self.run_build(context, tag=temp, labels=labels, say=say)
@@ -133,6 +136,19 @@ class DockerImages:
     def remove_image(self, name: str) -> None:
         with contextlib.suppress(ImageNotFound):
             self.client.images.remove(name)
+
+    def lock(self, name: str) -> str:
+        try:
+            said: bytes = self.client.containers.run(
+                name,
+                ["-c", str(LARGEST_LOCK), LOCK_IN_IMAGE],
+                entrypoint=["head"],
+                network_mode="none",
+                remove=True,
+            )
+        except DockerException:  # an image of somebody's own Dockerfile keeps none
+            return ""
+        return said.decode("utf-8", "replace")
 
     def complete(self, image: str, labels: Mapping[str, str], say: Say) -> None:
         """What a Dockerfile's image lacks comes in a thin layer: git, the certificates to trust.

@@ -23,10 +23,12 @@ from envs.builder import Say
 from envs.errors import BuildFailed, NotOffered
 from envs.image import Image
 from envs.recipe import Recipe
+from envs.render import LOCK
 from envs.smoke import SCRIPT
 from launcher.runtimes.local.sandbox import FIRST_UID, Sandbox
 
 BUILDER = "venv-2"
+LOCK_FILE = "launcher.lock"
 """Counts up when the same recipe would give another image."""
 BUILD_UID = FIRST_UID - 1
 
@@ -92,6 +94,17 @@ class LocalImages:
         found = self.find_image(name)
         return dict(json.loads(found.labels.get("launcher.env.variables", "{}"))) if found else {}
 
+    def lock(self, name: str) -> str:
+        place = self.place(name)
+        if place is None:
+            return ""
+        try:  # the build could have put a link to anything there
+            handle = os.open(place / LOCK_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return ""
+        with os.fdopen(handle, "rb") as file:
+            return file.read(1_000_000).decode("utf-8", "replace")
+
     def build(
         self,
         name: str,
@@ -140,6 +153,8 @@ class LocalImages:
         shutil.copytree(source, place / "repo", symlinks=True)
         if recipe.generated:
             write_inside(place / "repo", recipe.requirements, recipe.generated)
+        if recipe.lock:
+            write_inside(place / "repo", LOCK, recipe.lock)
         if self.sandbox.own_uids:
             for folder in (place, home, cache):
                 os.chown(folder, BUILD_UID, BUILD_UID)
@@ -236,6 +251,8 @@ def venv_steps(
     """The commands that make the recipe's venv. No I/O here."""
     tool = uv.find_uv_bin()
     install = [tool, "pip", "install", "--quiet", "--compile-bytecode", "--link-mode=copy"]
+    if recipe.lock:
+        install += ["--constraint", LOCK]
     requirements = ["--requirements", recipe.requirements] if recipe.requirements else []
     steps = [
         [tool, "venv", "--quiet", "--seed", "--python", str(python), str(place / "venv")],
@@ -253,6 +270,8 @@ def venv_steps(
             ["bash", "-c", 'head -c2 "$1" | grep -q "#!" && exec "$1"; exec bash "$1"', "postBuild",
              f"./{recipe.post_build}"],
         ]  # fmt: skip
+    freeze = '"$1" pip freeze --quiet --no-cache > "$2"'
+    steps.append(["bash", "-c", freeze, "freeze", tool, str(place / LOCK_FILE)])
     if recipe.start:
         steps += [["sed", "-i", "s/\\r$//", recipe.start], ["chmod", "+x", recipe.start]]
     return steps

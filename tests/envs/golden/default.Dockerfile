@@ -3,4 +3,5 @@ USER root
 COPY --chown=1000:1000 . /srv/repo/
 WORKDIR /srv/repo
 USER 1000:1000
+RUN uv pip freeze --quiet --no-cache > /srv/env/launcher.lock
 WORKDIR /home/jovyan

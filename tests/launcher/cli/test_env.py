@@ -121,7 +121,7 @@ def test_a_dockerfile_is_printed_as_its_author_wrote_it(run, env, repo):
     assert run("dockerfile", str(repo.folder))[1] == "FROM launcher/base:3.11\nRUN true\n"
 
 
-@pytest.mark.parametrize("action", ["build", "logs", "dockerfile"])
+@pytest.mark.parametrize("action", ["build", "logs", "lock", "dockerfile"])
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -154,3 +154,13 @@ def test_what_another_file_asks_of_pip_is_shown_with_the_dockerfile(run, env, re
     out = run("dockerfile", str(repo.folder))[1]
     assert "# .launcher-requirements.txt: six==1.16.0" in out
     assert ".launcher-requirements.txt" in out.split("FROM")[1]
+
+
+def test_the_lock_of_what_was_built_is_printed(run, env, builder):
+    code, _, err = run("lock", env)
+    assert code == 1
+    assert "env build" in err
+    builder.packages = "numpy==2.1.0\n"
+    run("build", env)
+    assert run("lock", env)[1] == "numpy==2.1.0\n"
+    assert json.loads(run("lock", env, "--json")[1])["packages"] == ["numpy==2.1.0"]

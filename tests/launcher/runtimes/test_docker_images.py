@@ -34,13 +34,13 @@ def build(images, tmp_path):
     name = f"env/test:{uuid.uuid4().hex[:12]}"
     log = []
 
-    def build(files, *, sample=""):
+    def build(files, *, sample="", lock=""):
         source = tmp_path / "source"
         shutil.copytree(SAMPLES / sample, source) if sample else source.mkdir()
         for path, content in files.items():
             (source / path).parent.mkdir(exist_ok=True)
             (source / path).write_bytes(content.encode())
-        recipe = read_recipe(source)
+        recipe = replace(read_recipe(source), lock=lock)
         labels = {"launcher.env.name": name}
         return images.build(name, recipe, source=source, labels=labels, say=log.append)
 
@@ -81,6 +81,13 @@ def test_what_ran_in_the_build_is_there_and_the_home_is_empty(images, build):
 def test_requirements_may_name_other_files_of_the_repository(images, build):
     image = build({"requirements.txt": "-r more/list.txt\n", "more/list.txt": "cowsay==6.1\n"})
     assert "cowsay" in inside(images, image.name, "python", "-c", "import cowsay; print(cowsay)")
+
+
+def test_a_build_keeps_to_a_lock_and_makes_one(images, build):
+    image = build({"requirements.txt": "six\n"}, lock="six==1.15.0\n")
+    assert "six==1.15.0" in images.lock(image.name).splitlines()
+    assert any(line.startswith("jupyterlab==4") for line in images.lock(image.name).splitlines())
+    assert images.lock("env/none:at-all") == ""
 
 
 SETUP = "from setuptools import setup\nsetup(name='mine', version='1', py_modules=['mine'])\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -25,11 +26,11 @@ def images(data_root):
     return RUNTIMES["local"](config, uuid.uuid4().hex[:12]).images
 
 
-def build(images, root, **files):
+def build(images, root, lock="", **files):
     root.mkdir()
     for name, text in files.items():
         (root / name.replace("_dot_", ".")).write_text(text)
-    recipe = read_recipe(root)
+    recipe = replace(read_recipe(root), lock=lock)
     assert images.plan(recipe, root)
     name = f"env/test:{uuid.uuid4().hex[:12]}"
     images.build(name, recipe, source=root, labels={}, say=print)
@@ -51,6 +52,16 @@ def test_an_environment_yml_of_pip_packages_is_built(images, tmp_path):
 def test_a_repository_that_is_a_package_is_installed(images, tmp_path):
     name = build(images, tmp_path / "repo", setup_dot_py=SETUP, mine_dot_py="x = 42\n")
     assert python(images, name, "import mine; print(mine.x)") == "42"
+
+
+def test_a_build_keeps_to_a_lock_and_makes_one(images, tmp_path):
+    name = build(images, tmp_path / "repo", lock="six==1.15.0\n", requirements_dot_txt="six\n")
+    assert "six==1.15.0" in images.lock(name).splitlines()
+    (tmp_path / "secret").write_text("secret")
+    lock = images.place(name) / "launcher.lock"
+    lock.unlink()
+    lock.symlink_to(tmp_path / "secret")
+    assert images.lock(name) == ""
 
 
 def test_an_environment_whose_kernel_does_not_start_is_never_ready(images, tmp_path):
