@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import json
+import math
+import os
 import re
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from envs.errors import AmbiguousRef, GitHostDown, RepoNotFound, UnknownRef
 from envs.git import Git, GitFailed
@@ -112,20 +117,25 @@ def explain(error: GitFailed, repo: str) -> RepoNotFound | GitHostDown:
 
 @dataclass
 class VersionCache:
-    """Remembers what refs named a moment ago, for fast clicks and for a git host that is down."""
+    """Remembers what refs named, for fast clicks, for a git host that is down, and for tags that
+    move though they should not."""
 
     git: Git
     tag_life: float = 60.0
     """Seconds that a tag is believed; branches move, so they are asked for every time."""
     moved: Callable[[Version, Version], None] | None = None
     """Called with the old and the new version when a tag names another commit than before."""
+    follow: bool = True
+    """What a moved tag stands for: the new commit, or for False the one that it named first."""
+    file: Path | None = None
+    """Where versions outlive a restart."""
     _known: dict[tuple[str, str], tuple[float, Version]] = field(default_factory=dict)
+    _told: set[Version] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def resolve(self, repo: str, ref: str) -> Version:
         """Like `resolve_version`, from memory where that is fresh enough or the host is down."""
-        with self._guard:
-            at, known = self._known.get((repo, ref), (0.0, None))
+        at, known = self._remembered(repo, ref)
         if known and known.kind in ("tag", "commit") and time.monotonic() - at < self.tag_life:
             return known
         try:
@@ -134,8 +144,42 @@ class VersionCache:
             if known is None:
                 raise
             return known
-        with self._guard:
-            self._known[(repo, ref)] = (time.monotonic(), found)
-        if known and known.kind == "tag" and known.commit != found.commit and self.moved:
-            self.moved(known, found)
+        if known and known.kind == found.kind == "tag" and known.commit != found.commit:
+            if self.moved and found not in self._told:
+                self.moved(known, found)
+                self._told.add(found)
+            if not self.follow:
+                found = known
+        self._remember(found)
         return found
+
+    def _remembered(self, repo: str, ref: str) -> tuple[float, Version | None]:
+        with self._guard:
+            if (repo, ref) in self._known:
+                return self._known[repo, ref]
+            row = self._rows().get(f"{repo} {ref}")
+        try:
+            return -math.inf, Version(repo, ref, row["commit"], row["kind"]) if row else None
+        except (KeyError, TypeError):
+            return -math.inf, None
+
+    def _remember(self, found: Version) -> None:
+        key = (found.repo, found.ref)
+        with self._guard:
+            _, before = self._known.get(key, (0.0, None))
+            self._known[key] = (time.monotonic(), found)
+            if self.file is None or before == found:
+                return
+            rows = self._rows()
+            rows[" ".join(key)] = {"commit": found.commit, "kind": found.kind}
+            self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temp = self.file.with_suffix(".new")
+            temp.write_text(json.dumps(rows), "utf-8")
+            os.replace(temp, self.file)
+
+    def _rows(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self.file.read_text("utf-8")) if self.file else {}
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}

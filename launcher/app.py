@@ -66,7 +66,13 @@ def create_parts(config: Config) -> Parts:
         git=git,
         runtime=runtime,
         why_runtime=why,
-        versions=VersionCache(git, tag_life=config.environments.tag_life, moved=report_moved_tag),
+        versions=VersionCache(
+            git,
+            tag_life=config.environments.tag_life,
+            moved=report_moved_tag,
+            follow=config.environments.moved_tags == "follow",
+            file=config.data / "builds" / "versions.json",
+        ),
         store=Store(config.data / "builds", runtime.images, git),
         mirrors=Mirrors(
             config.data / "content",

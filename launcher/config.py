@@ -41,6 +41,7 @@ class CatalogueEntry:
 class EnvironmentsConfig:
     catalogue: Mapping[str, CatalogueEntry]
     tag_life: float
+    moved_tags: str
     build_timeout: float
 
 
@@ -201,7 +202,12 @@ def _typed(settings: dict[str, Any]) -> Config:
         environments=section(
             EnvironmentsConfig,
             "environments",
-            {"catalogue": _catalogue, "tag_life": seconds, "build_timeout": seconds},
+            {
+                "catalogue": _catalogue,
+                "tag_life": seconds,
+                "moved_tags": _one_of("follow", "pin"),
+                "build_timeout": seconds,
+            },
         ),
         base=section(
             BaseConfig,

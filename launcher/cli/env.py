@@ -1,4 +1,4 @@
-"""`launcher env build|list|lock|logs|dockerfile`: environments from the command line."""
+"""`launcher env build|list|lock|logs|dockerfile|watch`: environments from the command line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from envs.errors import BadEnvironment
+from envs.errors import BadEnvironment, EnvError
 from envs.readers import read_recipe
 from envs.readers.requirements import refers_to_repository
 from envs.recipe import Recipe
@@ -16,6 +16,8 @@ from envs.render import render_dockerfile
 from envs.version import Version
 from launcher.cli import Context
 from launcher.cli.base import print_unless
+from launcher.config import seconds
+from launcher.errors import BadSettings
 from launcher.launch import environment_of
 from launcher.runtimes.docker.images import DockerImages
 from link_generator.link import Link, split_env
@@ -33,6 +35,12 @@ def add_parser(commands: Any) -> None:
         one = words.add_parser(name, help=what)
         one.add_argument("env", metavar=argument)
         one.set_defaults(handler=handler)
+    watch_ = words.add_parser("watch", help="build what the catalogue names, again and again")
+    watch_.add_argument(
+        "--every", type=seconds, default=300.0, metavar="TIME", help="5m if not given"
+    )
+    watch_.add_argument("--once", action="store_true", help="look once; exit code 1 if one fails")
+    watch_.set_defaults(handler=watch)
     words.add_parser("list", help="every image and its last build").set_defaults(handler=list_)
 
 
@@ -47,12 +55,40 @@ def build(args: argparse.Namespace, context: Context) -> int:
     started = time.monotonic()
     version = version_of(args.env, context)
     image = context.parts.store.ensure_image(version, say=print_unless(context.json))
-    seconds = round(time.monotonic() - started, 1)
+    took = round(time.monotonic() - started, 1)
     context.show(
-        {"image": image.name, "commit": version.commit, "seconds": seconds},
-        f"{image.name} is ready after {seconds} s",
+        {"image": image.name, "commit": version.commit, "seconds": took},
+        f"{image.name} is ready after {took} s",
     )
     return 0
+
+
+def watch(args: argparse.Namespace, context: Context) -> int:
+    """Build each environment of the catalogue as soon as its tag or branch names a new commit.
+
+    For machines that no webhook reaches; one that cannot be built does not hold up the others.
+    """
+    catalogue = context.config.environments.catalogue
+    if not catalogue:
+        raise BadSettings(
+            "The settings name no environment.", hint="Add one to `environments.catalogue`."
+        )
+    while True:
+        failed = 0
+        for name in catalogue:
+            try:
+                version = version_of(name, context)
+                image = context.parts.store.ensure_image(version, say=print_unless(context.json))
+                context.show({"name": name, "image": image.name}, f"{name}: {image.name} is ready")
+            except EnvError as error:
+                failed += 1
+                context.show(
+                    {"name": name, "error": error.message, "hint": error.hint},
+                    f"{name}: {error.message} {error.hint}".rstrip(),
+                )
+        if args.once:
+            return 1 if failed else 0
+        time.sleep(args.every)
 
 
 def list_(_args: argparse.Namespace, context: Context) -> int:

@@ -102,3 +102,36 @@ def test_a_tag_that_was_removed_is_unknown_again(env, url, git):
     env.git("tag", "-d", "v1")
     with pytest.raises(UnknownRef):
         versions.resolve(url, "v1")
+
+
+def test_a_pinned_tag_stays_at_the_commit_that_it_named_first(env, url, git, tmp_path):
+    told = []
+    file = tmp_path / "data/versions.json"
+
+    def cache():
+        return VersionCache(
+            git, tag_life=0, moved=lambda *both: told.append(both), follow=False, file=file
+        )
+
+    pinned = cache()
+    first = pinned.resolve(url, "v1")
+    env.commit({"a": "2"})
+    env.git("tag", "-f", "v1")
+    assert pinned.resolve(url, "v1") == pinned.resolve(url, "v1") == first
+    assert len(told) == 1
+    assert cache().resolve(url, "v1") == first, "a restart changes nothing"
+
+
+def test_after_a_restart_a_git_host_that_is_down_holds_nobody_up(env, url, git, host, tmp_path):
+    file = tmp_path / "versions.json"
+    first = VersionCache(git, file=file).resolve(url, "v1")
+    branch = VersionCache(git, file=file).resolve(url, "main")
+    host.stop()
+    again = VersionCache(git, file=file)
+    assert again.resolve(url, "v1") == first
+    assert again.resolve(url, "main") == branch
+    with pytest.raises(GitHostDown):
+        again.resolve(url, "v2")
+    file.write_text("broken")
+    with pytest.raises(GitHostDown):
+        VersionCache(git, file=file).resolve(url, "v1")

@@ -164,3 +164,30 @@ def test_the_lock_of_what_was_built_is_printed(run, env, builder):
     run("build", env)
     assert run("lock", env)[1] == "numpy==2.1.0\n"
     assert json.loads(run("lock", env, "--json")[1])["packages"] == ["numpy==2.1.0"]
+
+
+def test_watch_builds_what_the_catalogue_names(run, env, repo, builder, tmp_path):
+    address = env.removeprefix("git/").rpartition("@")[0]
+    settings = tmp_path / "settings.yml"
+    settings.write_text(
+        "environments:\n  tag_life: 0s\n  catalogue:\n"
+        f"    broken: {{repo: '{address}', tag: none}}\n"
+        f"    course: {{repo: '{address}', tag: main}}\n"
+    )
+    words = ("watch", "--once", "--settings", str(settings))
+    code, out, _ = run(*words)
+    assert code == 1, "one of them cannot be built"
+    assert "broken: " in out
+    assert "course: env/env:" in out
+    assert builder.count() == 1
+    run(*words)
+    assert builder.count() == 1
+    repo.commit({"apt.txt": "curl\n"})
+    run(*words)
+    assert builder.count() == 2
+
+
+def test_watch_without_a_catalogue_says_so(run, env):
+    code, _, err = run("watch", "--once")
+    assert code == 1
+    assert "environments.catalogue" in err
