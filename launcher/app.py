@@ -28,7 +28,7 @@ from launcher.runtimes import choose_runtime
 from launcher.runtimes.base import Runtime
 from launcher.session import Limits
 from launcher.sessions import Sessions
-from launcher.web import errors, health, launch, request, sessions, work
+from launcher.web import errors, health, hooks, launch, request, sessions, work
 from link_generator import page
 
 log = logging.getLogger(__name__)
@@ -144,6 +144,17 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
     app.register_blueprint(launch.create_blueprint(Launches(launcher.launch, errors.EXPECTED)))
     app.register_blueprint(sessions.create_blueprint(launcher.sessions, parts.history))
     app.register_blueprint(work.create_blueprint(launcher, Undo(parts.runtime, parts.mirrors)))
+    app.register_blueprint(
+        hooks.create_blueprint(
+            config.environments.catalogue,
+            config.environments.webhook_secret_file,
+            hooks.in_background(
+                lambda repo, ref: parts.store.ensure_image(
+                    parts.versions.resolve(repo, ref), say=log.debug
+                )
+            ),
+        )
+    )
     app.register_blueprint(health.create_blueprint(parts.runtime, gateway))
     errors.register(app)
     return app

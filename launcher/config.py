@@ -43,6 +43,7 @@ class EnvironmentsConfig:
     tag_life: float
     moved_tags: str
     build_timeout: float
+    webhook_secret_file: Path | None
 
 
 @dataclass(frozen=True)
@@ -207,6 +208,7 @@ def _typed(settings: dict[str, Any]) -> Config:
                 "tag_life": seconds,
                 "moved_tags": _one_of("follow", "pin"),
                 "build_timeout": seconds,
+                "webhook_secret_file": _file,
             },
         ),
         base=section(
@@ -343,6 +345,15 @@ def _ca_bundle(value: Any) -> Path | None:
     if not Path(named).is_file():
         raise ValueError(f"there is no file {named}")
     return Path(named)
+
+
+def _file(value: Any) -> Path | None:
+    if not _text(value):
+        return None
+    path = Path(value).expanduser().absolute()
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    return path
 
 
 def _catalogue(value: Any) -> Mapping[str, CatalogueEntry]:
