@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from flask import Flask
 
+from envs.channels import Channels
 from envs.git import Git
 from envs.store import Store
 from envs.version import Version, VersionCache
@@ -44,6 +45,7 @@ class Parts:
     runtime: Runtime
     why_runtime: str
     """Which runtime this is and why, in a sentence."""
+    channels: Channels
     versions: VersionCache
     store: Store
     mirrors: Mirrors
@@ -66,6 +68,7 @@ def create_parts(config: Config) -> Parts:
         git=git,
         runtime=runtime,
         why_runtime=why,
+        channels=Channels(config.data / "builds" / "channels.json"),
         versions=VersionCache(
             git,
             tag_life=config.environments.tag_life,
@@ -99,6 +102,7 @@ def create_launcher(parts: Parts, gateway: GatewayClient) -> Launcher:
     limits = Limits(config.session.memory, config.session.cpus, config.session.processes)
     return Launcher(
         config=config,
+        channels=parts.channels,
         versions=parts.versions,
         store=parts.store,
         mirrors=parts.mirrors,

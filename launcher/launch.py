@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from envs.channels import NEXT, STABLE, Channels
 from envs.errors import BadEnvironment
 from envs.image import Image
 from envs.store import Store
@@ -54,6 +55,7 @@ class Launcher:
     """The parts that a launch needs; made once, in `create_app`."""
 
     config: Config
+    channels: Channels
     versions: VersionCache
     store: Store
     mirrors: Mirrors
@@ -68,7 +70,7 @@ class Launcher:
         :raises launcher.errors.LaunchError: anything else that keeps the notebook closed.
         """
         tell(Progress(Phase.LINK, "Link read"))
-        repo, tag = environment_of(link, self.config.environments.catalogue)
+        repo, tag = environment_of(link, self.config.environments.catalogue, self.channels)
         asked = self._ask_for_content(link)
         image = self._ensure_image(repo, tag, tell)
         sources = [one.result() for one in asked]
@@ -135,10 +137,14 @@ class Launcher:
         return image
 
 
-def environment_of(link: Link, catalogue: Mapping[str, CatalogueEntry]) -> tuple[str, str]:
+def environment_of(
+    link: Link, catalogue: Mapping[str, CatalogueEntry], channels: Channels
+) -> tuple[str, str]:
     """Repository and tag that the link's environment stands for.
 
-    :raises envs.errors.BadEnvironment: a name that the catalogue does not hold.
+    Without a tag, a name from the catalogue stands for its stable channel.
+
+    :raises envs.errors.BadEnvironment: a name that the catalogue does not hold, or no such channel.
     """
     address = env_address(link.env)
     if address:
@@ -150,7 +156,17 @@ def environment_of(link: Link, catalogue: Mapping[str, CatalogueEntry]) -> tuple
             hint=f"Known here: {known}." if known else "Use its repository's address instead.",
         )
     entry = catalogue[link.env]
-    return env_address(entry.repo) or entry.repo, link.tag or entry.tag
+    repo = env_address(entry.repo) or entry.repo
+    if link.tag == NEXT:
+        tag = channels.tag(link.env, NEXT)
+        if not tag:
+            raise BadEnvironment(
+                f"{link.env} has no next version at the moment.", hint=f"Use {link.env} as it is."
+            )
+        return repo, tag
+    if link.tag in ("", STABLE):
+        return repo, channels.tag(link.env, STABLE) or entry.tag
+    return repo, link.tag
 
 
 def check_paths(link: Link, sources: Sequence[Upstream], mirrors: Mirrors) -> None:

@@ -1,4 +1,4 @@
-"""`launcher env build|list|lock|logs|dockerfile|watch`: environments from the command line."""
+"""`launcher env`: build environments, look at them, and choose which one a class gets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from envs.channels import NEXT, STABLE
 from envs.errors import BadEnvironment, EnvError
 from envs.readers import read_recipe
 from envs.readers.requirements import refers_to_repository
@@ -41,13 +42,23 @@ def add_parser(commands: Any) -> None:
     )
     watch_.add_argument("--once", action="store_true", help="look once; exit code 1 if one fails")
     watch_.set_defaults(handler=watch)
+    promote_ = words.add_parser(
+        "promote", help="let `stable` (or `next`) be another tag, once built"
+    )
+    promote_.add_argument("name", metavar="NAME", help="an environment of the catalogue")
+    promote_.add_argument("tag", metavar="TAG", nargs="?", default="", help="else the next one")
+    promote_.add_argument("--next", action="store_true", help="only offer it as `next`")
+    promote_.set_defaults(handler=promote)
+    rollback_ = words.add_parser("rollback", help="let `stable` be what it was before")
+    rollback_.add_argument("name", metavar="NAME", help="an environment of the catalogue")
+    rollback_.set_defaults(handler=rollback)
     words.add_parser("list", help="every image and its last build").set_defaults(handler=list_)
 
 
 def version_of(text: str, context: Context) -> Version:
     env, tag = split_env(text)
     link = Link(env=env, tag=tag)
-    repo, ref = environment_of(link, context.config.environments.catalogue)
+    repo, ref = environment_of(link, context.config.environments.catalogue, context.parts.channels)
     return context.parts.versions.resolve(repo, ref)
 
 
@@ -59,6 +70,43 @@ def build(args: argparse.Namespace, context: Context) -> int:
     context.show(
         {"image": image.name, "commit": version.commit, "seconds": took},
         f"{image.name} is ready after {took} s",
+    )
+    return 0
+
+
+def promote(args: argparse.Namespace, context: Context) -> int:
+    """Build the tag, and only then let links without a tag mean it."""
+    channels = context.parts.channels
+    if args.name not in context.config.environments.catalogue:
+        raise BadEnvironment(
+            f"{args.name} is not in the catalogue.", hint="Add it to `environments.catalogue`."
+        )
+    before = environment_of(Link(env=args.name), context.config.environments.catalogue, channels)[1]
+    tag = args.tag or channels.tag(args.name, NEXT)
+    if not tag or tag in (STABLE, NEXT):
+        raise BadEnvironment(
+            f"{args.name} has no next version to promote.",
+            hint=f"Name a tag: launcher env promote {args.name} TAG.",
+        )
+    version = version_of(f"{args.name}@{tag}", context)
+    image = context.parts.store.ensure_image(version, say=print_unless(context.json))
+    if args.next:
+        channels.offer(args.name, tag)
+    else:
+        channels.promote(args.name, tag, before)
+    channel = NEXT if args.next else STABLE
+    context.show(
+        {"name": args.name, "channel": channel, "tag": tag, "before": before, "image": image.name},
+        f"{args.name}@{channel} is {tag} now",
+    )
+    return 0
+
+
+def rollback(args: argparse.Namespace, context: Context) -> int:
+    left, tag = context.parts.channels.rollback(args.name)
+    context.show(
+        {"name": args.name, "channel": STABLE, "tag": tag, "before": left},
+        f"{args.name}@{STABLE} is {tag} again, no longer {left}",
     )
     return 0
 

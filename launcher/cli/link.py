@@ -90,7 +90,7 @@ def run_checks(link: Link, parts: Parts) -> list[Check]:
     """The environment's tag, then the content's repository, branch and file."""
     checks = []
     try:
-        repo, tag = environment_of(link, parts.config.environments.catalogue)
+        repo, tag = environment_of(link, parts.config.environments.catalogue, parts.channels)
         version = parts.versions.resolve(repo, tag)
         checks.append(
             Check(

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from envs.channels import Channels
 from envs.git import Git
 from envs.store import Store
 from envs.version import VersionCache
@@ -35,6 +36,7 @@ def env(tmp_path, monkeypatch, repo, builder):
         git = Git((host.host,), timeout=20)
         parts = SimpleNamespace(
             git=git,
+            channels=Channels(tmp_path / "builds/channels.json"),
             versions=VersionCache(git),
             store=Store(tmp_path / "builds", builder, git),
             runtime=SimpleNamespace(images=builder),
@@ -191,3 +193,47 @@ def test_watch_without_a_catalogue_says_so(run, env):
     code, _, err = run("watch", "--once")
     assert code == 1
     assert "environments.catalogue" in err
+
+
+@pytest.fixture
+def course(run, env, tmp_path):
+    """Runs a command for a catalogue whose `course` is at v1."""
+    address = env.removeprefix("git/").rpartition("@")[0]
+    settings = tmp_path / "settings.yml"
+    settings.write_text(
+        f"environments: {{catalogue: {{course: {{repo: '{address}', tag: v1}}}}}}\n"
+    )
+    return lambda *words: run(*words, "--settings", str(settings))
+
+
+def commit_of(course, name):
+    return json.loads(course("build", name, "--json")[1])["commit"]
+
+
+def test_promote_and_roll_back(course, repo, builder):
+    first = commit_of(course, "course")
+    second = repo.commit({"apt.txt": "curl\n"})
+    repo.git("tag", "v2")
+    assert "no next version" in course("build", "course@next")[2]
+    assert course("promote", "course", "v2", "--next")[0] == 0
+    assert commit_of(course, "course@next") == second
+    assert commit_of(course, "course") == commit_of(course, "course@stable") == first
+    assert "course@stable is v2 now" in course("promote", "course")[1]
+    assert commit_of(course, "course") == second
+    assert commit_of(course, "course@v1") == first, "a tag stays what it is"
+    assert "is v1 again" in course("rollback", "course")[1]
+    assert commit_of(course, "course") == first
+    code, _, err = course("rollback", "course")
+    assert (code, "no earlier version" in err) == (1, True)
+    assert builder.count() == 2
+
+
+def test_what_cannot_be_built_is_not_promoted(course, repo):
+    first = commit_of(course, "course")
+    repo.commit({"requirements.txt": "broken\n"})
+    repo.git("tag", "v2")
+    assert course("promote", "course", "v2")[0] == 1
+    assert commit_of(course, "course") == first
+    assert course("promote", "course", "none")[0] == 1
+    assert course("promote", "other", "v2")[0] == 1
+    assert course("promote", "course")[0] == 1

@@ -48,6 +48,7 @@ def launcher(tmp_path, server, teacher):
     with ThreadPoolExecutor(2) as pool:
         yield Launcher(
             config=None,
+            channels=None,
             versions=None,
             store=None,
             mirrors=mirrors,

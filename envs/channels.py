@@ -1,0 +1,78 @@
+"""Channels of an environment: which tag `stable` and `next` mean now, and what they meant."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from envs.errors import BadEnvironment
+
+STABLE, NEXT = "stable", "next"
+
+
+@dataclass(frozen=True)
+class Channels:
+    """One small file; it changes at once or not at all, also with two commands at a time."""
+
+    file: Path
+
+    def tag(self, name: str, channel: str) -> str:
+        """The tag that the channel of the environment `name` stands for; empty for none yet."""
+        row = self._read().get(name, {})
+        if channel == NEXT:
+            return str(row.get(NEXT, ""))
+        tags = row.get(STABLE, [])
+        return str(tags[-1]) if tags else ""
+
+    def offer(self, name: str, tag: str) -> None:
+        """Let `next` stand for the tag."""
+        with self._changing() as rows:
+            rows.setdefault(name, {})[NEXT] = tag
+
+    def promote(self, name: str, tag: str, before: str) -> None:
+        """Let `stable` stand for the tag; `before` is what it stood for without a promotion."""
+        with self._changing() as rows:
+            row = rows.setdefault(name, {})
+            tags = row.get(STABLE) or ([before] if before else [])
+            row[STABLE] = [*(one for one in tags if one != tag), tag]
+            if row.get(NEXT) == tag:
+                del row[NEXT]
+
+    def rollback(self, name: str) -> tuple[str, str]:
+        """Let `stable` stand for what it stood for before; the tag that it leaves and that one.
+
+        :raises BadEnvironment: there was none before.
+        """
+        with self._changing() as rows:
+            tags = rows.get(name, {}).get(STABLE, [])
+            if len(tags) < 2:
+                raise BadEnvironment(
+                    f"{name} has no earlier version to go back to.",
+                    hint=f"Name one: launcher env promote {name} TAG.",
+                )
+            left = tags.pop()
+            return left, tags[-1]
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self.file.read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @contextmanager
+    def _changing(self) -> Iterator[dict[str, Any]]:
+        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(self.file.with_suffix(".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            rows = self._read()
+            yield rows
+            temp = self.file.with_suffix(".new")
+            temp.write_text(json.dumps(rows), "utf-8")
+            os.replace(temp, self.file)
