@@ -16,7 +16,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from envs.credentials import Credential, find_credential
 from envs.errors import BadEnvironment, GitHostDown
@@ -29,13 +29,16 @@ SAFE_CONFIG = (
     "protocol.https.allow=always",
     "protocol.http.allow=always",
     "protocol.ssh.allow=always",
-    "http.followRedirects=initial",
+    "http.followRedirects=false",
     "http.lowSpeedLimit=1000",
     "http.lowSpeedTime=20",
     "gc.auto=0",
     "maintenance.auto=false",
     "advice.detachedHead=false",
 )
+
+REDIRECTS = 3
+REDIRECTED = re.compile(r"returned error: 30[12378]")
 
 
 class GitFailed(Exception):
@@ -101,11 +104,53 @@ class Git:
         :raises GitFailed: it ended with an error.
         :raises GitHostDown: it took longer than the timeout, or its credential cannot be read.
         """
+        words, at = args, remote
+        for _ in range(REDIRECTS):
+            try:
+                return self._run(words, at, cwd, timeout, largest, env, stdin)
+            except GitFailed as error:
+                target = self.redirected(at) if REDIRECTED.search(error.stderr) else ""
+                if not target:
+                    raise
+                if host_of(target) != host_of(at):
+                    self.check_url(target)  # a server may send anybody anywhere
+                words = tuple(target if word == at else word for word in words)
+                at = target
+        return self._run(words, at, cwd, timeout, largest, env, stdin)
+
+    def redirected(self, url: str) -> str:
+        """Where the git server at `url` says that the repository is now; empty for nowhere."""
+        import requests  # takes a fifth of a second, and is needed only here
+
+        question = "/info/refs?service=git-upload-pack"
+        try:
+            with requests.get(
+                url.rstrip("/") + question,
+                allow_redirects=False,
+                timeout=self.timeout,
+                stream=True,
+                verify=str(self.ca_bundle) if self.ca_bundle else True,
+            ) as answer:
+                target = urljoin(url, answer.headers.get("Location", ""))
+        except requests.RequestException:
+            return ""
+        kept = target.removesuffix(question)
+        downgrade = url.startswith("https:") and not kept.startswith("https:")
+        return "" if kept in (target, url) or downgrade else kept
+
+    def _run(
+        self,
+        args: tuple[str, ...],
+        remote: str,
+        cwd: Path | None,
+        timeout: float | None,
+        largest: int,
+        env: Mapping[str, str] | None,
+        stdin: str,
+    ) -> str:
         credential = find_credential(self.credentials, remote)
-        # A redirect would carry the credential to wherever it leads.
-        settings = (*SAFE_CONFIG, *(("http.followRedirects=false",) if credential else ()))
         argv = ["prlimit", f"--fsize={largest}", "--"] if largest else []
-        argv += ["git", *(word for one in settings for word in ("-c", one)), *args]
+        argv += ["git", *(word for one in SAFE_CONFIG for word in ("-c", one)), *args]
         seconds = timeout or self.timeout
         try:
             process = subprocess.Popen(
@@ -171,8 +216,9 @@ class Git:
 
 def host_of(url: str) -> tuple[str, int | None]:
     """Host and port of a git address, or BadEnvironment when it is not one."""
-    if "://" not in url and ":" in url and "@" in url.split(":", 1)[0]:
-        return url.split("@", 1)[1].split(":", 1)[0].lower(), None
+    scp = re.fullmatch(r"[\w.-]+@([A-Za-z0-9._-]+):(?!//)[^@]*", url)
+    if scp:
+        return scp[1].lower(), None
     # urlsplit and git read these differently, so that each would see another host.
     if re.search(r"[\s\\\x00-\x1f\x7f]", url):
         raise BadEnvironment(
@@ -189,6 +235,19 @@ def host_of(url: str) -> tuple[str, int | None]:
         raise BadEnvironment(
             "The address holds a user name or password.",
             hint="Remove everything between // and @: links are shared with everybody.",
+        )
+    # A host in percent code, two @ or a ? before the path: git and curl contact another one.
+    if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9a-fA-F:.]+", parts.hostname) or (
+        parts.netloc.count("@") > 1
+        or "%" in parts.netloc
+        or parts.query
+        or parts.fragment
+        or "?" in url
+        or "#" in url
+    ):
+        raise BadEnvironment(
+            f"{url!r} is not a plain address.",
+            hint="Use the https:// address that the repository's clone button gives.",
         )
     try:
         return parts.hostname.lower(), parts.port

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -97,7 +98,10 @@ def read(path: Path) -> Delivered | None:
 
 
 def delivered_file(spec: SessionSpec, folder: str) -> Path:
-    return spec.home.with_name(f".delivered-{spec.home.name}-{folder}.json")
+    name = folder
+    if len(folder) > 100:  # the longest name of a file is 255 bytes
+        name = f"{folder[:60]}-{hashlib.sha256(folder.encode()).hexdigest()[:12]}"
+    return spec.home.with_name(f".delivered-{spec.home.name}-{name}.json")
 
 
 def glob_safe(text: str) -> str:

@@ -121,7 +121,8 @@ class Delivery:
 def completed(receipt: Receipt, upstream: Upstream, folder: str, last: Delivered | None) -> Receipt:
     """With the upstream's own commits, and what the host knows besides."""
     before = last.newest if last and receipt.before == last.commit else receipt.before
-    said = upstream.notes if receipt.changed or last is None else ()
+    news = receipt.changed or last is None or last.newest != upstream.newest
+    said = upstream.notes if news else ()
     notes = (*stale_note(upstream), *said, *receipt.notes)
     return replace(receipt, folder=folder, before=before, after=upstream.newest, notes=notes)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from launcher.content.reconcile.git import Git as PlainGit
 from launcher.content.reconcile.paths import SUBMODULE
 from launcher.content.reconcile.pull import Request
 from launcher.content.reconcile.pull import pull as reconcile
-from launcher.content.shape import shape_commit
+from launcher.content.shape import INCOMPLETE, shape_commit
 from launcher.content.upstream import Upstream, ask, fetch, pick
 from launcher.errors import ContentFailed, ContentNotFound
 
@@ -47,12 +49,12 @@ def pull_here(
         folder = Path(os.path.realpath(folder))
         host_of(url)
         upstream = pick(url, branch, ask(url, git=git), time.time())
-        notes = set_aside(folder) if backup else ()
-        if not os.path.lexists(folder):
-            receipt = first(upstream, folder, depth=depth, git=git)
-        else:
-            keep = (snapshots, snapshot_days)
-            receipt = again(upstream, folder, depth=depth, keep=keep, git=git)
+        with set_aside(folder, wanted=backup) as notes:
+            if not os.path.lexists(folder):
+                receipt = first(upstream, folder, depth=depth, git=git)
+            else:
+                keep = (snapshots, snapshot_days)
+                receipt = again(upstream, folder, depth=depth, keep=keep, git=git)
     except BadEnvironment as error:
         raise ContentNotFound(error.message, hint=error.hint) from error
     except GitHostDown as error:
@@ -67,17 +69,26 @@ def pull_here(
     return replace(receipt, notes=(*receipt.notes, *notes))
 
 
-def set_aside(folder: Path) -> tuple[str, ...]:
-    """Rename the folder to a name that does not exist."""
-    if not os.path.lexists(folder):
-        return ()
+@contextlib.contextmanager
+def set_aside(folder: Path, *, wanted: bool) -> Iterator[tuple[str, ...]]:
+    """Rename the folder to a name that does not exist, and back where nothing comes in its place.
+
+    Yields what to say of it.
+    """
+    if not wanted or not os.path.lexists(folder):
+        yield ()
+        return
     plain = folder.with_name(f"{folder.name}_backup_{time.strftime('%Y%m%d%H%M%S')}")
     free, number = plain, 1
     while os.path.lexists(free):
         number += 1
         free = plain.with_name(f"{plain.name}_{number}")
     folder.rename(free)
-    return (f"What was there is now {free}",)
+    try:
+        yield (f"What was there is now {free}",)
+    finally:
+        if not os.path.lexists(folder):
+            free.rename(folder)
 
 
 def first(upstream: Upstream, folder: Path, *, depth: int, git: Git) -> Receipt:
@@ -154,7 +165,7 @@ def here_already(folder: Path, commit: str) -> str | None:
         return None
     base = inside.run("cat-file", "commit", BASE_REF).out.decode("utf-8", "replace")
     if f"parent {commit}\n" in base and "\nauthor launcher <launcher@localhost>" in base:
-        return inside.commit(BASE_REF)
+        return None if base.rstrip().endswith(INCOMPLETE) else inside.commit(BASE_REF)
     try:
         tree = inside.tree(commit)
     except NeedObjects:

@@ -175,7 +175,8 @@ class Mirrors:
                 )
                 check_size(mirror, known.commit, self.size, repo=upstream.repo, git=self.git)
                 self._note_commit(mirror, known.commit)
-            self._shapes[key] = known
+            if known.complete:
+                self._shapes[key] = known
         if known.commit == upstream.commit:
             return upstream
         return replace(upstream, commit=known.commit, of=upstream.commit, notes=known.notes)

@@ -17,6 +17,8 @@ from envs.git import Git, GitFailed
 from envs.submodules import MOST, NESTED, Submodule, may_fetch, parse_modules, resolve_url
 from launcher.errors import LaunchError
 
+INCOMPLETE = " (incomplete)"
+"""Ends the message of a commit that lacks a submodule which could not be fetched."""
 Bring = Callable[[str, str], None]
 """Brings the commit of another repository into the mirror: repository, commit."""
 
@@ -28,6 +30,8 @@ class Shape:
     commit: str
     notes: tuple[str, ...] = ()
     """Sentences on what could not be filled in."""
+    complete: bool = True
+    """False where that may be possible the next time."""
 
 
 def shape_commit(
@@ -42,8 +46,10 @@ def shape_commit(
             index.add("", commit)
         for one in only or ():
             index.add(one, f"{commit}:{one}")
-        notes = fill(index, commit, "", repo=repo, bring=bring, nested=0)
-        return Shape(index.commit(commit, only), tuple(notes))
+        failed: list[str] = []
+        notes = fill(index, commit, "", repo=repo, bring=bring, nested=0, failed=failed)
+        made = index.commit(commit, only, complete=not failed)
+        return Shape(made, tuple(notes), complete=not failed)
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ class Index:
     def has(self, path: str) -> bool:
         return bool(self.run("ls-files", "-z", "--", f":(top,literal){path}"))
 
-    def commit(self, of: str, only: Sequence[str] | None) -> str:
+    def commit(self, of: str, only: Sequence[str] | None, *, complete: bool) -> str:
         """The commit of the tree, which depends on nothing but `of` and the tree."""
         date = self.run("show", "--no-patch", "--format=%ct +0000", of).strip()
         who = {
@@ -88,14 +94,25 @@ class Index:
         # Whoever gets one folder gets no history: it would hold the rest.
         parents = ("-p", of) if only is None else ()
         tree = self.run("write-tree").strip()
-        words = ("commit-tree", tree, *parents, "-m", f"{what}: {of[:12]}")
+        mark = "" if complete else INCOMPLETE
+        words = ("commit-tree", tree, *parents, "-m", f"{what}: {of[:12]}{mark}")
         return self.run(*words, **who).strip()
 
 
 def fill(
-    index: Index, commit: str, above: str, *, repo: str, bring: Bring, nested: int
+    index: Index,
+    commit: str,
+    above: str,
+    *,
+    repo: str,
+    bring: Bring,
+    nested: int,
+    failed: list[str],
 ) -> list[str]:
-    """Put the files of submodules in their places; sentences on those that stay empty."""
+    """Put the files of submodules in their places; sentences on those that stay empty.
+
+    `failed` gets the paths of those that may come the next time.
+    """
     notes = []
     found = submodules_in(index.mirror, commit, above, repo=repo, git=index.git)
     for one in found:
@@ -113,12 +130,19 @@ def fill(
                 bring(one.repo, one.commit)
                 index.replace(one.path, one.commit)
             except (EnvError, LaunchError, GitFailed):
-                why = f"{one.repo} cannot be fetched"
+                why = f"{one.repo} cannot be fetched now"
+                failed.append(one.path)
         if why:
-            notes.append(f"{one.path} is another repository and stays empty: {why}")
+            notes.append(f"{one.path} is another repository and is left as it is: {why}")
             continue
         notes += fill(
-            index, one.commit, one.path + "/", repo=one.repo, bring=bring, nested=nested + 1
+            index,
+            one.commit,
+            one.path + "/",
+            repo=one.repo,
+            bring=bring,
+            nested=nested + 1,
+            failed=failed,
         )
     return notes
 

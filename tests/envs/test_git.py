@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
 import pytest
 
-from envs.errors import BadEnvironment, GitHostDown
+from envs.errors import BadEnvironment, GitHostDown, RepoNotFound
 from envs.git import Git, GitFailed, host_of
+from envs.version import resolve_version
+from tests.git_server import Repo
 
 
 @pytest.mark.parametrize(
@@ -21,6 +26,13 @@ from envs.git import Git, GitFailed, host_of
         "https://good.example\\@evil.example/x",
         "https://exa\nmple.org/x",
         "https://example.org/a b",
+        "http://127%2e0%2e0%2e1:1/x",
+        "ssh://127%2e0%2e0%2e1/x",
+        "git@[127.0.0.1:8080]:x",
+        "a@github.com@127.0.0.1:x",
+        "ssh://github.com?@127.0.0.1/x",
+        "ssh://github.com#@127.0.0.1/x",
+        "ssh://a@github.com@127.0.0.1/x",
     ],
 )
 def test_an_address_that_git_must_not_see_is_refused(url):
@@ -70,3 +82,43 @@ def test_the_callers_git_settings_do_not_count(monkeypatch, tmp_path):
 def test_a_command_that_takes_too_long_ends_and_names_the_server(tmp_path):
     with pytest.raises(GitHostDown, match="did not answer"):
         Git(timeout=0.3).run("hash-object", "--", "/dev/zero", cwd=tmp_path)
+
+
+@pytest.fixture
+def redirecting():
+    """A server that sends everybody to where its `target` says."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(302)
+            rest = self.path.removeprefix("/old")
+            self.send_header("Location", self.server.target + rest)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def test_a_repository_that_moved_is_followed_where_links_may_go(redirecting, host, tmp_path):
+    Repo.create(tmp_path / "git/env", {"a": "1"}, tag="v1")
+    old = f"http://127.0.0.1:{redirecting.server_port}/old"
+    redirecting.target = host.url("env")
+    both = Git((host.host, f"127.0.0.1:{redirecting.server_port}"))
+    assert resolve_version(old, "v1", git=both).kind == "tag"
+    only = Git((f"127.0.0.1:{redirecting.server_port}",))
+    before = len(host.requests)
+    with pytest.raises(GitHostDown, match="does not fetch from"):
+        resolve_version(old, "v1", git=only)
+    assert len(host.requests) == before, "it was not even asked"
+
+
+def test_a_server_that_sends_in_circles_is_an_error(redirecting):
+    old = f"http://127.0.0.1:{redirecting.server_port}/old"
+    redirecting.target = f"http://127.0.0.1:{redirecting.server_port}/old/old"
+    with pytest.raises((GitHostDown, RepoNotFound)):
+        resolve_version(old, "v1", git=Git(("127.0.0.1",)))

@@ -64,8 +64,10 @@ class Paths:
     def apply(self) -> None:
         """Everything that upstream withdrew, then everything that it has."""
         gone = [path for path in self.base if path not in self.new and is_safe(path)]
+        empty = tuple(path + b"/" for path, entry in self.new.items() if entry.mode == SUBMODULE)
         for path in sorted(gone, reverse=True):
-            self.withdraw(path, self.base[path])
+            if not path.startswith(empty):  # a submodule that cannot be fetched now
+                self.withdraw(path, self.base[path])
         for path, entry in sorted(self.new.items()):
             if not is_safe(path):
                 self.lists["notes"].append("%s cannot be written here" % name_of(path))

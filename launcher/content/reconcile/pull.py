@@ -134,11 +134,18 @@ def write_shallow(git: Git, commits: Tuple[str, ...]) -> None:
             known = file.read().split()
     except (OSError, ValueError):
         known = []
-    added = [one for one in commits if one not in known]
+    added = [one for one in commits if one not in known and not has_parents(git, one)]
     if added:
         with open(path + b".launcher", "w", encoding="ascii") as file:
             file.write("".join(one + "\n" for one in [*known, *added]))
         os.replace(path + b".launcher", path)
+
+
+def has_parents(git: Git, commit: str) -> bool:
+    """True when the commits before it are here: a clone with history keeps it."""
+    head = git.run("cat-file", "commit", commit).out.split(b"\n\n", 1)[0]
+    parents = [line[7:].decode() for line in head.split(b"\n") if line.startswith(b"parent ")]
+    return bool(parents) and all(git.commit(parent) == parent for parent in parents)
 
 
 def whole_tree(git: Git, commit: str) -> Tree:
@@ -158,7 +165,8 @@ def find_base(git: Git, refs: Dict[str, str], request: Request) -> Tuple[Optiona
     recorded = refs.get(BASE)
     tracked = refs.get("refs/remotes/origin/%s" % (request.branch or "HEAD"))
     candidates: List[Optional[str]] = [recorded, request.base]
-    if tracked and tracked != recorded and contains(git, "HEAD", tracked):
+    newer = not recorded or (tracked and contains(git, tracked, recorded))
+    if tracked and tracked != recorded and newer and contains(git, "HEAD", tracked):
         candidates.insert(0, tracked)
     candidates.append(merge_base(git, tracked))
     missing = False

@@ -156,7 +156,7 @@ def test_a_submodule_cannot_reach_outside(student, weeks, tmp_path):
     weeks.git("add", "out")
     weeks.git("commit", "-q", "-m", "link")
     receipt = student.pull()
-    assert "stays empty" in receipt.sentence()
+    assert "is left as it is" in receipt.sentence()
     assert os.readlink(student.folder / "out") == str(tmp_path)
     assert not (student.folder / "in").is_dir() or not os.listdir(student.folder / "in")
 
@@ -202,3 +202,22 @@ def test_a_fetch_that_takes_too_long_is_ended(tmp_path):
         mirrors = Mirrors(tmp_path / "m", Git(hosts=(host,), timeout=1.0))
         with pytest.raises(Exception, match="did not answer within 1 s"):
             mirrors.refresh(f"http://{host}/x")
+
+
+def test_a_submodule_whose_host_is_down_keeps_its_files_and_comes_later(student, weeks, nested):
+    student.pull()
+    student.write("week1/lib/mine.txt", "mine\n")
+    commit = nested.commit({"lib.txt": "new\nlib\n"})
+    weeks.git("update-index", "--cacheinfo", f"160000,{commit},week1/lib")
+    weeks.git("commit", "-q", "-m", "newer")
+    away = nested.folder.with_name("away")
+    nested.folder.rename(away)
+    receipt = student.pull()
+    assert receipt.removed == ()
+    assert "cannot be fetched now" in receipt.sentence()
+    assert student.read("week1/lib/lib.txt") == "lib\n"
+    away.rename(nested.folder)
+    student.pull()
+    assert student.read("week1/lib/lib.txt") == "new\nlib\n"
+    assert student.read("week1/lib/mine.txt") == "mine\n"
+    assert student.pull().changed is False

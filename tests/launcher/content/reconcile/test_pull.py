@@ -559,3 +559,26 @@ def test_killed_between_the_new_name_and_the_old_one(mine, teacher, monkeypatch,
     assert mine.read("better.txt") == LONG + "mine\n"
     assert ("long.txt" in mine.files) == edited_between
     assert mine.settled()
+
+
+def test_a_clone_with_history_keeps_it(mine, teacher, server, tmp_path):
+    for number in range(4):
+        teacher.commit({"a.txt": f"{number}\n"})
+    shutil.rmtree(mine.folder)
+    teacher.git("clone", "-q", server.url("course"), str(mine.folder))
+    teacher.commit({"b.txt": "new\n"})
+    mine.pull()
+    assert mine.read("b.txt") == "new\n"
+    assert mine.git("rev-list", "--count", "HEAD").strip() == "6"
+    assert mine.settled()
+
+
+def test_a_backup_whose_pull_fails_is_put_back(mine, teacher):
+    mine.write("own.txt", "own\n")
+    for pack in (teacher.folder / ".git/objects").glob("??/*"):
+        pack.chmod(0o644)
+        pack.write_bytes(b"rubbish")
+    with pytest.raises(ContentFailed):
+        mine.pull(backup=True)
+    assert mine.read("own.txt") == "own\n"
+    assert [path.name for path in mine.folder.parent.glob("mine*")] == ["mine"]
