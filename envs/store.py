@@ -165,7 +165,8 @@ class Store:
                     both(line)
                 labels = labels_of(version, name, recipe)
                 image = self._build_locked(name, recipe, source, labels, both)
-                self._keep_lock(name)
+                if not self.read_lock(name):  # the first one counts: a network may be down once
+                    self._keep_lock(name)
                 outcome = "built"
                 return image
             except EnvError as failed:

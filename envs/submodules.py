@@ -89,6 +89,9 @@ def missing_submodules(root: Path) -> list[str]:
 
 def is_empty_folder(root: Path, path: str) -> bool:
     folder = root / path
-    if not folder.resolve().is_relative_to(root.resolve()):
+    try:
+        if not folder.resolve().is_relative_to(root.resolve()):
+            return False
+        return folder.is_dir() and not any(folder.iterdir())
+    except (OSError, ValueError, RuntimeError):  # a name that no folder can have
         return False
-    return folder.is_dir() and not any(folder.iterdir())

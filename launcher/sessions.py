@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-
-import requests
+from urllib.parse import urlsplit
 
 from launcher.errors import SessionFailed
 from launcher.gateway.client import GatewayClient
@@ -20,6 +22,11 @@ from launcher.runtimes.base import Runtime
 from launcher.session import Limits, Session, SessionSpec, new_session_id, session_token
 
 log = logging.getLogger(__name__)
+
+PATIENCE = 3.0
+"""Seconds for a session's answer, from the first byte asked to the last."""
+LARGEST_STATUS = 65536
+"""Bytes; Jupyter's own answer has a hundred."""
 
 
 @dataclass
@@ -140,15 +147,8 @@ class Sessions:
 
     def status(self, session: Session) -> dict[str, object] | None:
         """What Jupyter's `/api/status` says, or None while it does not answer."""
-        try:
-            answer = requests.get(
-                f"{session.address}/s/{session.id}/api/status",
-                headers={"Authorization": f"token {session_token(self.secret, session.id)}"},
-                timeout=2,
-            )
-            return dict(answer.json()) if answer.status_code == 200 else None
-        except (requests.RequestException, ValueError):
-            return None
+        token = session_token(self.secret, session.id)
+        return ask_status(session.address, f"/s/{session.id}/api/status", token)
 
     def of(self, student: str) -> list[Session]:
         """The student's sessions, running or ended."""
@@ -183,3 +183,35 @@ class Sessions:
                 finally:
                     self.end_turn(session.owner, session.course)
         return list(running.values())
+
+
+def ask_status(address: str, path: str, token: str) -> dict[str, object] | None:
+    """One question to a session's server, which is the student's: it may answer anything.
+
+    Follows no redirect, reads a little, and ends within `PATIENCE` seconds whatever comes.
+    """
+    place = urlsplit(address)
+    if not place.hostname:
+        return None
+    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=2)
+    try:
+        connection.connect()
+        ender = threading.Timer(PATIENCE, hang_up, [connection.sock])
+        ender.daemon = True
+        ender.start()
+        try:
+            connection.request("GET", path, headers={"Authorization": f"token {token}"})
+            answer = connection.getresponse()
+            found = json.loads(answer.read(LARGEST_STATUS)) if answer.status == 200 else None
+        finally:
+            ender.cancel()
+    except (OSError, http.client.HTTPException, ValueError, RecursionError):
+        return None
+    finally:
+        connection.close()
+    return found if isinstance(found, dict) else None
+
+
+def hang_up(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

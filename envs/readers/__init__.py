@@ -84,7 +84,12 @@ def read_whole(root: Path, prefix: str, recipe: Recipe) -> tuple[Recipe, set[str
         names = [name for name in reader.NAMES if find_file(root, f"{prefix}{name}")]
         if not names:
             continue
-        recipe = reader.read(root, f"{prefix}{names[0]}", recipe)
+        try:
+            recipe = reader.read(root, f"{prefix}{names[0]}", recipe)
+        except (TypeError, ValueError, AttributeError, LookupError, RecursionError) as error:
+            raise BadEnvironment(  # YAML, JSON and TOML can hold anything at any place
+                f"{prefix}{names[0]} cannot be understood: {error}.", hint="Write it anew."
+            ) from error
         ignored = [
             (f"{prefix}{name}", f"{names[0]} says all of the packages")
             for name in (*names[1:], *hides)

@@ -194,6 +194,7 @@ def test_conda_packages_are_named_with_the_way_out(tmp_path, text, said):
 @pytest.mark.parametrize(
     "text",
     ["a: [", "just text", "dependencies: x", "dependencies: [[a]]", "dependencies: [{a: [b]}]",
+     "dependencies: [{pip: 1}]", "dependencies: [2001-99-99]", "a: " + "[" * 5000,
      "dependencies: ['python=x']", "variables: {'A B': 1}", "variables: [1]"],
 )  # fmt: skip
 def test_a_broken_environment_yml_is_a_sentence(tmp_path, text):
@@ -239,7 +240,16 @@ def test_a_pipfile_alone_is_read_and_warned_of(tmp_path):
     assert "Pipfile.lock" in found.warnings[0]
 
 
-@pytest.mark.parametrize(("name", "text"), [("Pipfile", "["), ("Pipfile.lock", "[]")])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Pipfile", "["),
+        ("Pipfile", "requires = 1"),
+        ("Pipfile.lock", "[]"),
+        ("Pipfile.lock", '{"_meta": {"requires": 1}}'),
+        ("Pipfile.lock", "[" * 100_000),
+    ],
+)
 def test_a_broken_pipfile_is_a_sentence(tmp_path, name, text):
     with pytest.raises(BadEnvironment, match=name):
         recipe(tmp_path, **{name: text})

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import io
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -27,9 +28,9 @@ from docker.utils import exclude_paths
 
 from envs import base as bases
 from envs.builder import Say
-from envs.errors import BuildFailed, EnvError, NotOffered
+from envs.errors import BadEnvironment, BuildFailed, NotOffered
 from envs.image import Image
-from envs.readers.files import read_lines
+from envs.readers.files import find_file, read_lines
 from envs.readers.requirements import refers_to_repository
 from envs.recipe import Recipe
 from envs.render import LOCK, LOCK_IN_IMAGE, render_dockerfile, render_layer
@@ -40,6 +41,8 @@ from launcher.runtimes.docker import buildkit
 BUILDER = "docker-1"
 """Counts up when the same recipe would give another image."""
 OURS = "launcher.env.name"
+MOST_STARS, MOST_PATTERNS = 4, 500
+"""In `.dockerignore`: a line with many wildcards takes for ever to match."""
 LARGEST_LOCK = 1_000_000
 """Bytes; whoever writes an environment could put anything in the lock's place."""
 DOCKERFILE = ".launcher.Dockerfile"
@@ -369,12 +372,22 @@ def not_ignored(source: Path, dockerfile: str) -> set[str] | None:
 
     The engine obeys the file only for clients that send a folder piece by piece, as its own does.
     """
-    try:
-        lines = read_lines(source, ".dockerignore")
-    except (EnvError, OSError):
+    if not find_file(source, ".dockerignore"):
         return None
-    patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    kept = set(exclude_paths(str(source), patterns, dockerfile=dockerfile))
+    patterns = []
+    for number, line in enumerate(read_lines(source, ".dockerignore"), start=1):
+        text = line.strip()
+        if text and not text.startswith("#"):
+            if text.count("*") > MOST_STARS or number > MOST_PATTERNS:
+                raise BadEnvironment(
+                    f".dockerignore line {number} is too much to match.",
+                    hint="Name the folders instead.",
+                )
+            patterns.append(text)
+    try:
+        kept = set(exclude_paths(str(source), patterns, dockerfile=dockerfile))
+    except re.error as error:
+        raise BadEnvironment(f".dockerignore cannot be understood: {error}.") from error
     return kept | {str(above) for path in kept for above in Path(path).parents}
 
 

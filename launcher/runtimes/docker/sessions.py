@@ -110,6 +110,11 @@ class DockerRuntime:
         return self.homes == "bind"
 
     def health(self) -> str | None:
+        if self.homes == "bind" and os.geteuid() not in (0, UID):
+            return (
+                f"Sessions write as user {UID}, this launcher as {os.geteuid()}: run it as root or "
+                "as that user, or set docker.homes: volume."
+            )
         try:
             self.client.ping()
             return None

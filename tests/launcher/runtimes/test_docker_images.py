@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 import envs
-from envs.errors import BuildFailed, NotOffered
+from envs.errors import BadEnvironment, BuildFailed, NotOffered
 from envs.readers import read_recipe
 from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
+from launcher.runtimes.docker.images import not_ignored
 
 pytestmark = pytest.mark.docker
 PACKAGES = "/srv/env/lib/python3.11/site-packages"
@@ -225,3 +226,17 @@ def test_a_new_base_makes_a_new_image_of_a_dockerfile_that_begins_with_it(images
     assert images.plan(recipe, tmp_path) == before
     changed = replace(images, settings=replace(images.settings, server=("jupyter-server",)))
     assert changed.plan(recipe, tmp_path) != before
+
+
+@pytest.mark.parametrize("text", ["*a" * 8 + "Z", "**/" * 12 + "x", "[z-a]", "x\n" * 600])
+def test_a_dockerignore_that_takes_for_ever_is_refused(images, tmp_path, text):
+    (tmp_path / ".dockerignore").write_text(text)
+    (tmp_path / ("a" * 40)).write_text("")
+    with pytest.raises(BadEnvironment, match="dockerignore"):
+        not_ignored(tmp_path, "Dockerfile")
+
+
+def test_a_dockerignore_that_leads_elsewhere_is_refused(images, tmp_path):
+    (tmp_path / ".dockerignore").symlink_to("/dev/zero")
+    with pytest.raises(BadEnvironment, match="out of the repository"):
+        not_ignored(tmp_path, "Dockerfile")
