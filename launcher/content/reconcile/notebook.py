@@ -167,7 +167,8 @@ class CellMerge:
         if base is None:
             return [copy.deepcopy(own)]
         was = self.base[base]
-        if content(was) == content(own):
+        ran = theirs["cell_type"] != own["cell_type"] and results(was) != results(own)
+        if content(was) == content(own) and not ran:
             return [self.with_their_content(was, own, theirs)]
         kept = [self.with_my_content(was, own, theirs)]
         if content(theirs) in (content(was), content(own)):
@@ -189,7 +190,7 @@ class CellMerge:
         if own["cell_type"] != theirs["cell_type"]:
             return made
         made["metadata"] = three_way_keys(was["metadata"], own["metadata"], theirs["metadata"])
-        if results(was) == results(own) and content(was) == content(own):
+        if last_run(was) == last_run(own) and content(was) == content(own):
             for name in ("outputs", "execution_count"):  # never spliced from two runs
                 if name in theirs:
                     made[name] = copy.deepcopy(theirs[name])
@@ -214,6 +215,11 @@ class CellMerge:
 def results(cell: Cell) -> Any:
     """What a run left in the cell."""
     return cell.get("outputs") or []
+
+
+def last_run(cell: Cell) -> Any:
+    """What a run left and its number: a run that printed nothing is a run, too."""
+    return results(cell), cell.get("execution_count")
 
 
 def three_way_keys(base: Cell, mine: Cell, theirs: Cell) -> Cell:

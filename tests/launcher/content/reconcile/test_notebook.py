@@ -126,6 +126,25 @@ def test_outputs_are_never_of_two_runs():
     assert found["cells"][0]["execution_count"] == 3
 
 
+def test_a_run_that_printed_nothing_keeps_its_number():
+    base = book(code(A, count=1), code(B, count=2))
+    mine = book(code(A, count=7), code(B, count=2))
+    theirs = book(code(A, count=3), code(B, count=4))
+    found = merge(base, mine, theirs)
+    assert [cell["execution_count"] for cell in found["cells"]] == [7, 4]
+
+
+def test_a_cell_that_ran_stays_where_the_teacher_made_it_text():
+    base = book(code(A, id="x1"), code(B, id="x2"), minor=5)
+    mine = book(code(A, id="x1", outputs=printed("ran")), code(B, id="x2"), minor=5)
+    found = merge(base, mine, book(text(A, id="x1"), text(B, id="x2"), minor=5))
+    assert found["cells"][0]["outputs"] == printed("ran")
+    assert [(cell["cell_type"], "".join(cell["source"])) for cell in found["cells"][2:]] == [
+        ("markdown", A),
+        ("markdown", B),
+    ]
+
+
 @pytest.mark.parametrize("mine_indent", [1, 2, 4, 0, None])
 def test_the_students_indentation_stays(mine_indent):
     base = book(code(A), code(B))
@@ -163,6 +182,13 @@ LINES = st.sampled_from(["", "x", "x = 1\n", "y = 2\nz = 3", "# note", "print(x)
 CELLS = st.lists(st.tuples(st.sampled_from(["code", "markdown"]), LINES), max_size=6)
 
 
+def of_other_kind(cell):
+    name = cell.get("id")
+    if cell["cell_type"] == "code":
+        return text(cell["source"], **({"id": name} if name else {}))
+    return code("".join(cell["source"]), id=name)
+
+
 @st.composite
 def histories(draw):
     """A base notebook and what two people made of it."""
@@ -180,7 +206,7 @@ def histories(draw):
     def edited(who):
         cells = copy.deepcopy(base)
         for number in range(draw(st.integers(0, 4))):
-            act = draw(st.sampled_from(["edit", "add", "delete", "move", "run"]))
+            act = draw(st.sampled_from(["edit", "add", "delete", "move", "run", "twice", "kind"]))
             place = draw(st.integers(0, max(0, len(cells) - 1)))
             if act == "add" or not cells:
                 new = code(f"{who} {number} = {draw(LINES)}")
@@ -191,8 +217,15 @@ def histories(draw):
                 cells.pop(place)
             elif act == "move":
                 cells.insert(draw(st.integers(0, len(cells) - 1)), cells.pop(place))
+            elif act == "twice":
+                again = copy.deepcopy(cells[place])
+                cells.insert(place, again | ({"id": f"{who}{number}"} if minor == 5 else {}))
+            elif act == "kind":
+                cells[place] = of_other_kind(cells[place])
             elif cells[place]["cell_type"] == "code":
-                cells[place]["outputs"] = printed(f"{who} ran {number}")
+                ran = printed(f"{who} ran {number}") if draw(st.booleans()) else []
+                run = 10 * number + (1 if who == "student" else 2)
+                cells[place] |= {"outputs": ran, "execution_count": run}
         return cells
 
     return base, edited("student"), edited("teacher"), minor
@@ -216,3 +249,10 @@ def test_whatever_both_did_nothing_is_lost(history):
     for cell in theirs:
         source = "".join(cell["source"])
         assert source in was or source in made, "the teacher's change is there"
+    written = {"".join(cell["source"]) for cell in [*mine, *theirs]}
+    runs = [(c["outputs"], c["execution_count"]) for c in [*mine, *theirs] if "outputs" in c]
+    for cell in found["cells"]:
+        source = "".join(cell["source"])
+        assert source in written or "teacher's version" in source, "no text is of both sides"
+        if "outputs" in cell:
+            assert (cell["outputs"], cell["execution_count"]) in runs, "one run, not two"
