@@ -156,6 +156,19 @@ def lock_files(folder: bytes) -> List[bytes]:
     return found
 
 
+def clear_half_packs(git: Git) -> None:
+    """Remove what a git that was killed, or a full disk, left of a pack: it takes the room."""
+    folder = os.path.join(git.dir, b"objects", b"pack")
+    try:
+        left = [name for name in os.listdir(folder) if name.startswith(b"tmp_")]
+    except OSError:
+        return
+    if left and not git_runs_in(git.folder):
+        for name in left:
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(folder, name))
+
+
 def git_runs_in(folder: bytes) -> bool:
     """True when a git process of somebody else's has its working folder in here."""
     real = os.path.realpath(folder)

@@ -117,10 +117,12 @@ def take_pack(git: Git, pack: Optional[str]) -> None:
     """Put the objects that were sent among those of the clone."""
     if not pack or not os.path.getsize(pack):
         return
+    gitdir.clear_half_packs(git)
     with open(pack, "rb") as file:
         data = file.read()
     done = git.run("index-pack", "--stdin", "--fix-thin", stdin=data)
     if done.code != 0:
+        gitdir.clear_half_packs(git)
         if "No space left" in done.err or "Disk quota" in done.err:
             raise CannotPull("Your disk space is full.", "Remove files that you do not need.")
         raise NeedObjects(done.err)

@@ -42,6 +42,15 @@ def test_killed_at_random_moments_it_always_recovers(mine, teacher):
         mine.git("checkout", "-q", "--", own)
 
 
+def test_what_a_killed_pull_left_of_a_pack_goes(mine, teacher):
+    left = mine.folder / ".git/objects/pack/tmp_pack_a1b2c3"
+    left.write_bytes(b"PACK")
+    teacher.commit({"a.txt": "new\n"})
+    mine.pull()
+    assert not left.exists()
+    assert mine.read("a.txt") == "new\n"
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A filesystem of one megabyte."""
@@ -64,10 +73,9 @@ def test_a_full_disk_loses_nothing_and_is_a_sentence(mine, teacher, small_disk):
         here.pull()
     assert here.read("a.txt") == "one\ntwo\nthree\nmine\n"
     assert here.files == before
+    assert not list((here.folder / ".git/objects/pack").glob("tmp_*")), "the room is free again"
     teacher.git("rm", "-q", "huge.bin")
     teacher.commit({})
-    for left in (here.folder / ".git/objects/pack").glob("tmp_*"):
-        left.unlink()
     here.pull()
     assert here.read("a.txt") == "ONE\ntwo\nthree\nmine\n"
     assert here.settled()
