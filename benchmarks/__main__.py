@@ -158,7 +158,7 @@ def built_base(root: Path) -> Iterator[str]:
     parts = create_parts(load_config(data=str(root / "base-data"), runtime="docker"))
     images = parts.runtime.images
     assert isinstance(images, DockerImages)
-    yield images.ensure_base("3.11", say=lambda line: None).name
+    yield images.bases.ensure("3.11", say=lambda line: None).name
     shutil.rmtree(root / "base-data", ignore_errors=True)
 
 

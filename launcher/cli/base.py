@@ -28,11 +28,11 @@ def build(args: argparse.Namespace, context: Context) -> int:
         )
     made = []
     for python in args.python or ["3.11"]:
-        base = images.base(python)
+        base = images.bases.base(python)
         if args.again:
-            images.build_base(base, say=print_unless(context.json))
+            images.bases.build(base, say=print_unless(context.json))
         else:
-            images.ensure_base(python, say=print_unless(context.json))
+            images.bases.ensure(python, say=print_unless(context.json))
         made.append({"python": python, "image": base.name})
     context.show(made, "\n".join(f"{one['image']} is ready" for one in made))
     return 0

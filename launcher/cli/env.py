@@ -202,6 +202,6 @@ def dockerfile_of(recipe: Recipe, source: Path, context: Context) -> str:
         return (source / recipe.dockerfile).read_text("utf-8")
     images = context.parts.runtime.images
     if isinstance(images, DockerImages):
-        return images.render(recipe, source, images.base(recipe.python))
+        return images.render(recipe, source, images.bases.base(recipe.python))
     needs = refers_to_repository(source, recipe)
     return render_dockerfile(recipe, base=f"launcher/base:{recipe.python}", needs_repo=needs)

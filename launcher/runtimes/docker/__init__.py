@@ -9,6 +9,8 @@ from docker.errors import DockerException
 
 from launcher.config import Config
 from launcher.errors import NoRuntime
+from launcher.runtimes.docker.bases import DockerBases
+from launcher.runtimes.docker.engine import Engine
 from launcher.runtimes.docker.images import DockerImages
 from launcher.runtimes.docker.sessions import DockerRuntime
 
@@ -29,13 +31,9 @@ def create(config: Config, instance: str) -> DockerRuntime:
             "No Docker engine answers.",
             hint="Install and start it (Debian: apt-get install docker.io), or use runtime: local.",
         ) from error
-    images = DockerImages(
-        client=client,
-        settings=config.base,
-        ca_bundle=config.ca_bundle,
-        folder=config.data / "base",
-        timeout=config.environments.build_timeout,
-    )
+    engine = Engine(client, timeout=config.environments.build_timeout)
+    bases = DockerBases(engine, config.base, config.ca_bundle, config.data / "base")
+    images = DockerImages(engine, bases, config.ca_bundle)
     homes = config.docker.homes
     if homes == "auto":
         elsewhere = os.environ.get("DOCKER_HOST", "unix://").startswith(("tcp:", "ssh:", "http"))

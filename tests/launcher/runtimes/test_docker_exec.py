@@ -22,7 +22,7 @@ pytestmark = pytest.mark.docker
 def client(data_root):
     config = load_config(data=str(data_root / "docker-exec"), runtime="docker")
     images = RUNTIMES["docker"](config, uuid.uuid4().hex[:12]).images
-    base = images.ensure_base("3.11", say=print)
+    base = images.bases.ensure("3.11", say=print)
     images.client.base = base.name
     yield images.client
     images.client.close()

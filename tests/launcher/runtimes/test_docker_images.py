@@ -14,7 +14,7 @@ from envs.errors import BadEnvironment, BuildFailed, NotOffered
 from envs.readers import read_recipe
 from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
-from launcher.runtimes.docker.images import not_ignored
+from launcher.runtimes.docker.context import not_ignored
 
 pytestmark = pytest.mark.docker
 PACKAGES = "/srv/env/lib/python3.11/site-packages"
@@ -127,7 +127,7 @@ def test_bytecode_is_compiled_in_the_build(images, build):
 
 
 def test_the_legacy_builder_makes_the_same_environment(images, build, monkeypatch):
-    monkeypatch.setattr(images, "buildkit", False)
+    monkeypatch.setattr(images, "engine", replace(images.engine, legacy=True))
     image = build({"apt.txt": "tree\n", "postBuild": "touch done\n"}, sample="requirements")
     script = "python -c 'import cowsay' && ls /srv/repo && command -v tree && ls -A /tmp/uv-cache"
     said = inside(images, image.name, "sh", "-c", script).split()
@@ -164,8 +164,8 @@ def test_a_python_that_is_not_offered_names_those_that_are(images, build):
 @pytest.mark.parametrize("modern", [True, False], ids=["buildkit", "legacy"])
 @pytest.mark.parametrize("command", ["while :; do echo x; sleep 0.2; done", "sleep 30"])
 def test_a_build_ends_at_its_time_limit(images, build, monkeypatch, modern, command):
-    monkeypatch.setattr(images, "timeout", 4.0)
-    monkeypatch.setattr(images, "buildkit", modern)
+    limited = replace(images.engine, legacy=not modern, timeout=4.0)
+    monkeypatch.setattr(images, "engine", limited)
     text = f"FROM launcher/base:3.11\nRUN : {uuid.uuid4().hex}; {command}\n"
     with pytest.raises(BuildFailed):
         build({"Dockerfile": text})
@@ -195,7 +195,7 @@ def test_certificates_reach_an_image_that_is_not_made_from_ours(
 ):
     """As with a campus proxy: the image stands on Debian alone, with a server of its own."""
     (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
-    name = images.base("3.11").name
+    name = images.bases.base("3.11").name
     text = f"FROM {name}\nUSER root\nRUN rm -f /usr/local/share/launcher-ca.crt\nUSER 1000\n"
     monkeypatch.setattr(images, "ca_bundle", tmp_path / "ca.pem")
     image = build({"Dockerfile": text})
@@ -224,7 +224,8 @@ def test_a_new_base_makes_a_new_image_of_a_dockerfile_that_begins_with_it(images
     recipe = read_recipe(tmp_path)
     before = images.plan(recipe, tmp_path)
     assert images.plan(recipe, tmp_path) == before
-    changed = replace(images, settings=replace(images.settings, server=("jupyter-server",)))
+    settings = replace(images.bases.settings, server=("jupyter-server",))
+    changed = replace(images, bases=replace(images.bases, settings=settings))
     assert changed.plan(recipe, tmp_path) != before
 
 

@@ -1,0 +1,91 @@
+"""A checkout and a Dockerfile as the tar that the engine builds from."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import IO
+
+from docker.utils import exclude_paths
+
+from envs.builder import Say
+from envs.errors import BadEnvironment
+from envs.readers.files import find_file, read_lines
+
+DOCKERFILE = ".launcher.Dockerfile"
+MOST_STARS, MOST_PATTERNS = 4, 500
+"""In `.dockerignore`: a line with many wildcards takes for ever to match."""
+
+
+def without_syntax_line(lines: list[str], say: Say) -> str:
+    """The Dockerfile without a `# syntax=` line, which makes the engine pull a frontend image."""
+    kept = [line for line in lines if not line.lower().replace(" ", "").startswith("#syntax=")]
+    if len(kept) < len(lines):
+        say("Note: the Dockerfile's `# syntax=` line is left out; the engine's own builder is used")
+    return "\n".join(kept) + "\n"
+
+
+def not_ignored(source: Path, dockerfile: str) -> set[str] | None:
+    """The paths that `.dockerignore` leaves in a build; None where there is no such file.
+
+    The engine obeys the file only for clients that send a folder piece by piece, as its own does.
+    """
+    if not find_file(source, ".dockerignore"):
+        return None
+    patterns = []
+    for number, line in enumerate(read_lines(source, ".dockerignore"), start=1):
+        text = line.strip()
+        if text and not text.startswith("#"):
+            if text.count("*") > MOST_STARS or number > MOST_PATTERNS:
+                raise BadEnvironment(
+                    f".dockerignore line {number} is too much to match.",
+                    hint="Name the folders instead.",
+                )
+            patterns.append(text)
+    try:
+        kept = set(exclude_paths(str(source), patterns, dockerfile=dockerfile))
+    except re.error as error:
+        raise BadEnvironment(f".dockerignore cannot be understood: {error}.") from error
+    return kept | {str(above) for path in kept for above in Path(path).parents}
+
+
+@contextlib.contextmanager
+def context_of(
+    source: Path,
+    dockerfile: str,
+    *,
+    made: Mapping[str, str] = MappingProxyType({}),
+    obey_ignore: bool = False,
+) -> Iterator[IO[bytes]]:
+    """The checkout, files `made` for it and the Dockerfile as a tar.
+
+    Owners and times are fixed, so that caches hold.
+    """
+
+    wanted = not_ignored(source, DOCKERFILE) if obey_ignore else None
+
+    def fixed(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        if wanted is not None and member.name not in wanted:
+            return None
+        member.uid = member.gid = 0
+        member.uname = member.gname = ""
+        member.mtime = 0
+        return member
+
+    with tempfile.TemporaryFile() as file:
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            for child in sorted(source.iterdir()):
+                tar.add(child, arcname=child.name, filter=fixed)
+            for name, content in {**made, DOCKERFILE: dockerfile}.items():
+                data = content.encode()
+                member = tarfile.TarInfo(name)
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+        file.seek(0)
+        yield file

@@ -1,0 +1,87 @@
+"""What the launcher asks of a Docker engine beside sessions: a build, a pull, one command."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound
+
+from envs.builder import Say
+from envs.errors import BuildFailed
+from launcher.runtimes.docker import buildkit
+from launcher.runtimes.docker.context import DOCKERFILE
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One engine, with the time limit of builds on it."""
+
+    client: docker.DockerClient
+    timeout: float = 3600.0
+    """Seconds that one build may take."""
+    legacy: bool = False
+    """True keeps to the engine's first builder."""
+
+    @functools.cached_property
+    def has_buildkit(self) -> bool:
+        return not self.legacy and buildkit.probe(self.client)
+
+    def has_image(self, name: str) -> bool:
+        try:
+            self.client.images.get(name)
+            return True
+        except ImageNotFound:
+            return False
+
+    def pulled(self, image: str, say: Say) -> bool:
+        """True when the image is here, pulled if it was not."""
+        if self.has_image(image):
+            return True
+        say(f"Pulling {image}")
+        try:
+            self.client.images.pull(image)
+            return True
+        except DockerException as error:
+            say(f"It cannot be pulled ({str(error).splitlines()[0][:120]})")
+            return False
+
+    def build(self, context: IO[bytes], *, tag: str, labels: Mapping[str, str], say: Say) -> None:
+        run = buildkit.build if self.has_buildkit else buildkit.build_legacy
+        run(
+            self.client,
+            context,
+            tag=tag,
+            dockerfile=DOCKERFILE,
+            labels=labels,
+            say=say,
+            timeout=self.timeout,
+        )
+
+    def run_once(self, image: str, script: str) -> tuple[int, str]:
+        """Exit code and last lines of a shell script in a new container, as the student.
+
+        :raises BuildFailed: the image cannot run at all.
+        """
+        try:
+            container = self.client.containers.create(
+                image,
+                ["-c", script],
+                entrypoint="/bin/sh",
+                user="1000:1000",
+                network_mode="none",
+                environment={"HOME": "/tmp"},
+            )
+        except ImageNotFound as error:
+            raise BuildFailed("The engine ended the build before the image was whole.") from error
+        try:
+            container.start()
+            code = container.wait(timeout=240)["StatusCode"]
+            return int(code), container.logs(tail=20).decode("utf-8", "replace").strip()
+        except APIError as error:
+            raise BuildFailed(f"The image cannot run: {error.explanation}") from error
+        finally:
+            container.remove(force=True)
