@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 DEFAULT_PYTHON = "3.11"
+
+
+@dataclass(frozen=True)
+class Conda:
+    """The conda packages that an environment.yml asks for."""
+
+    file: str
+    """Its path, for messages."""
+    specs: tuple[str, ...]
+    channels: tuple[str, ...]
+    """Names or web addresses, the first counts most."""
+    shared: bool = False
+    """True where it brings its own JupyterLab, which is then the server, too."""
 
 
 @dataclass(frozen=True)
@@ -12,7 +25,7 @@ class Recipe:
     """What an environment repository asks for; paths are relative to the repository's root."""
 
     kind: str
-    """`python` (the launcher's base plus what the files name) or `dockerfile`."""
+    """`python` (the launcher's base plus what the files name), `conda` or `dockerfile`."""
     python: str = DEFAULT_PYTHON
     """`x.y`; without meaning for a Dockerfile."""
     apt: tuple[str, ...] = ()
@@ -23,8 +36,11 @@ class Recipe:
     """The text of `requirements` where another file asked for it, so that it is not there yet."""
     package: bool = False
     """True to install the repository's own package."""
+    conda: Conda | None = None
+    otherwise: Conda | None = None
+    """The same by conda, for builders that lack this Python."""
     lock: str = ""
-    """Lines `name==version` of an earlier build of the same commit, which this one keeps to."""
+    """The lock of an earlier build of the same commit, which this one keeps to."""
     variables: tuple[tuple[str, str], ...] = ()
     """Environment variables of sessions."""
     post_build: str = ""
@@ -37,3 +53,11 @@ class Recipe:
     """Files that look like configuration but do not count, each with the reason."""
     warnings: tuple[str, ...] = ()
     """Sentences for the build log."""
+
+    def fitted(self, *, has_python: bool) -> Recipe:
+        """The recipe, by conda where the builder lacks its Python and the files allow that."""
+        if has_python or not self.otherwise:
+            return self
+        return replace(
+            self, kind="conda", conda=self.otherwise, otherwise=None, python=DEFAULT_PYTHON
+        )

@@ -6,7 +6,9 @@ import json
 import re
 import shlex
 
+from envs import conda
 from envs.base import CA_IN_IMAGE, CA_NAMES
+from envs.lock import conda_part, pip_part
 from envs.recipe import Recipe
 
 REPO = "/srv/repo"
@@ -14,10 +16,17 @@ ENV = "/srv/env"
 LOCK = ".launcher-lock.txt"
 """The lock of an earlier build, in the build's context."""
 LOCK_IN_IMAGE = f"{ENV}/launcher.lock"
+CONDA = "/tmp/launcher-conda"
+CONDA_PATH = (
+    f"/home/jovyan/.local/bin:{conda.IN_IMAGE.programs}:{conda.IN_IMAGE.prefix}/bin:{ENV}/bin:"
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+)
 APT_CACHE = (
     "--mount=type=cache,target=/var/cache/apt,sharing=locked "
     "--mount=type=cache,target=/var/lib/apt/lists,sharing=locked "
 )
+CONDA_CACHE = "--mount=type=cache,target=/tmp/conda-cache,uid=1000,gid=1000 "
+CONDA_FILES = f"--mount=type=bind,source={conda.FOLDER},target={CONDA} "
 UV_CACHE = "--mount=type=cache,target=/tmp/uv-cache,uid=1000,gid=1000 "
 # Bytecode is compiled here because every session is a fresh container: measured 1.4 s per launch.
 UV_INSTALL = "uv pip install --compile-bytecode --link-mode=copy"
@@ -44,6 +53,8 @@ def render_dockerfile(
             + " ".join(shlex.quote(name) for name in recipe.apt)
             + ("" if mounts else " && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb")
         ]
+    if recipe.conda:
+        lines += _conda_packages(mounts=mounts)
     if recipe.lock:
         lines.append(f'COPY --chown=1000:1000 ["{LOCK}", "/tmp/launcher.lock"]')
     if recipe.requirements and needs_repo:
@@ -60,17 +71,48 @@ def render_dockerfile(
     else:
         lines += copy
     lines.append("USER 1000:1000")
+    if recipe.conda:
+        mounted = f"{CONDA_FILES}{UV_CACHE}" if mounts else ""
+        program = f"{ENV}/bin/python {CONDA}/program.py"
+        lines.append(
+            f"RUN {mounted}{program} finish {CONDA} {conda.IN_IMAGE.prefix} -"
+            f" && rm -rf {REPO}/{conda.FOLDER}"
+        )
     if recipe.package:
         lines.append(f"{install} .")
     lines += [f"ENV {name}={_literal(value)}" for name, value in recipe.variables]
     if recipe.post_build:
-        lines.append(f"RUN {_mended(recipe.post_build)}{_run_script(recipe.post_build)}")
-    lines.append(f"RUN uv pip freeze --quiet --no-cache > {LOCK_IN_IMAGE}")
+        run = f"{_mended(recipe.post_build)}{_run_script(recipe.post_build)}"
+        if recipe.conda:
+            run = f"bash -c {shlex.quote(f'. {conda.IN_IMAGE.activate} && {run}')}"
+        lines.append(f"RUN {run}")
+    lines.append(
+        f"RUN uv pip freeze --quiet --no-cache > {LOCK_IN_IMAGE}"
+        + (f" && cat {conda.IN_IMAGE.lock} >> {LOCK_IN_IMAGE}" if recipe.conda else "")
+    )
     if recipe.start:
         lines.append(f"RUN {_mended(recipe.start)}true")
-        lines.append(f"ENTRYPOINT {json.dumps([*_start(recipe.start)])}")
+    if recipe.start or recipe.conda:
+        lines.append(f"ENTRYPOINT {json.dumps([*_begin(recipe)])}")
     lines.append("WORKDIR /home/jovyan")
     return "\n".join(lines) + "\n"
+
+
+def made_files(recipe: Recipe, *, channels: tuple[str, ...] = ()) -> dict[str, str]:
+    """What a build needs beside the checkout, by its path in the build's context.
+
+    `channels`: the addresses of the recipe's conda channels.
+    """
+    made = {recipe.requirements: recipe.generated} if recipe.generated else {}
+    if recipe.lock:
+        made[LOCK] = pip_part(recipe.lock)
+    if recipe.conda:
+        made[f"{conda.FOLDER}/program.py"] = conda.PROGRAM.read_text("utf-8")
+        request = conda.request_of(recipe.conda, channels, conda.IN_IMAGE)
+        made[f"{conda.FOLDER}/request.json"] = request
+        if conda_part(recipe.lock):
+            made[f"{conda.FOLDER}/lock"] = conda_part(recipe.lock)
+    return made
 
 
 def render_layer(image: str, user: str, *, git: bool, ca: bool) -> str:
@@ -113,5 +155,24 @@ def _run_script(path: str) -> str:
     return f'if [ "$(head -c2 {quoted})" = "#!" ]; then {quoted}; else bash {quoted}; fi'
 
 
-def _start(path: str) -> tuple[str, ...]:
-    return ("/bin/bash", "-c", f'exec {shlex.quote(f"{REPO}/{path}")} "$@"', "start")
+def _conda_packages(*, mounts: bool) -> list[str]:
+    """conda's environment, before anything of pip comes into it."""
+    mounted = f"{CONDA_FILES}{UV_CACHE}{CONDA_CACHE}" if mounts else ""
+    made = {**conda.environment(conda.IN_IMAGE), "PATH": CONDA_PATH}
+    return [
+        *([] if mounts else [f"COPY {conda.FOLDER} {CONDA}"]),
+        "RUN install -d -o 1000 -g 1000 /srv/conda /srv/server"
+        f" && echo '. {conda.IN_IMAGE.activate}' > /etc/profile.d/z-conda.sh",
+        *(f"ENV {name}={value}" for name, value in made.items()),
+        "USER 1000:1000",
+        f"RUN {mounted}{conda.install_command(CONDA, '/tmp/conda-cache')}"
+        + ("" if mounts else " && rm -rf /tmp/conda-cache"),
+        "USER root",
+    ]
+
+
+def _begin(recipe: Recipe) -> tuple[str, ...]:
+    """What each session begins with, before its server."""
+    activate = f". {conda.IN_IMAGE.activate}; " if recipe.conda else ""
+    start = f"{shlex.quote(f'{REPO}/{recipe.start}')} " if recipe.start else ""
+    return ("/bin/bash", "-c", f'{activate}exec {start}"$@"', "start")

@@ -7,7 +7,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +18,7 @@ from envs.checkout import checkout
 from envs.errors import BuildFailed, EnvError
 from envs.git import Git
 from envs.image import Image, image_name
+from envs.lock import kept_part
 from envs.log_tail import LogTail
 from envs.readers import read_recipe
 from envs.recipe import Recipe
@@ -138,8 +138,8 @@ class Store:
         self, name: str, recipe: Recipe, source: Path, labels: Mapping[str, str], say: Say
     ) -> Image:
         """Build with the versions of the last time, else with the newest."""
-        lock = constraints_of(self.read_lock(name))
-        if lock and recipe.kind == "python":
+        lock = kept_part(self.read_lock(name))
+        if lock and recipe.kind != "dockerfile":
             say("Keeping to the package versions of this commit's last build")
             try:
                 locked_recipe = replace(recipe, lock=lock)
@@ -227,13 +227,6 @@ def opening(version: Version, name: str, recipe: Recipe) -> Iterator[str]:
         yield f"Ignored: {path} ({reason})"
     for sentence in recipe.warnings:
         yield f"Note: {sentence}"
-
-
-def constraints_of(lock: str) -> str:
-    """The lines that pin a package; one from the repository or from git has no version to keep."""
-    return "".join(
-        f"{line}\n" for line in lock.splitlines() if re.fullmatch(r"[\w.-]+==[\w.+!-]+", line)
-    )
 
 
 def labels_of(version: Version, name: str, recipe: Recipe) -> dict[str, str]:

@@ -12,10 +12,11 @@ from typing import Any, TypeVar
 
 import yaml
 
+from envs.conda import channel_urls
 from envs.credentials import Credential, parts_of
 from launcher.errors import BadSettings
 
-FREE_MAPS = {"environments.catalogue", "base.pythons", "git.credentials"}
+FREE_MAPS = {"environments.catalogue", "base.pythons", "git.credentials", "conda.channels"}
 """Settings whose keys the administrator chooses."""
 CATALOGUE_KEYS = {"repo", "tag", "title"}
 CREDENTIAL_KEYS = {"url", "token_file", "key_file", "username"}
@@ -54,6 +55,21 @@ class BaseConfig:
     debian_mirror: str
     server: tuple[str, ...]
     index_url: str
+
+
+@dataclass(frozen=True)
+class CondaConfig:
+    alias: str
+    channels: Mapping[str, str]
+
+    def urls(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The addresses of channels that an environment names."""
+        return channel_urls(names, alias=self.alias, channels=self.channels)
+
+    def folders(self) -> list[Path]:
+        """The channels that are folders of this machine."""
+        urls = self.channels.values()
+        return [Path(url.removeprefix("file://")) for url in urls if url.startswith("file://")]
 
 
 @dataclass(frozen=True)
@@ -107,6 +123,7 @@ class Config:
     git: GitConfig
     environments: EnvironmentsConfig
     base: BaseConfig
+    conda: CondaConfig
     content: ContentConfig
     session: SessionConfig
     docker: DockerConfig
@@ -223,6 +240,7 @@ def _typed(settings: dict[str, Any]) -> Config:
                 "index_url": _text,
             },
         ),
+        conda=section(CondaConfig, "conda", {"alias": _text, "channels": _channels}),
         content=section(
             ContentConfig,
             "content",
@@ -366,6 +384,16 @@ def _catalogue(value: Any) -> Mapping[str, CatalogueEntry]:
                 raise ValueError(f"{name} has the unknown key {key!r}; known: repo, tag, title")
         entries[str(name)] = CatalogueEntry(**{key: str(text) for key, text in entry.items()})
     return entries
+
+
+def _channels(value: Any) -> Mapping[str, str]:
+    for name, url in value.items():
+        if not re.match(r"(https?|file)://[^\s]+$", _text(url)):
+            raise ValueError(f"{name}: {url!r} is no address such as https://... or file:///...")
+        folder = url.removeprefix("file://")
+        if folder != url and not Path(folder).is_dir():
+            raise ValueError(f"{name}: there is no folder {folder}")
+    return {str(name): url.rstrip("/") for name, url in value.items()}
 
 
 def _credentials(value: Any) -> tuple[Credential, ...]:

@@ -13,7 +13,7 @@ from envs.errors import BadEnvironment, EnvError
 from envs.readers import read_recipe
 from envs.readers.requirements import refers_to_repository
 from envs.recipe import Recipe
-from envs.render import render_dockerfile
+from envs.render import made_files, render_dockerfile
 from envs.version import Version
 from launcher.cli import Context
 from launcher.cli.base import print_unless
@@ -190,7 +190,12 @@ def dockerfile(args: argparse.Namespace, context: Context) -> int:
     if not source.is_dir():
         source = context.parts.store.source(version_of(args.env, context))
     recipe = read_recipe(source)
-    made = "".join(f"# {recipe.requirements}: {one}\n" for one in recipe.generated.splitlines())
+    made = "".join(
+        f"# {path}: {line}\n"
+        for path, content in made_files(recipe).items()
+        if not path.endswith(".py")
+        for line in content.splitlines()
+    )
     text = made + dockerfile_of(recipe, source, context)
     context.show({"dockerfile": text, "recipe": asdict(recipe)}, text.rstrip("\n"))
     return 0
@@ -202,6 +207,7 @@ def dockerfile_of(recipe: Recipe, source: Path, context: Context) -> str:
         return (source / recipe.dockerfile).read_text("utf-8")
     images = context.parts.runtime.images
     if isinstance(images, DockerImages):
+        recipe = recipe.fitted(has_python=images.bases.offers(recipe.python))
         return images.render(recipe, source, images.bases.base(recipe.python))
     needs = refers_to_repository(source, recipe)
     return render_dockerfile(recipe, base=f"launcher/base:{recipe.python}", needs_repo=needs)

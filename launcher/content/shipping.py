@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 TIMEOUT = 600.0
 """Seconds for one pull inside the session."""
+# An image with conda packages names the launcher's own; a student cannot change the image's names.
+PYTHON = ("/bin/sh", "-c", 'exec "${LAUNCHER_PYTHON:-python3}" "$@"', "reconcile")
 LOADER = """
 import os, runpy, shutil, sys, tempfile
 source = sys.stdin.buffer
@@ -61,7 +63,7 @@ def ask_session(
 def _ask_once(
     runtime: Runtime, session_id: str, request: Mapping[str, Any], pack: Path | None
 ) -> dict[str, Any]:
-    command = ["python3", "-I", "-c", LOADER, json.dumps(request)]
+    command = [*PYTHON, "-I", "-c", LOADER, json.dumps(request)]
     with tempfile.TemporaryFile() as stdin:
         program = zipped_program()
         stdin.write(len(program).to_bytes(8, "big") + program)

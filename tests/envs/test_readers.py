@@ -176,19 +176,64 @@ def test_an_environment_yml_without_conda_packages_is_pips_list(tmp_path):
     assert {name for name, _ in found.ignored} == {"requirements.txt", "runtime.txt"}
 
 
+def test_a_python_that_nobody_has_is_not_offered(tmp_path):
+    with pytest.raises(NotOffered, match="Python >=4"):
+        recipe(tmp_path, **{"environment.yml": "dependencies: ['python>=4']"})
+
+
+CONDA = """
+channels: [defaults, course, conda-forge, nodefaults, https://h.org/c/]
+dependencies: [numpy=1.*, 'conda-forge::gdal >=3,<4', Python=3.9, pip: [cowsay]]
+"""
+
+
+def test_conda_packages_are_solved_from_their_channels(tmp_path):
+    found = recipe(tmp_path, **{"environment.yml": CONDA, "requirements_txt": "x\n"})
+    assert found.kind == "conda"
+    assert found.conda.specs == ("numpy=1.*", "conda-forge::gdal >=3,<4", "Python=3.9")
+    assert found.conda.channels == ("conda-forge", "course", "https://h.org/c")
+    assert not found.conda.shared
+    assert found.generated == "cowsay\n"
+    assert any("defaults is taken as conda-forge" in said for said in found.warnings)
+    assert ("requirements.txt", "environment.yml says all of the packages") in found.ignored
+
+
+@pytest.mark.parametrize(
+    ("text", "shared", "specs"),
+    [
+        ("dependencies: [numpy]", False, ("numpy", "python=3.11")),
+        ("dependencies: [numpy, jupyterlab=4]", True, ("numpy", "jupyterlab=4", "python=3.11")),
+        ("dependencies: [numpy, pip: [jupyterlab==4.2]]", True, ("numpy", "python=3.11")),
+    ],
+)
+def test_an_environment_with_jupyterlab_is_the_server_too(tmp_path, text, shared, specs):
+    found = recipe(tmp_path, **{"environment.yml": text})
+    assert (found.conda.shared, found.conda.specs) == (shared, specs)
+
+
+def test_a_python_that_the_builder_lacks_comes_from_conda(tmp_path):
+    text = "dependencies: [python=3.10, pip: [cowsay]]"
+    found = recipe(tmp_path, **{"environment.yml": text})
+    assert (found.kind, found.python, found.conda) == ("python", "3.10", None)
+    assert found.fitted(has_python=True) is found
+    other = found.fitted(has_python=False)
+    assert (other.kind, other.conda.specs) == ("conda", ("python=3.10",))
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("dependencies: [python=3.11, numpy, gdal=3]", "numpy, gdal=3"),
-        ("dependencies: [python=2.7, r-base]", "r-base"),
-        ("dependencies: ['python>=4']", "Python >=4"),
+        ("dependencies:\n  - numpy\n  - pystan==\n", "line 3: 'pystan=='"),
+        ("dependencies: [numpy]\nchannels: [file:///etc]", "file:///etc"),
+        ("dependencies: [numpy]\nchannels: [../x]", "../x"),
+        ("dependencies: [numpy]\nchannels: ['https://me:secret@h.org/c']", "channel"),
+        ("dependencies: [numpy]\nchannels: x", "list"),
     ],
 )
-def test_conda_packages_are_named_with_the_way_out(tmp_path, text, said):
-    with pytest.raises(NotOffered) as caught:
+def test_what_conda_cannot_mean_is_named(tmp_path, text, said):
+    with pytest.raises(BadEnvironment, match=r"environment\.yml") as caught:
         recipe(tmp_path, **{"environment.yml": text})
     assert said in caught.value.message
-    assert caught.value.hint
 
 
 @pytest.mark.parametrize(

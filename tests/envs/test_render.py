@@ -1,11 +1,12 @@
 """Rendering: the same recipe is the same text, to the letter of the files in golden/."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from envs.recipe import Recipe
-from envs.render import render_dockerfile
+from envs.recipe import Conda, Recipe
+from envs.render import made_files, render_dockerfile
 
 GOLDEN = Path(__file__).parent / "golden"
 EVERYTHING = Recipe(
@@ -15,11 +16,23 @@ EVERYTHING = Recipe(
     post_build="binder/postBuild",
     start="binder/start",
 )
+CONDA = Recipe(
+    kind="conda",
+    conda=Conda("environment.yml", ("numpy=1.*",), ("conda-forge",)),
+    requirements=".launcher-requirements.txt",
+    generated="-r extra.txt\n",
+    apt=("graphviz",),
+    post_build="postBuild",
+    start="start",
+    lock="six==1.16.0\nhttps://h/noarch/x-1-0.conda#" + 64 * "0",
+)
 CASES = {
     "default": (Recipe(kind="python"), {}),
     "requirements": (Recipe(kind="python", requirements="requirements.txt"), {"needs_repo": False}),
     "local-requirements": (Recipe(kind="python", requirements="requirements.txt"), {}),
     "everything": (EVERYTHING, {"needs_repo": False}),
+    "conda": (CONDA, {}),
+    "conda-legacy": (replace(CONDA, start="", post_build=""), {"mounts": False}),
     "everything-legacy": (EVERYTHING, {"needs_repo": False, "mounts": False}),
 }
 
@@ -29,6 +42,13 @@ def test_the_dockerfile_is_the_golden_one(name):
     recipe, options = CASES[name]
     text = render_dockerfile(recipe, base="launcher/base:3.11-0123abcd", **options)
     assert text == (GOLDEN / f"{name}.Dockerfile").read_text()
+
+
+def test_a_lock_is_split_for_its_two_tools():
+    made = made_files(CONDA, channels=("https://h",))
+    assert made[".launcher-lock.txt"] == "six==1.16.0\n"
+    assert made[".launcher-conda/lock"].startswith("https://h/noarch/x-1-0.conda#")
+    assert '"https://h"' in made[".launcher-conda/request.json"]
 
 
 def test_an_odd_file_name_stays_one_word():

@@ -33,7 +33,7 @@ def create(config: Config, instance: str) -> DockerRuntime:
         ) from error
     engine = Engine(client, timeout=config.environments.build_timeout)
     bases = DockerBases(engine, config.base, config.ca_bundle, config.data / "base")
-    images = DockerImages(engine, bases, config.ca_bundle)
+    images = DockerImages(engine, bases, config.ca_bundle, config.conda)
     homes = config.docker.homes
     if homes == "auto":
         elsewhere = os.environ.get("DOCKER_HOST", "unix://").startswith(("tcp:", "ssh:", "http"))

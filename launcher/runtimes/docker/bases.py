@@ -31,16 +31,20 @@ class DockerBases:
     folder: Path
     """For locks and for Debian root file systems under construction."""
 
+    def offers(self, python: str) -> bool:
+        return python in self.settings.pythons
+
     def base(self, python: str) -> bases.Base:
         """What the base of this Python is made of.
 
         :raises NotOffered: the settings have no such Python.
         """
-        if python not in self.settings.pythons:
+        if not self.offers(python):
             known = ", ".join(sorted(self.settings.pythons))
             raise NotOffered(
                 f"Python {python} is not offered on this server.",
-                hint=f"Write python-{known.split(', ')[0]} in runtime.txt; offered: {known}.",
+                hint=f"Write python-{known.split(', ')[0]} in runtime.txt, or name the version in "
+                f"an environment.yml; offered: {known}.",
             )
         return bases.Base(
             python=python,

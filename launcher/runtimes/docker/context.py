@@ -61,9 +61,10 @@ def context_of(
     dockerfile: str,
     *,
     made: Mapping[str, str] = MappingProxyType({}),
+    folders: Mapping[str, Path] = MappingProxyType({}),
     obey_ignore: bool = False,
 ) -> Iterator[IO[bytes]]:
-    """The checkout, files `made` for it and the Dockerfile as a tar.
+    """The checkout, files `made` for it, `folders` of this machine and the Dockerfile as a tar.
 
     Owners and times are fixed, so that caches hold.
     """
@@ -71,17 +72,14 @@ def context_of(
     wanted = not_ignored(source, DOCKERFILE) if obey_ignore else None
 
     def fixed(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        if wanted is not None and member.name not in wanted:
-            return None
-        member.uid = member.gid = 0
-        member.uname = member.gname = ""
-        member.mtime = 0
-        return member
+        return as_root(member) if wanted is None or member.name in wanted else None
 
     with tempfile.TemporaryFile() as file:
         with tarfile.open(fileobj=file, mode="w") as tar:
             for child in sorted(source.iterdir()):
                 tar.add(child, arcname=child.name, filter=fixed)
+            for name, folder in folders.items():
+                tar.add(folder, arcname=name, filter=as_root)
             for name, content in {**made, DOCKERFILE: dockerfile}.items():
                 data = content.encode()
                 member = tarfile.TarInfo(name)
@@ -89,3 +87,10 @@ def context_of(
                 tar.addfile(member, io.BytesIO(data))
         file.seek(0)
         yield file
+
+
+def as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mtime = 0
+    return member

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import shlex
 import shutil
 import tempfile
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import docker
 from docker.errors import DockerException, ImageNotFound
 
+from envs import conda
 from envs.base import CA_IN_IMAGE, Base
 from envs.builder import Say
 from envs.errors import BuildFailed
@@ -23,8 +23,9 @@ from envs.image import Image
 from envs.readers.files import read_lines
 from envs.readers.requirements import refers_to_repository
 from envs.recipe import Recipe
-from envs.render import LOCK, LOCK_IN_IMAGE, render_dockerfile, render_layer
-from envs.smoke import SCRIPT
+from envs.render import CONDA, LOCK_IN_IMAGE, made_files, render_dockerfile, render_layer
+from envs.smoke import smoke_command
+from launcher.config import CondaConfig
 from launcher.runtimes.docker.bases import DockerBases
 from launcher.runtimes.docker.context import context_of, without_syntax_line
 from launcher.runtimes.docker.engine import Engine
@@ -53,6 +54,7 @@ class DockerImages:
     engine: Engine
     bases: DockerBases
     ca_bundle: Path | None
+    conda: CondaConfig
     kind: str = "docker"
 
     @property
@@ -65,8 +67,10 @@ class DockerImages:
             trusted = self.ca_bundle.read_bytes() if self.ca_bundle else b""
             ca = hashlib.sha256(trusted).hexdigest()
             return "\n".join([BUILDER, recipe.dockerfile, *below, ca])
+        recipe = recipe.fitted(has_python=self.bases.offers(recipe.python))
         base = self.bases.base(recipe.python)
-        return f"{BUILDER}\n{self.render(recipe, source, base)}{recipe.generated}"
+        made = made_files(replace(recipe, lock=""), channels=self.channels(recipe)[0])
+        return "\n".join([BUILDER, self.render(recipe, source, base), *made.values()])
 
     def render(self, recipe: Recipe, source: Path, base: Base) -> str:
         """The Dockerfile of a recipe; the legacy builder's differs only in cache mounts."""
@@ -74,6 +78,20 @@ class DockerImages:
         return render_dockerfile(
             recipe, base=base.name, needs_repo=needs, mounts=self.engine.has_buildkit
         )
+
+    def channels(self, recipe: Recipe) -> tuple[tuple[str, ...], dict[str, Path]]:
+        """The addresses of the recipe's conda channels as the build sees them.
+
+        Folders of this machine, which only the settings can name, come into its context.
+        """
+        urls, folders = list[str](), dict[str, Path]()
+        for url in self.conda.urls(recipe.conda.channels) if recipe.conda else ():
+            if url.startswith("file://"):
+                inside = f"channels/{len(folders)}"
+                folders[f"{conda.FOLDER}/{inside}"] = Path(url.removeprefix("file://"))
+                url = f"file://{CONDA}/{inside}"
+            urls.append(url)
+        return tuple(urls), folders
 
     def find_image(self, name: str) -> Image | None:
         try:
@@ -94,6 +112,7 @@ class DockerImages:
         labels: Mapping[str, str],
         say: Say,
     ) -> Image:
+        recipe = recipe.fitted(has_python=self.bases.offers(recipe.python))
         temp = f"launcher-build/{uuid.uuid4().hex[:12]}:new"
         if recipe.kind == "dockerfile":
             for python in self.bases_named_in(source, recipe):
@@ -104,10 +123,10 @@ class DockerImages:
             base = self.bases.ensure(recipe.python, say=say)
             text = self.render(recipe, source, base)
         try:
-            made = {recipe.requirements: recipe.generated} if recipe.generated else {}
-            made |= {LOCK: recipe.lock} if recipe.lock else {}
+            urls, folders = self.channels(recipe)
+            made = made_files(recipe, channels=urls)
             obey = recipe.kind == "dockerfile"
-            with context_of(source, text, made=made, obey_ignore=obey) as context:
+            with context_of(source, text, made=made, folders=folders, obey_ignore=obey) as context:
                 self.engine.build(context, tag=temp, labels=labels, say=say)
             if recipe.kind == "dockerfile":
                 self.complete(temp, labels, say)
@@ -166,10 +185,8 @@ class DockerImages:
         :raises BuildFailed: it lacks what a session needs.
         """
         say("Checking that sessions can start from the image")
-        own = recipe.kind == "python"
-        code, said = self.engine.run_once(
-            image, f"exec python -c {shlex.quote(SCRIPT)}" if own else CONTRACT
-        )
+        own = recipe.kind != "dockerfile"
+        code, said = self.engine.run_once(image, smoke_command(recipe.kind) if own else CONTRACT)
         if code:
             raise BuildFailed(
                 f"The image cannot run sessions: {said or f'exit code {code}'}.",

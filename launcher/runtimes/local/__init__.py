@@ -17,6 +17,7 @@ def create(config: Config, instance: str) -> LocalRuntime:
         index_url=config.base.index_url,
         ca_bundle=config.ca_bundle,
         sandbox=sandbox,
+        conda=config.conda,
         timeout=config.environments.build_timeout,
     )
     return LocalRuntime(

@@ -20,11 +20,15 @@ import uv
 
 from envs.base import LAB_PAGE
 from envs.builder import Say
+from envs.conda import PROGRAM
 from envs.errors import BuildFailed, NotOffered
 from envs.image import Image
-from envs.recipe import Recipe
+from envs.lock import pip_part
+from envs.recipe import Conda, Recipe
 from envs.render import LOCK
 from envs.smoke import SCRIPT
+from launcher.config import CondaConfig
+from launcher.runtimes.local import conda
 from launcher.runtimes.local.sandbox import FIRST_UID, Sandbox
 
 BUILDER = "venv-2"
@@ -45,6 +49,7 @@ class LocalImages:
     index_url: str
     ca_bundle: Path | None
     sandbox: Sandbox
+    conda: CondaConfig
     timeout: float = 3600.0
     kind: str = "venv"
 
@@ -54,9 +59,12 @@ class LocalImages:
                 f"{recipe.dockerfile} needs a Docker engine, and this launcher runs without one.",
                 hint="Start an engine and set runtime: docker.",
             )
+        recipe = recipe.fitted(has_python=has_python(recipe.python))
         python = find_python(recipe.python)
         parts = (recipe.python, python, recipe.requirements, *recipe.apt, *self.server)
-        more = (recipe.generated, "package" if recipe.package else "", *map(str, recipe.variables))
+        more = [recipe.generated, "package" if recipe.package else "", *map(str, recipe.variables)]
+        if recipe.conda:
+            more += [PROGRAM.read_text("utf-8"), str(recipe.conda), *self._channels(recipe.conda)]
         return "\n".join([BUILDER, *map(str, parts), recipe.post_build, recipe.start, *more])
 
     def find_image(self, name: str) -> Image | None:
@@ -114,6 +122,7 @@ class LocalImages:
         labels: Mapping[str, str],
         say: Say,
     ) -> Image:
+        recipe = recipe.fitted(has_python=has_python(recipe.python))
         check_system_packages(recipe.apt)
         place = self.folder / "built" / uuid.uuid4().hex[:12]
         try:
@@ -154,20 +163,23 @@ class LocalImages:
         if recipe.generated:
             write_inside(place / "repo", recipe.requirements, recipe.generated)
         if recipe.lock:
-            write_inside(place / "repo", LOCK, recipe.lock)
+            write_inside(place / "repo", LOCK, pip_part(recipe.lock))
+        if recipe.conda:
+            urls = self._channels(recipe.conda)
+            conda.write_request(recipe.conda, place, urls=urls, lock=recipe.lock)
         if self.sandbox.own_uids:
-            for folder in (place, home, cache):
-                os.chown(folder, BUILD_UID, BUILD_UID)
-            for path in (place / "repo").rglob("*"):
+            for path in (place, cache, *place.rglob("*")):
                 os.chown(path, BUILD_UID, BUILD_UID, follow_symlinks=False)
-            os.chown(place / "repo", BUILD_UID, BUILD_UID)
         python = find_python(recipe.python)
-        for step in venv_steps(recipe, place=place, python=python, server=self.server):
+        steps = venv_steps(recipe, place=place, python=python, server=self.server, cache=cache)
+        for step in steps:
             say(f"$ {' '.join(step)}")
-            self._run(step, place, home, say)
+            self._run(conda.activated(place, step), place, home, say)
         say("Checking that sessions can start from it")
         try:
-            self._run([str(place / "venv/bin/python"), "-c", SCRIPT], place, home, say)
+            smoke = [conda.server_python(place), "-c", SCRIPT]
+            smoke += ["lenient"] if recipe.conda else []
+            self._run(conda.activated(place, smoke), place, home, say)
         except BuildFailed as error:
             why = error.log_tail[-1] if error.log_tail else error.message
             raise BuildFailed(
@@ -176,6 +188,10 @@ class LocalImages:
                 log_tail=error.log_tail,
             ) from error
         shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(place / conda.STEPS, ignore_errors=True)
+
+    def _channels(self, wanted: Conda) -> tuple[str, ...]:
+        return self.conda.urls(wanted.channels)
 
     def _run(self, step: Sequence[str], place: Path, home: Path, say: Say) -> None:
         """One step, in the sandbox as a user of its own: requirements can run any program."""
@@ -183,12 +199,17 @@ class LocalImages:
             step,
             home=home,
             uid=BUILD_UID,
-            read=[*outside_usr(find_python_of(place, step)), *self.trusted_files()],
+            read=[
+                *outside_usr(find_python_of(place, step)),
+                *self.trusted_files(),
+                *self.conda.folders(),
+            ],
             write=[place, self.folder / "cache"],
             chdir=str(place / "repo"),
         )
+        path = f"{place}/venv/bin:/usr/local/bin:/usr/bin:/bin"
         extra = {
-            "PATH": f"{place}/venv/bin:/usr/local/bin:/usr/bin:/bin",
+            "PATH": path,
             "VIRTUAL_ENV": f"{place}/venv",
             "NB_PYTHON_PREFIX": f"{place}/venv",
             "KERNEL_PYTHON_PREFIX": f"{place}/venv",
@@ -197,6 +218,7 @@ class LocalImages:
             "UV_PYTHON_DOWNLOADS": "never",
             "UV": uv.find_uv_bin(),
             **self.trust(),
+            **conda.variables(place, f"{self.sandbox.home(home)}/.local/bin:{path}"),
         }
         if self.index_url:
             extra |= {"UV_DEFAULT_INDEX": self.index_url, "PIP_INDEX_URL": self.index_url}
@@ -246,7 +268,7 @@ class LocalImages:
 
 
 def venv_steps(
-    recipe: Recipe, *, place: Path, python: Path, server: Sequence[str]
+    recipe: Recipe, *, place: Path, python: Path, server: Sequence[str], cache: Path
 ) -> list[list[str]]:
     """The commands that make the recipe's venv. No I/O here."""
     tool = uv.find_uv_bin()
@@ -256,8 +278,13 @@ def venv_steps(
     requirements = ["--requirements", recipe.requirements] if recipe.requirements else []
     steps = [
         [tool, "venv", "--quiet", "--seed", "--python", str(python), str(place / "venv")],
-        [*install, *requirements, "--", *server],
+        [*install, *([] if recipe.conda else requirements), "--", *server],
     ]
+    if recipe.conda:
+        # The venv's own Python from here on: VIRTUAL_ENV is conda's environment as soon as it is.
+        steps += conda.install_steps(place, python=python, cache=cache)
+        steps += [[*install, *requirements]] if requirements else []
+        steps.append(conda.finish_step(place))
     lab = str(place / "venv" / "etc" / "jupyter" / "labconfig")
     write = 'mkdir -p "$1" && printf %s "$2" > "$1/page_config.json"'
     steps.append(["bash", "-c", write, "page", lab, LAB_PAGE])
@@ -271,7 +298,10 @@ def venv_steps(
              f"./{recipe.post_build}"],
         ]  # fmt: skip
     freeze = '"$1" pip freeze --quiet --no-cache > "$2"'
-    steps.append(["bash", "-c", freeze, "freeze", tool, str(place / LOCK_FILE)])
+    lock = str(place / LOCK_FILE)
+    steps.append(["bash", "-c", freeze, "freeze", tool, lock])
+    if recipe.conda:
+        steps.append(["bash", "-c", 'cat "$1" >> "$2"', "lock", conda.places_in(place).lock, lock])
     if recipe.start:
         steps += [["sed", "-i", "s/\\r$//", recipe.start], ["chmod", "+x", recipe.start]]
     return steps
@@ -287,6 +317,13 @@ def write_inside(root: Path, name: str, text: str) -> None:
         raise BuildFailed(f"{target.parent.name} is a link that leads out of the repository.")
     target.unlink(missing_ok=True)
     target.write_text(text, "utf-8")
+
+
+def has_python(version: str) -> bool:
+    try:
+        return bool(find_python(version))
+    except NotOffered:
+        return False
 
 
 def find_python(version: str) -> Path:

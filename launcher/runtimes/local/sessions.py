@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 from launcher.errors import SessionFailed, SessionGone
 from launcher.runtimes.base import Completed
+from launcher.runtimes.local import conda
 from launcher.runtimes.local.images import LocalImages, find_python_of, outside_usr
 from launcher.runtimes.local.processes import start_time, stop_tree
 from launcher.runtimes.local.sandbox import FIRST_UID, Sandbox
@@ -175,7 +176,7 @@ class LocalRuntime:
     def _server(self, spec: SessionSpec, place: Path, port: int) -> Argv:
         """The argv of the session's server, begun by the `start` file where there is one."""
         command = [
-            f"{place}/venv/bin/jupyter-server",
+            f"{Path(conda.server_python(place)).parent}/jupyter-server",
             "--ServerApp.ip=127.0.0.1",
             f"--ServerApp.port={port}",
             "--ServerApp.port_retries=0",
@@ -188,7 +189,8 @@ class LocalRuntime:
         if os.geteuid() == 0 and not self.sandbox.own_uids:
             command.append("--ServerApp.allow_root=True")
         begun_by = self.images.start_file(spec.image)
-        return [*([f"{place}/repo/{begun_by}"] if begun_by else []), *command]
+        begin = [f"{place}/repo/{begun_by}"] if begun_by else []
+        return conda.activated(place, [*begin, *command])
 
     def _sandboxed(self, owner: str, home: Path, place: Path, command: Sequence[str]) -> Argv:
         read = [place, *outside_usr(find_python_of(place, ())), *self.images.trusted_files()]
@@ -206,6 +208,7 @@ class LocalRuntime:
             "NB_PYTHON_PREFIX": f"{place}/venv",
             "JUPYTER_RUNTIME_DIR": runtime_dir,
             **self.images.trust(),
+            **conda.variables(place, path),
         }
         return self.sandbox.environment(home, extra)
 
