@@ -54,5 +54,13 @@ class Builder(Protocol):
     def remove_image(self, name: str) -> None:
         """Remove the image; one that does not exist is fine."""
 
+    def digest(self, name: str, tag: str) -> str:
+        """The SHA-256 that the tag of an image that exists already names now.
+
+        :raises envs.errors.NotOffered: this builder knows no such images.
+        :raises envs.errors.UnknownRef: no such tag; :raises envs.errors.RepoNotFound: no such
+        image; :raises envs.errors.GitHostDown: its registry does not answer, or may not be asked.
+        """
+
     def lock(self, name: str) -> str:
         """The packages of a built image, as `name==version` lines; empty where nobody knows."""

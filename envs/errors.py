@@ -2,7 +2,7 @@
 
 EnvError
 ├── BadEnvironment     a name, address or file that cannot be understood
-├── RepoNotFound       the repository is missing or private
+├── RepoNotFound       the repository or image is missing or private
 ├── GitHostDown        the git host does not answer, or refuses to be contacted
 ├── UnknownRef         no such tag, branch or commit (holds those that exist)
 ├── AmbiguousRef       a tag and a branch of one name are different commits

@@ -13,7 +13,7 @@ import shlex
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
@@ -71,20 +71,7 @@ class Git:
         :raises BadEnvironment: its scheme is not https, http or ssh, or it holds a password.
         :raises GitHostDown: its host is not allowed by the settings.
         """
-        host, port = host_of(url)
-        named = {host, f"{host}:{port}"} if port else {host}
-        if named & set(self.hosts):
-            return
-        if "*" not in self.hosts:
-            raise GitHostDown(
-                f"This server does not fetch from {host}.",
-                hint="The administrator can add the host to `git.hosts` in the settings.",
-            )
-        if not _is_public(host):
-            raise GitHostDown(
-                f"{host} is not a public address, so this server does not fetch from it.",
-                hint="The administrator can name the host in `git.hosts` in the settings.",
-            )
+        check_host(url, self.hosts, setting="git.hosts")
 
     def run(
         self,
@@ -212,6 +199,28 @@ class Git:
         if self.ca_bundle:
             kept["GIT_SSL_CAINFO"] = str(self.ca_bundle)
         return kept
+
+
+def check_host(url: str, hosts: Sequence[str], *, setting: str) -> None:
+    """Refuse an address whose host the setting does not allow; `*` is every public one.
+
+    :raises BadEnvironment: an address that names no host clearly.
+    :raises GitHostDown: it is not allowed.
+    """
+    host, port = host_of(url)
+    named = {host, f"{host}:{port}"} if port else {host}
+    if named & set(hosts):
+        return
+    if "*" not in hosts:
+        raise GitHostDown(
+            f"This server does not fetch from {host}.",
+            hint=f"The administrator can add the host to `{setting}` in the settings.",
+        )
+    if not _is_public(host):
+        raise GitHostDown(
+            f"{host} is not a public address, so this server does not fetch from it.",
+            hint=f"The administrator can name the host in `{setting}` in the settings.",
+        )
 
 
 def host_of(url: str) -> tuple[str, int | None]:

@@ -25,7 +25,8 @@ class Recipe:
     """What an environment repository asks for; paths are relative to the repository's root."""
 
     kind: str
-    """`python` (the launcher's base plus what the files name), `conda` or `dockerfile`."""
+    """`python` (the launcher's base plus what the files name), `conda`, `dockerfile`, or
+    `image` (one that exists already)."""
     python: str = DEFAULT_PYTHON
     """`x.y`; without meaning for a Dockerfile."""
     apt: tuple[str, ...] = ()
@@ -47,12 +48,19 @@ class Recipe:
     start: str = ""
     dockerfile: str = ""
     """Path of the Dockerfile, or empty."""
+    image: str = ""
+    """`name@sha256:digest` of the image that exists already, or empty."""
     used: tuple[str, ...] = ()
     """The files that shape the image."""
     ignored: tuple[tuple[str, str], ...] = ()
     """Files that look like configuration but do not count, each with the reason."""
     warnings: tuple[str, ...] = ()
     """Sentences for the build log."""
+
+    @property
+    def ours(self) -> bool:
+        """True where the launcher's own base is below; else its author answers for the contents."""
+        return self.kind in ("python", "conda")
 
     def fitted(self, *, has_python: bool) -> Recipe:
         """The recipe, by conda where the builder lacks its Python and the files allow that."""

@@ -9,6 +9,9 @@ import shlex
 
 from envs import conda
 
+WORKS = "launcher: it works"
+"""What a check of an image prints last. No check holds it in one piece: an ENTRYPOINT that only
+prints its command must not pass."""
 SCRIPT = """
 import os, socket, subprocess, sys, tempfile, time, urllib.request
 
@@ -54,6 +57,7 @@ try:
             time.sleep(0.1)
 finally:
     server.kill()
+print("launcher: " + "it works")
 """
 
 

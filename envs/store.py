@@ -22,7 +22,7 @@ from envs.lock import kept_part
 from envs.log_tail import LogTail
 from envs.readers import read_recipe
 from envs.recipe import Recipe
-from envs.version import Version
+from envs.version import EXISTING, Version
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,9 @@ class Store:
         if folder.exists():
             return folder
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if version.repo.startswith(EXISTING):
+            folder.mkdir(exist_ok=True)  # an image has no files of its own
+            return folder
         with folder.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # a whole class clicks at once: one of them fetches
             return checkout(version, folder, git=self.git)
@@ -91,6 +94,9 @@ class Store:
         """The checkout, what it asks for, and the name of its image."""
         source = self.source(version)
         recipe = read_recipe(source)
+        if version.repo.startswith(EXISTING):
+            name = f"{version.repo.removeprefix(EXISTING)}@sha256:{version.commit}"
+            recipe = Recipe(kind="image", image=name, used=(name,))
         plan = self.builder.plan(recipe, source)
         return source, recipe, image_name(version.repo, version.commit, plan)
 
@@ -139,7 +145,7 @@ class Store:
     ) -> Image:
         """Build with the versions of the last time, else with the newest."""
         lock = kept_part(self.read_lock(name))
-        if lock and recipe.kind != "dockerfile":
+        if lock and recipe.ours:
             say("Keeping to the package versions of this commit's last build")
             try:
                 locked_recipe = replace(recipe, lock=lock)

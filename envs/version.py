@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from envs.errors import AmbiguousRef, GitHostDown, RepoNotFound, UnknownRef
+from envs.errors import AmbiguousRef, GitHostDown, NotOffered, RepoNotFound, UnknownRef
 from envs.git import Git, GitFailed
 
 MISSING = re.compile(
@@ -115,6 +115,24 @@ def explain(error: GitFailed, repo: str) -> RepoNotFound | GitHostDown:
     )
 
 
+EXISTING = "docker:"
+"""How the address of an image begins that exists already; its commit is its digest."""
+Digest = Callable[[str, str], str]
+"""The SHA-256 that a tag of an image names now, by the image's name and the tag."""
+
+
+def resolve_image(repo: str, ref: str, *, digest: Digest) -> Version:
+    """The image that `ref` names: a tag, or `sha256:` and its digest.
+
+    :raises UnknownRef: the image has no such tag.
+    :raises RepoNotFound: there is no such image, or it is private.
+    :raises GitHostDown: its registry does not answer, or may not be asked.
+    """
+    if ref.startswith("sha256:"):
+        return Version(repo, ref, ref.removeprefix("sha256:"), "commit")
+    return Version(repo, ref, digest(repo.removeprefix(EXISTING), ref), "tag")
+
+
 @dataclass
 class VersionCache:
     """Remembers what refs named, for fast clicks, for a git host that is down, and for tags that
@@ -129,6 +147,8 @@ class VersionCache:
     """What a moved tag stands for: the new commit, or for False the one that it named first."""
     file: Path | None = None
     """Where versions outlive a restart."""
+    digest: Digest | None = None
+    """What knows the digests of images that exist already, if anything does."""
     _known: dict[tuple[str, str], tuple[float, Version]] = field(default_factory=dict)
     _told: set[Version] = field(default_factory=set)
     _guard: threading.Lock = field(default_factory=threading.Lock)
@@ -139,7 +159,7 @@ class VersionCache:
         if known and known.kind in ("tag", "commit") and time.monotonic() - at < self.tag_life:
             return known
         try:
-            found = resolve_version(repo, ref, git=self.git)
+            found = self._resolve(repo, ref)
         except GitHostDown:
             if known is None:
                 raise
@@ -152,6 +172,13 @@ class VersionCache:
                 found = known
         self._remember(found)
         return found
+
+    def _resolve(self, repo: str, ref: str) -> Version:
+        if not repo.startswith(EXISTING):
+            return resolve_version(repo, ref, git=self.git)
+        if self.digest is None:
+            raise NotOffered(f"{repo} is an image, and only repositories are known here.")
+        return resolve_image(repo, ref, digest=self.digest)
 
     def _remembered(self, repo: str, ref: str) -> tuple[float, Version | None]:
         with self._guard:

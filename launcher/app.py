@@ -75,6 +75,7 @@ def create_parts(config: Config) -> Parts:
             moved=report_moved_tag,
             follow=config.environments.moved_tags == "follow",
             file=config.data / "builds" / "versions.json",
+            digest=runtime.images.digest,
         ),
         store=Store(config.data / "builds", runtime.images, git),
         mirrors=Mirrors(

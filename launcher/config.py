@@ -41,6 +41,7 @@ class CatalogueEntry:
 @dataclass(frozen=True)
 class EnvironmentsConfig:
     catalogue: Mapping[str, CatalogueEntry]
+    registries: tuple[str, ...]
     tag_life: float
     moved_tags: str
     build_timeout: float
@@ -222,6 +223,7 @@ def _typed(settings: dict[str, Any]) -> Config:
             "environments",
             {
                 "catalogue": _catalogue,
+                "registries": _texts,
                 "tag_life": seconds,
                 "moved_tags": _one_of("follow", "pin"),
                 "build_timeout": seconds,

@@ -32,6 +32,7 @@ from link_generator.link import (
     compose_link,
     content_folders,
     env_address,
+    env_image,
     is_inside,
 )
 
@@ -146,7 +147,9 @@ def environment_of(
 
     :raises envs.errors.BadEnvironment: a name that the catalogue does not hold, or no such channel.
     """
-    address = env_address(link.env)
+    address, image = env_address(link.env), env_image(link.env)
+    if image:
+        return image[0], link.tag or image[1]
     if address:
         return address, link.tag
     if link.env not in catalogue:
@@ -156,7 +159,9 @@ def environment_of(
             hint=f"Known here: {known}." if known else "Use its repository's address instead.",
         )
     entry = catalogue[link.env]
-    repo = env_address(entry.repo) or entry.repo
+    image = env_image(entry.repo)
+    repo = image[0] if image else env_address(entry.repo) or entry.repo
+    first = entry.tag or (image[1] if image else "")
     if link.tag == NEXT:
         tag = channels.tag(link.env, NEXT)
         if not tag:
@@ -165,7 +170,7 @@ def environment_of(
             )
         return repo, tag
     if link.tag in ("", STABLE):
-        return repo, channels.tag(link.env, STABLE) or entry.tag
+        return repo, channels.tag(link.env, STABLE) or first
     return repo, link.tag
 
 

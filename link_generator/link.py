@@ -15,6 +15,12 @@ MORE = re.compile(r"(repo|branch|only)([2-9])")
 """Keys of further content repositories: repo2, branch2, only2, repo3 ..."""
 LONGEST = 2000
 """Characters of one field; git hosts and browsers refuse longer addresses anyway."""
+PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+IMAGE = re.compile(
+    rf"docker:((?:[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::\d+)?/)?{PART}(?:/{PART})*)"
+    r"(?::([A-Za-z0-9_][\w.-]{0,127}))?"
+)
+"""An image that exists already, as `docker pull` names it: https://github.com/distribution/reference"""
 SHORT_HOSTS = {"gh": "https://github.com/", "gl": "https://gitlab.com/"}
 IGNORED_KEYS = re.compile(r"utm_.*|fbclid|gclid")
 """Added by mail and chat programs on the way; not worth a note."""
@@ -78,9 +84,11 @@ class Link:
     """What a student's click asks for. A value that cannot work is refused when it is made."""
 
     env: str
-    """A git address, `gh/org/repo`, `gl/group/sub/repo`, `git/<address>` or a catalogue name."""
+    """A git address, `gh/org/repo`, `gl/group/sub/repo`, `git/<address>`, an image that exists as
+    `docker:<name>:<tag>`, or a catalogue name."""
     tag: str = ""
-    """Tag, branch or commit of the environment; empty is the catalogue's or the default branch."""
+    """Tag, branch or commit of the environment; empty is the catalogue's or the default branch.
+    Of an image `sha256:<digest>`, to pin it."""
     repo: str = ""
     """Git address of the content; empty is an environment on its own."""
     branch: str = ""
@@ -97,7 +105,7 @@ class Link:
         for field in (*FIELDS, "tag"):
             check_text(field, getattr(self, field))
         check_env(self.env)
-        check_ref("env", self.tag)
+        check_tag(self.env, self.tag)
         check_path("path", self.path)
         check_content(Content(self.repo, self.branch, self.only), "")
         for number, content in enumerate(self.more, start=2):
@@ -200,6 +208,12 @@ def split_env(text: str) -> tuple[str, str]:
     return (text, "") if at < 0 else (text[:at], text[at + 1 :])
 
 
+def env_image(env: str) -> tuple[str, str] | None:
+    """Name and tag of an image that exists already, `latest` where it names none; else None."""
+    found = IMAGE.fullmatch(env)
+    return (f"docker:{found[1]}", found[2] or "latest") if found else None
+
+
 def env_address(env: str) -> str:
     """The git address that `env` stands for; empty for a name from the catalogue."""
     head, _, rest = env.partition("/")
@@ -257,6 +271,14 @@ def check_env(env: str) -> None:
             "The link names no environment.",
             "Add env=<address>@<tag>, for example env=gh/org/repo@v1.",
         )
+    if env.startswith("docker:"):
+        if not env_image(env):
+            raise BadLink(
+                "env",
+                f"{env!r} does not name an image.",
+                "Write it as docker pull does, for example docker:quay.io/org/image:2025.1.",
+            )
+        return
     address = env_address(env)
     if address:
         check_address("env", address)
@@ -315,6 +337,15 @@ def check_content(content: Content, number: str) -> None:
         raise BadLink(f"repo{number}", f"repo{number} is empty.", "Name a repository or drop it.")
     check_ref(f"branch{number}", content.branch)
     check_path(f"only{number}", content.only)
+
+
+def check_tag(env: str, tag: str) -> None:
+    """Of a repository what git allows, of an image its digest or another tag."""
+    if tag.startswith("sha256:"):
+        if not re.fullmatch(r"sha256:[0-9a-f]{64}", tag):
+            raise BadLink("env", f"{tag!r} is not a digest.", "Copy all of it from the registry.")
+        return
+    check_ref("env", tag)
 
 
 def check_ref(field: str, ref: str) -> None:

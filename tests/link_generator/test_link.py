@@ -15,6 +15,7 @@ from link_generator.link import (
     content_folder,
     content_folders,
     env_address,
+    env_image,
     parse_link,
 )
 
@@ -270,3 +271,36 @@ def test_each_repository_has_a_folder_of_its_own():
     first, *more = (Content(repo) for repo in repos)
     link = Link(env="gh/o/e", repo=first.repo, more=tuple(more))
     assert content_folders(link) == ("hw", "bob-hw", "git-h-hw", "bob-hw-2")
+
+
+@pytest.mark.parametrize(
+    ("env", "name", "tag"),
+    [
+        ("docker:quay.io/pangeo/pangeo-notebook:2021.09.30",
+         "docker:quay.io/pangeo/pangeo-notebook", "2021.09.30"),
+        ("docker:jupyter/scipy-notebook", "docker:jupyter/scipy-notebook", "latest"),
+        ("docker:localhost:5000/a_b/c--d:x_1", "docker:localhost:5000/a_b/c--d", "x_1"),
+    ],
+)  # fmt: skip
+def test_an_image_that_exists_can_be_an_environment(env, name, tag):
+    link = Link(env=env, repo="https://h.org/a/b")
+    assert parse_link(compose_link(link, "https://l.org"))[0] == link
+    assert env_image(link.env) == (name, tag)
+
+
+def test_an_image_is_pinned_by_its_digest():
+    url = f"/launch?env=docker:quay.io/o/i:1@sha256:{'a' * 64}"
+    link, _ = parse_link(url)
+    assert link.tag == f"sha256:{'a' * 64}"
+    assert compose_link(link, "") == url
+
+
+@pytest.mark.parametrize(
+    "env",
+    ["docker:", "docker:UPPER/x", "docker:-x", "docker:a/../b", "docker:a b", "docker:x:-t",
+     "docker:x;id", "docker://x", "docker:x@sha256:12", "docker:x/", "docker:http://h/x"],
+)  # fmt: skip
+def test_what_names_no_image_is_refused(env):
+    with pytest.raises(BadLink) as caught:
+        parse_link(f"/launch?env={env}")
+    assert caught.value.field == "env"

@@ -11,8 +11,10 @@ from launcher.config import Config
 from launcher.errors import NoRuntime
 from launcher.runtimes.docker.bases import DockerBases
 from launcher.runtimes.docker.engine import Engine
+from launcher.runtimes.docker.existing import ExistingImages
 from launcher.runtimes.docker.images import DockerImages
 from launcher.runtimes.docker.sessions import DockerRuntime
+from link_generator.link import env_image
 
 CALL = 60
 """Seconds for one call to the engine; starts under load take several."""
@@ -33,7 +35,13 @@ def create(config: Config, instance: str) -> DockerRuntime:
         ) from error
     engine = Engine(client, timeout=config.environments.build_timeout)
     bases = DockerBases(engine, config.base, config.ca_bundle, config.data / "base")
-    images = DockerImages(engine, bases, config.ca_bundle, config.conda)
+    catalogue = [env_image(entry.repo) for entry in config.environments.catalogue.values()]
+    existing = ExistingImages(
+        engine,
+        config.environments.registries,
+        frozenset(image[0].removeprefix("docker:") for image in catalogue if image),
+    )
+    images = DockerImages(engine, bases, config.ca_bundle, config.conda, existing)
     homes = config.docker.homes
     if homes == "auto":
         elsewhere = os.environ.get("DOCKER_HOST", "unix://").startswith(("tcp:", "ssh:", "http"))

@@ -5,15 +5,22 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Literal
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound
+from requests.exceptions import RequestException
 
 from envs.builder import Say
 from envs.errors import BuildFailed
 from launcher.runtimes.docker import buildkit
 from launcher.runtimes.docker.context import DOCKERFILE
+
+LONGEST_CHECK = 240
+"""Seconds that an image may take to show that sessions can start from it."""
+
+LARGEST_ANSWER = 1_000_000
+"""Bytes of output."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +68,25 @@ class Engine:
             timeout=self.timeout,
         )
 
-    def run_once(self, image: str, script: str) -> tuple[int, str]:
+    def run_once(
+        self,
+        image: str,
+        script: str,
+        *,
+        entrypoint: str | None = "/bin/sh",
+        lines: int | Literal["all"] = 20,
+    ) -> tuple[int, str]:
         """Exit code and last lines of a shell script in a new container, as the student.
 
-        :raises BuildFailed: the image cannot run at all.
+        `entrypoint` None is the image's own, which gets the shell as its command.
+
+        :raises BuildFailed: the image cannot run at all, or its container does not end.
         """
         try:
             container = self.client.containers.create(
                 image,
-                ["-c", script],
-                entrypoint="/bin/sh",
+                ["-c", script] if entrypoint else ["/bin/sh", "-c", script],
+                entrypoint=entrypoint,
                 user="1000:1000",
                 network_mode="none",
                 environment={"HOME": "/tmp"},
@@ -79,9 +95,19 @@ class Engine:
             raise BuildFailed("The engine ended the build before the image was whole.") from error
         try:
             container.start()
-            code = container.wait(timeout=240)["StatusCode"]
-            return int(code), container.logs(tail=20).decode("utf-8", "replace").strip()
+            code = container.wait(timeout=LONGEST_CHECK)["StatusCode"]
+            said = bytearray()
+            for chunk in container.logs(tail=lines, stream=True, follow=False):
+                said += chunk
+                if len(said) > LARGEST_ANSWER:  # the image's own shell can print anything
+                    break
+            return int(code), said[:LARGEST_ANSWER].decode("utf-8", "replace").strip()
         except APIError as error:
             raise BuildFailed(f"The image cannot run: {error.explanation}") from error
+        except RequestException as error:
+            raise BuildFailed(
+                f"The image was still busy after {LONGEST_CHECK} s of what takes seconds.",
+                hint="An ENTRYPOINT must run the command that it is given.",
+            ) from error
         finally:
             container.remove(force=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shlex
 import shutil
 import tempfile
 import uuid
@@ -24,23 +25,36 @@ from envs.readers.files import read_lines
 from envs.readers.requirements import refers_to_repository
 from envs.recipe import Recipe
 from envs.render import CONDA, LOCK_IN_IMAGE, made_files, render_dockerfile, render_layer
-from envs.smoke import smoke_command
+from envs.smoke import WORKS, smoke_command
 from launcher.config import CondaConfig
 from launcher.runtimes.docker.bases import DockerBases
 from launcher.runtimes.docker.context import context_of, without_syntax_line
 from launcher.runtimes.docker.engine import Engine
+from launcher.runtimes.docker.existing import ExistingImages
 
 BUILDER = "docker-1"
 """Counts up when the same recipe would give another image."""
 OURS = "launcher.env.name"
-LARGEST_LOCK = 1_000_000
-"""Bytes; whoever writes an environment could put anything in the lock's place."""
+CONDA_META = """
+import glob, json, sys
+for path in sorted(glob.glob(sys.prefix + "/conda-meta/*.json")):
+    known = json.load(open(path))
+    print(known.get("url", "") + "#" + known.get("sha256", ""))
+"""
 # What sessions need of an image; its own user does not matter, they run as 1000.
 CONTRACT = (
     "command -v python3 >/dev/null || { echo 'it has no python3'; exit 1; }; "
     "git --version >/dev/null || { echo 'it has no git'; exit 1; }; "
     "jupyter-server --version >/dev/null 2>&1 || jupyter server --version >/dev/null 2>&1 "
-    "|| { echo 'it has no Jupyter server'; exit 1; }"
+    "|| { echo 'it has no Jupyter server'; exit 1; }; "
+    'echo "launcher:"" it works"'
+)
+
+# The lock of an image of ours; of others the packages of its Python and of the conda around it.
+LIST_PACKAGES = (
+    f"if [ -s {LOCK_IN_IMAGE} ]; then cat {LOCK_IN_IMAGE}; exit; fi; "
+    "python3 -m pip list --format=freeze --disable-pip-version-check 2>/dev/null; "
+    f"python3 -c {shlex.quote(CONDA_META)}"
 )
 
 # What a session needs and the launcher can add to whatever image a Dockerfile makes.
@@ -55,6 +69,7 @@ class DockerImages:
     bases: DockerBases
     ca_bundle: Path | None
     conda: CondaConfig
+    existing: ExistingImages
     kind: str = "docker"
 
     @property
@@ -62,11 +77,13 @@ class DockerImages:
         return self.engine.client
 
     def plan(self, recipe: Recipe, source: Path) -> str:
+        trusted = self.ca_bundle.read_bytes() if self.ca_bundle else b""
+        ca = hashlib.sha256(trusted).hexdigest()
         if recipe.kind == "dockerfile":
             below = [self.bases.base(python).name for python in self.bases_named_in(source, recipe)]
-            trusted = self.ca_bundle.read_bytes() if self.ca_bundle else b""
-            ca = hashlib.sha256(trusted).hexdigest()
             return "\n".join([BUILDER, recipe.dockerfile, *below, ca])
+        if recipe.kind == "image":
+            return "\n".join([BUILDER, recipe.image, ca])
         recipe = recipe.fitted(has_python=self.bases.offers(recipe.python))
         base = self.bases.base(recipe.python)
         made = made_files(replace(recipe, lock=""), channels=self.channels(recipe)[0])
@@ -119,6 +136,8 @@ class DockerImages:
                 base = self.bases.ensure(python, say=say)
                 self.client.images.get(base.name).tag(base.short_name)
             text = without_syntax_line(read_lines(source, recipe.dockerfile), say)
+        elif recipe.kind == "image":
+            text = f"FROM {self.existing.ensure(recipe.image, say=say)}\n"
         else:
             base = self.bases.ensure(recipe.python, say=say)
             text = self.render(recipe, source, base)
@@ -128,7 +147,7 @@ class DockerImages:
             obey = recipe.kind == "dockerfile"
             with context_of(source, text, made=made, folders=folders, obey_ignore=obey) as context:
                 self.engine.build(context, tag=temp, labels=labels, say=say)
-            if recipe.kind == "dockerfile":
+            if not recipe.ours:
                 self.complete(temp, labels, say)
             self.check(temp, recipe, say)
             self.client.images.get(temp).tag(name)
@@ -144,18 +163,14 @@ class DockerImages:
         with contextlib.suppress(ImageNotFound):
             self.client.images.remove(name)
 
+    def digest(self, name: str, tag: str) -> str:
+        return self.existing.digest(name, tag)
+
     def lock(self, name: str) -> str:
         try:
-            said: bytes = self.client.containers.run(
-                name,
-                ["-c", str(LARGEST_LOCK), LOCK_IN_IMAGE],
-                entrypoint=["head"],
-                network_mode="none",
-                remove=True,
-            )
-        except DockerException:  # an image of somebody's own Dockerfile keeps none
+            return self.engine.run_once(name, LIST_PACKAGES, lines="all")[1]
+        except BuildFailed:
             return ""
-        return said.decode("utf-8", "replace")
 
     def complete(self, image: str, labels: Mapping[str, str], say: Say) -> None:
         """What a Dockerfile's image lacks comes in a thin layer: git, the certificates to trust.
@@ -185,14 +200,18 @@ class DockerImages:
         :raises BuildFailed: it lacks what a session needs.
         """
         say("Checking that sessions can start from the image")
-        own = recipe.kind != "dockerfile"
-        code, said = self.engine.run_once(image, smoke_command(recipe.kind) if own else CONTRACT)
+        own = recipe.ours
+        script = smoke_command(recipe.kind) if own else CONTRACT
+        # By its own ENTRYPOINT, as sessions begin: one that runs no command is found here.
+        code, said = self.engine.run_once(image, script, entrypoint=None)
+        if not code and WORKS not in said:
+            code, said = 1, "its ENTRYPOINT does not run the command that it is given"
         if code:
             raise BuildFailed(
                 f"The image cannot run sessions: {said or f'exit code {code}'}.",
                 hint="Change the versions that the environment's files ask for."
                 if own
-                else "Install it in the Dockerfile, or begin with FROM launcher/base:3.11.",
+                else "Mend it in the Dockerfile, or begin with FROM launcher/base:3.11.",
                 log_tail=said.splitlines(),
             )
 

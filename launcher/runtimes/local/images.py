@@ -54,11 +54,8 @@ class LocalImages:
     kind: str = "venv"
 
     def plan(self, recipe: Recipe, source: Path) -> str:
-        if recipe.kind == "dockerfile":
-            raise NotOffered(
-                f"{recipe.dockerfile} needs a Docker engine, and this launcher runs without one.",
-                hint="Start an engine and set runtime: docker.",
-            )
+        if not recipe.ours:
+            raise needs_engine(recipe.dockerfile or recipe.image)
         recipe = recipe.fitted(has_python=has_python(recipe.python))
         python = find_python(recipe.python)
         parts = (recipe.python, python, recipe.requirements, *recipe.apt, *self.server)
@@ -101,6 +98,9 @@ class LocalImages:
         """The environment variables of a built image's sessions."""
         found = self.find_image(name)
         return dict(json.loads(found.labels.get("launcher.env.variables", "{}"))) if found else {}
+
+    def digest(self, name: str, tag: str) -> str:
+        raise needs_engine(f"The image {name}:{tag}")
 
     def lock(self, name: str) -> str:
         place = self.place(name)
@@ -317,6 +317,13 @@ def write_inside(root: Path, name: str, text: str) -> None:
         raise BuildFailed(f"{target.parent.name} is a link that leads out of the repository.")
     target.unlink(missing_ok=True)
     target.write_text(text, "utf-8")
+
+
+def needs_engine(what: str) -> NotOffered:
+    return NotOffered(
+        f"{what} needs a Docker engine, and this launcher runs without one.",
+        hint="Start an engine and set runtime: docker.",
+    )
 
 
 def has_python(version: str) -> bool:

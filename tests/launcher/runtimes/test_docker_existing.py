@@ -1,0 +1,152 @@
+"""Images that exist already, from a real registry on this machine."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from envs.errors import BuildFailed, GitHostDown, UnknownRef
+from envs.git import Git
+from envs.store import Store
+from envs.version import VersionCache
+from launcher.config import load_config
+from launcher.runtimes import RUNTIMES
+from launcher.runtimes.docker.context import context_of
+from tests.conftest import IN_CI
+
+pytestmark = pytest.mark.docker
+CONFIG = """\
+version: 0.1
+storage: {{filesystem: {{rootdirectory: {folder}}}, delete: {{enabled: true}}}}
+http: {{addr: 127.0.0.1:{port}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def registry(data_root):
+    program = shutil.which("docker-registry")
+    if not program:
+        assert not IN_CI, "docker-registry is not installed (package docker-registry)"
+        pytest.skip("docker-registry is not installed (package docker-registry)")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = data_root / "registry.yml"
+    settings.write_text(CONFIG.format(folder=data_root / "registry", port=port))
+    with (data_root / "registry.log").open("wb") as log:
+        process = subprocess.Popen([program, "serve", settings], stdout=log, stderr=log)
+    for _ in range(100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.1)
+    yield f"127.0.0.1:{port}"
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def runtime(data_root, registry):
+    config = load_config(
+        data=str(data_root / "docker-existing"),
+        runtime="docker",
+        environments__registries=[registry],
+    )
+    runtime = RUNTIMES["docker"](config, uuid.uuid4().hex[:12])
+    yield runtime
+    runtime.client.close()
+
+
+@pytest.fixture
+def images(runtime):
+    return runtime.images
+
+
+@pytest.fixture
+def versions(images):
+    return VersionCache(Git(), tag_life=0, digest=images.digest)
+
+
+@pytest.fixture
+def store(images, data_root):
+    return Store(data_root / "existing-builds", images, Git())
+
+
+def push(images, registry, name, tag, *lines, local=False):
+    """Make an image of a few lines, bring it to the registry, and forget it here."""
+    base = images.bases.ensure("3.11", say=print)
+    reference = f"{registry}/{name}"
+    text = "\n".join([f"FROM {base.name}", *lines, ""])
+    with tempfile.TemporaryDirectory() as folder, context_of(Path(folder), text) as context:
+        images.engine.build(context, tag=f"{reference}:{tag}", labels={}, say=print)
+    if not local:
+        said = images.client.images.push(reference, tag=tag)
+        assert '"error"' not in said, said
+        images.client.images.remove(f"{reference}:{tag}")
+    return f"docker:{reference}"
+
+
+def test_an_image_of_a_registry_is_pinned_and_starts_sessions(images, registry, versions, store):
+    repo = push(images, registry, "org/course", "2025.1", "ENV COURSE=one")
+    version = versions.resolve(repo, "2025.1")
+    assert len(version.commit) == 64
+    log = []
+    image = store.ensure_image(version, say=log.append)
+    try:
+        assert image.repo == repo
+        config = images.client.images.get(image.name).attrs["Config"]
+        assert "COURSE=one" in config["Env"]
+        assert "jupyterlab==" in store.read_lock(image.name)
+        log.clear()
+        assert store.ensure_image(version, say=log.append) == image
+        assert not log, "the second time nothing is done"
+        push(images, registry, "org/course", "2025.1", "ENV COURSE=two")
+        moved = versions.resolve(repo, "2025.1")
+        assert moved.commit != version.commit
+        pinned = versions.resolve(repo, f"sha256:{version.commit}")
+        assert store.plan(pinned)[2] == image.name
+    finally:
+        images.remove_image(image.name)
+
+
+def test_an_image_that_sessions_cannot_start_from_says_why(images, registry, versions, store):
+    repo = push(images, registry, "org/odd", "1", 'ENTRYPOINT ["/bin/echo"]')
+    with pytest.raises(BuildFailed, match="ENTRYPOINT"):
+        store.ensure_image(versions.resolve(repo, "1"), say=print)
+    repo = push(images, registry, "org/bare", "1", "RUN rm /srv/env/bin/jupyter*")
+    with pytest.raises(BuildFailed, match="no Jupyter server"):
+        store.ensure_image(versions.resolve(repo, "1"), say=print)
+
+
+def test_what_is_not_there_or_not_allowed_is_a_sentence(images, registry, versions):
+    repo = push(images, registry, "org/course", "2025.1")
+    with pytest.raises(UnknownRef, match="no tag 1999"):
+        versions.resolve(repo, "1999")
+    with pytest.raises(UnknownRef):
+        versions.resolve(f"docker:{registry}/org/none", "1")
+    with pytest.raises(GitHostDown) as caught:
+        versions.resolve("docker:127.0.0.1:9/x", "1")
+    assert "environments.registries" in caught.value.hint
+
+
+def test_an_image_of_this_machine_alone_must_be_in_the_catalogue(images, registry):
+    repo = push(images, registry, f"mine/{uuid.uuid4().hex[:8]}", "1", local=True)
+    name = repo.removeprefix("docker:")
+    try:
+        with pytest.raises(UnknownRef):
+            images.digest(name, "1")
+        trusting = replace(images.existing, trusted=frozenset([name]))
+        digest = trusting.digest(name, "1")
+        pinned = trusting.ensure(f"{name}@sha256:{digest}", say=print)
+        assert images.client.images.get(pinned).id == f"sha256:{digest}"
+        images.client.images.remove(pinned)
+    finally:
+        images.client.images.remove(f"{name}:1")
