@@ -35,6 +35,14 @@ class Recipe:
     """Path of the requirements.txt, or empty."""
     generated: str = ""
     """The text of `requirements` where another file asked for it, so that it is not there yet."""
+    r: str = ""
+    """R's version `x.y`, or `any`; empty without R."""
+    r_date: str = ""
+    """The day whose CRAN the packages come from, `2025-06-01`; empty for the newest."""
+    r_script: str = ""
+    """Path of install.R, or empty."""
+    r_package: bool = False
+    """True to install the repository's own R package."""
     package: bool = False
     """True to install the repository's own package."""
     conda: Conda | None = None

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 
-from envs import conda
+from envs import conda, render_r
 from envs.base import CA_IN_IMAGE, CA_NAMES
 from envs.lock import conda_part, pip_part
 from envs.recipe import Recipe
@@ -33,26 +33,34 @@ UV_INSTALL = "uv pip install --compile-bytecode --link-mode=copy"
 
 
 def render_dockerfile(
-    recipe: Recipe, *, base: str, needs_repo: bool = True, mounts: bool = True
+    recipe: Recipe,
+    *,
+    base: str,
+    needs_repo: bool = True,
+    mounts: bool = True,
+    cran: str = render_r.CRAN,
 ) -> str:
     """The Dockerfile that makes the recipe's image on top of `base`.
 
     `needs_repo`: requirements.txt names other files of the repository, so it is installed after
     the copy. `mounts` false leaves the cache mounts out, for the engine's legacy builder.
+    `cran` is where R's packages come from.
     """
-    apt = f"RUN {APT_CACHE if mounts else ''}"
+    apt = (
+        f"RUN {APT_CACHE if mounts else ''}rm -f /etc/apt/apt.conf.d/docker-clean"
+        " && apt-get update -qq && DEBIAN_FRONTEND=noninteractive"
+        " apt-get install -y -qq --no-install-recommends "
+    )
+    tidy = "" if mounts else " && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb"
     install = f"RUN {UV_CACHE}{UV_INSTALL}" if mounts else f"RUN {UV_INSTALL} --no-cache"
     if recipe.lock:
         install += " --constraint /tmp/launcher.lock"
     copy = [f"COPY --chown=1000:1000 . {REPO}/", f"WORKDIR {REPO}"]
     lines = [f"FROM {base}", "USER root"]
+    if recipe.r:
+        lines += render_r.base_lines(recipe, apt=apt, tidy=tidy, cran=cran)
     if recipe.apt:
-        lines += [
-            f"{apt}rm -f /etc/apt/apt.conf.d/docker-clean && apt-get update -qq"
-            " && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "
-            + " ".join(shlex.quote(name) for name in recipe.apt)
-            + ("" if mounts else " && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb")
-        ]
+        lines.append(f"{apt}{' '.join(shlex.quote(name) for name in recipe.apt)}{tidy}")
     if recipe.conda:
         lines += _conda_packages(mounts=mounts)
     if recipe.lock:
@@ -80,6 +88,7 @@ def render_dockerfile(
         )
     if recipe.package:
         lines.append(f"{install} .")
+    lines += render_r.install_lines(recipe)
     lines += [f"ENV {name}={_literal(value)}" for name, value in recipe.variables]
     if recipe.post_build:
         run = f"{_mended(recipe.post_build)}{_run_script(recipe.post_build)}"

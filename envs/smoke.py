@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 
 from envs import conda
+from envs.recipe import Recipe
 
 WORKS = "launcher: it works"
 """What a check of an image prints last. No check holds it in one piece: an ENTRYPOINT that only
@@ -34,14 +35,16 @@ server = subprocess.Popen(
      "--ServerApp.root_dir=" + home, "--ServerApp.allow_root=True"], stdout=log, stderr=log)
 try:
     from jupyter_client.manager import start_new_kernel
-    try:
-        manager, client = start_new_kernel(kernel_name="python3", startup_timeout=60)
-    except Exception as error:
-        sys.exit("its kernel does not start: %s" % error)
-    reply = client.execute_interactive("1 + 1", timeout=60, output_hook=lambda message: None)
-    manager.shutdown_kernel(now=True)
-    if reply["content"]["status"] != "ok":
-        sys.exit("its kernel does not run a cell")
+    for name in ["python3", "ir"] if "r" in sys.argv else ["python3"]:
+        which = "its kernel" if name == "python3" else "its kernel " + name
+        try:
+            manager, client = start_new_kernel(kernel_name=name, startup_timeout=60)
+        except Exception as error:
+            sys.exit("%s does not start: %s" % (which, error))
+        reply = client.execute_interactive("1 + 1", timeout=60, output_hook=lambda message: None)
+        manager.shutdown_kernel(now=True)
+        if reply["content"]["status"] != "ok":
+            sys.exit(which + " does not run a cell")
     deadline = time.time() + 60
     while True:
         try:
@@ -61,10 +64,10 @@ print("launcher: " + "it works")
 """
 
 
-def smoke_command(kind: str) -> str:
-    """The shell command that runs the script in an image of this kind, by its server's Python."""
-    script = shlex.quote(SCRIPT)
-    if kind != "conda":
+def smoke_command(recipe: Recipe) -> str:
+    """The shell command that runs the script in an image of the recipe, by its server's Python."""
+    script = shlex.quote(SCRIPT) + (" r" if recipe.r else "")
+    if not recipe.conda:
         return f"exec python -c {script}"
     # conda's packages know nothing of pip's names (opencv, opencv-python), so that is only said.
     places = conda.IN_IMAGE

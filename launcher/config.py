@@ -56,6 +56,8 @@ class BaseConfig:
     debian_mirror: str
     server: tuple[str, ...]
     index_url: str
+    cran: str
+    cran_snapshots: str
 
 
 @dataclass(frozen=True)
@@ -240,6 +242,8 @@ def _typed(settings: dict[str, Any]) -> Config:
                 "debian_mirror": _text,
                 "server": _texts,
                 "index_url": _text,
+                "cran": _mirror(),
+                "cran_snapshots": _mirror("{date}"),
             },
         ),
         conda=section(CondaConfig, "conda", {"alias": _text, "channels": _channels}),
@@ -341,6 +345,20 @@ def _url(value: Any) -> str:
     if address.count("/") > 2:
         raise ValueError(f"{value!r} has a path; the launcher needs a host name of its own")
     return address
+
+
+def _mirror(needs: str = "") -> Callable[[Any], str]:
+    """The address of a mirror with `needs` in it; what must be there may also be missing whole."""
+
+    def read(value: Any) -> str:
+        if needs and _text(value) == "":
+            return ""
+        good = re.fullmatch(r"(https?|file)://[A-Za-z0-9._~:/?&=@%+{}-]+", _text(value))
+        if not good or needs not in value:
+            raise ValueError(f"{value!r} is not an address" + (f" with {needs}" if needs else ""))
+        return str(value).rstrip("/")
+
+    return read
 
 
 def _address(value: Any) -> tuple[str, int]:

@@ -16,6 +16,7 @@ from envs.readers import (
     package,
     pipfile,
     post_build,
+    r,
     requirements,
     runtime,
     start,
@@ -28,8 +29,6 @@ CONFIG_FOLDERS = ("binder", ".binder")
 READERS = (runtime, apt, requirements, post_build, start)
 """Siblings: each has `NAME` and `read(path, recipe) -> Recipe`."""
 NOT_YET = {
-    "install.R": "R",
-    "DESCRIPTION": "R",
     "Project.toml": "Julia",
     "JuliaProject.toml": "Julia",
     "REQUIRE": "Julia",
@@ -40,7 +39,7 @@ WHOLE = (
     (pipfile, (requirements.NAME, *package.NAMES)),
 )
 """Files that say all of the Python packages, the first that is there counts, and what they hide."""
-KNOWN = {*NOT_YET, *environment_yml.NAMES, *pipfile.NAMES, *package.NAMES}
+KNOWN = {*NOT_YET, *r.NAMES, *environment_yml.NAMES, *pipfile.NAMES, *package.NAMES}
 
 
 def read_recipe(root: Path) -> Recipe:
@@ -64,7 +63,10 @@ def read_recipe(root: Path) -> Recipe:
                 f"{prefix}{name} asks for {kind}, which this launcher does not build.",
                 hint="Use requirements.txt, apt.txt and runtime.txt, or a Dockerfile.",
             )
-    recipe, hidden = read_whole(root, prefix, Recipe(kind="python", ignored=tuple(outside)))
+    whole = [name for reader, _ in WHOLE for name in reader.NAMES]
+    alone = not any(find_file(root, f"{prefix}{name}") for name in whole)
+    recipe = r.read(root, prefix, Recipe(kind="python", ignored=tuple(outside)), alone=alone)
+    recipe, hidden = read_whole(root, prefix, recipe)
     for reader in READERS:
         path = f"{prefix}{reader.NAME}"
         if reader.NAME not in hidden and find_file(root, path):
@@ -80,10 +82,18 @@ def read_recipe(root: Path) -> Recipe:
 
 def read_whole(root: Path, prefix: str, recipe: Recipe) -> tuple[Recipe, set[str]]:
     """The recipe with the file that names all packages, if any, and the names that it hides."""
-    for reader, hides in WHOLE:
+    done = {one for one in (runtime.NAME,) if f"{prefix}{one}" in recipe.used}
+    for reader, all_hidden in WHOLE:
+        hides: tuple[str, ...] = all_hidden
         names = [name for name in reader.NAMES if find_file(root, f"{prefix}{name}")]
         if not names:
             continue
+        if recipe.r and reader is pipfile:
+            reason = "beside R, Python's packages come from requirements.txt or environment.yml"
+            ignored = [(f"{prefix}{name}", reason) for name in names]
+            return replace(recipe, ignored=(*recipe.ignored, *ignored)), done
+        if recipe.r:  # the one case where both count, as in repo2docker
+            hides = tuple(one for one in hides if one not in (requirements.NAME, *package.NAMES))
         try:
             recipe = reader.read(root, f"{prefix}{names[0]}", recipe)
         except (TypeError, ValueError, AttributeError, LookupError, RecursionError) as error:
@@ -93,11 +103,11 @@ def read_whole(root: Path, prefix: str, recipe: Recipe) -> tuple[Recipe, set[str
         ignored = [
             (f"{prefix}{name}", f"{names[0]} says all of the packages")
             for name in (*names[1:], *hides)
-            if name not in names[:1] and (root / f"{prefix}{name}").is_file()
+            if name not in {*names[:1], *done} and (root / f"{prefix}{name}").is_file()
         ]
         used = (*recipe.used, f"{prefix}{names[0]}")
-        return replace(recipe, used=used, ignored=(*recipe.ignored, *ignored)), set(hides)
-    return recipe, set()
+        return replace(recipe, used=used, ignored=(*recipe.ignored, *ignored)), {*hides, *done}
+    return recipe, done
 
 
 def with_notes(recipe: Recipe, root: Path) -> Recipe:

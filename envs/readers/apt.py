@@ -26,4 +26,4 @@ def read(root: Path, path: str, recipe: Recipe) -> Recipe:
                     hint="Write one package per line, for example graphviz.",
                 )
             packages.add(name)
-    return replace(recipe, apt=tuple(sorted(packages)))
+    return replace(recipe, apt=tuple(sorted({*recipe.apt, *packages})))

@@ -19,6 +19,9 @@ MANY = 150
 def read(root: Path, path: str, recipe: Recipe) -> Recipe:
     lines = read_lines(root, path)
     warnings = [*recipe.warnings, *(f"{path} {said}" for said in lint(lines))]
+    if recipe.generated:  # by a file beside it that counts as well
+        both = f"{recipe.generated}-r {NAME}\n"
+        return replace(recipe, generated=both, warnings=tuple(warnings))
     return replace(recipe, requirements=path, warnings=tuple(warnings))
 
 

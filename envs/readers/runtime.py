@@ -1,4 +1,4 @@
-"""runtime.txt: the version of the language, `python-3.11`."""
+"""runtime.txt: the version of the language, `python-3.11`; for `r-...` see `r.py`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from envs.errors import BadEnvironment, NotOffered
+from envs.errors import BadEnvironment
 from envs.readers.files import read_lines
 from envs.recipe import Recipe
 
@@ -14,13 +14,8 @@ NAME = "runtime.txt"
 
 
 def read(root: Path, path: str, recipe: Recipe) -> Recipe:
-    """:raises BadEnvironment: not of the form; :raises NotOffered: another language."""
+    """:raises BadEnvironment: not of the form."""
     text = " ".join(line.strip() for line in read_lines(root, path)).strip()
-    if text.startswith("r-"):
-        raise NotOffered(
-            f"{path} asks for R ({text}), which this launcher does not build.",
-            hint="Use a Dockerfile for it.",
-        )
     found = re.fullmatch(r"python-(3(?:\.\d+){0,2}|2(?:\.\d+){0,2})", text)
     if not found:
         raise BadEnvironment(

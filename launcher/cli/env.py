@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from envs import render_r
 from envs.channels import NEXT, STABLE
 from envs.errors import BadEnvironment, EnvError
 from envs.readers import read_recipe
@@ -210,4 +211,7 @@ def dockerfile_of(recipe: Recipe, source: Path, context: Context) -> str:
         recipe = recipe.fitted(has_python=images.bases.offers(recipe.python))
         return images.render(recipe, source, images.bases.base(recipe.python))
     needs = refers_to_repository(source, recipe)
-    return render_dockerfile(recipe, base=f"launcher/base:{recipe.python}", needs_repo=needs)
+    settings = context.config.base
+    cran = render_r.cran_url(recipe, mirror=settings.cran, snapshots=settings.cran_snapshots)
+    base = f"launcher/base:{recipe.python}"
+    return render_dockerfile(recipe, base=base, needs_repo=needs, cran=cran)

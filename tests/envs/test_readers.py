@@ -91,7 +91,7 @@ def test_a_wrong_runtime_txt_says_what_to_write(tmp_path, text):
     assert "python-3.11" in caught.value.hint
 
 
-@pytest.mark.parametrize("name", ["install.R", "default.nix", "Project.toml"])
+@pytest.mark.parametrize("name", ["default.nix", "Project.toml"])
 def test_what_is_not_built_here_is_refused_by_name_with_a_way_out(tmp_path, name):
     (tmp_path / name).write_text("x")
     with pytest.raises(NotOffered, match=name) as caught:

@@ -26,6 +26,7 @@ CONDA = Recipe(
     start="start",
     lock="six==1.16.0\nhttps://h/noarch/x-1-0.conda#" + 64 * "0",
 )
+R = Recipe(kind="python", apt=("tree",), r="4.2", r_script="binder/install.R", r_package=True)
 CASES = {
     "default": (Recipe(kind="python"), {}),
     "requirements": (Recipe(kind="python", requirements="requirements.txt"), {"needs_repo": False}),
@@ -33,6 +34,8 @@ CASES = {
     "everything": (EVERYTHING, {"needs_repo": False}),
     "conda": (CONDA, {}),
     "conda-legacy": (replace(CONDA, start="", post_build=""), {"mounts": False}),
+    "r": (R, {}),
+    "r-package": (replace(R, r_script="", r="any", package=True), {"cran": "file:///c/{release}"}),
     "everything-legacy": (EVERYTHING, {"needs_repo": False, "mounts": False}),
 }
 

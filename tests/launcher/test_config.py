@@ -46,6 +46,8 @@ def test_a_class_box_needs_three_lines(tmp_path):
         ("content: {depth: true}", "`content.depth`", ""),
         ("environments: {catalogue: {intro: {tag: v1}}}", "intro needs", ""),
         ("environments: {catalogue: {intro: {repo: x, tga: v1}}}", "'tga'", ""),
+        ("base: {cran: 'https://x/$(id)'}", "`base.cran`", ""),
+        ("base: {cran_snapshots: 'https://x/'}", "{date}", ""),
         ("ca_bundle: /no/such/file", "`ca_bundle`", ""),
         ("[a, b]", "key: value", ""),
         ("a: [", "not valid YAML", ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -14,6 +15,7 @@ from pathlib import Path
 import uv
 
 from envs import base as bases
+from envs import render_r
 from envs.builder import Say
 from envs.errors import BuildFailed, NotOffered
 from launcher.config import BaseConfig
@@ -54,6 +56,13 @@ class DockerBases:
             ca=self.ca_bundle.read_bytes() if self.ca_bundle else b"",
             index_url=self.settings.index_url,
         )
+
+    def releases(self, python: str) -> tuple[str, ...]:
+        """The Debian releases of which one is below this Python's base."""
+        named = set(re.findall(r"[a-z]+", self.settings.image)) & set(render_r.RELEASES)
+        pulled = named or {""} if self.settings.source != "debootstrap" else set()
+        packed = {self.settings.pythons[python]} if self.settings.source != "image" else set()
+        return tuple(sorted(pulled | packed))
 
     def ensure(self, python: str, *, say: Say) -> bases.Base:
         """The base of this Python, built if it is not here yet."""

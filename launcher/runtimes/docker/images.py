@@ -16,7 +16,7 @@ from typing import Any
 import docker
 from docker.errors import DockerException, ImageNotFound
 
-from envs import conda
+from envs import conda, render_r
 from envs.base import CA_IN_IMAGE, Base
 from envs.builder import Say
 from envs.errors import BuildFailed
@@ -92,8 +92,14 @@ class DockerImages:
     def render(self, recipe: Recipe, source: Path, base: Base) -> str:
         """The Dockerfile of a recipe; the legacy builder's differs only in cache mounts."""
         needs = refers_to_repository(source, recipe)
+        settings = self.bases.settings
+        render_r.check_version(recipe, self.bases.releases(recipe.python))
         return render_dockerfile(
-            recipe, base=base.name, needs_repo=needs, mounts=self.engine.has_buildkit
+            recipe,
+            base=base.name,
+            needs_repo=needs,
+            mounts=self.engine.has_buildkit,
+            cran=render_r.cran_url(recipe, mirror=settings.cran, snapshots=settings.cran_snapshots),
         )
 
     def channels(self, recipe: Recipe) -> tuple[tuple[str, ...], dict[str, Path]]:
@@ -201,7 +207,7 @@ class DockerImages:
         """
         say("Checking that sessions can start from the image")
         own = recipe.ours
-        script = smoke_command(recipe.kind) if own else CONTRACT
+        script = smoke_command(recipe) if own else CONTRACT
         # By its own ENTRYPOINT, as sessions begin: one that runs no command is found here.
         code, said = self.engine.run_once(image, script, entrypoint=None)
         if not code and WORKS not in said:

@@ -24,6 +24,7 @@ from envs.conda import PROGRAM
 from envs.errors import BuildFailed, NotOffered
 from envs.image import Image
 from envs.lock import pip_part
+from envs.readers.r import asked_by
 from envs.recipe import Conda, Recipe
 from envs.render import LOCK
 from envs.smoke import SCRIPT
@@ -56,6 +57,8 @@ class LocalImages:
     def plan(self, recipe: Recipe, source: Path) -> str:
         if not recipe.ours:
             raise needs_engine(recipe.dockerfile or recipe.image)
+        if recipe.r:
+            raise needs_engine(f"{asked_by(recipe)} asks for R, which")
         recipe = recipe.fitted(has_python=has_python(recipe.python))
         python = find_python(recipe.python)
         parts = (recipe.python, python, recipe.requirements, *recipe.apt, *self.server)

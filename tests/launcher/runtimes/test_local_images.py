@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from envs.errors import BuildFailed
+from envs.errors import BuildFailed, NotOffered
 from envs.readers import read_recipe
 from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
@@ -69,6 +69,13 @@ def test_an_environment_whose_kernel_does_not_start_is_never_ready(images, tmp_p
     with pytest.raises(BuildFailed, match="its kernel does not"):
         build(images, tmp_path / "repo", postBuild=broken)
     assert not list(images.folder.glob("env_test_*.new"))
+
+
+def test_r_is_refused_by_its_file_with_the_way_out(images, tmp_path):
+    (tmp_path / "install.R").write_text("")
+    with pytest.raises(NotOffered, match=r"install\.R asks for R") as caught:
+        images.plan(read_recipe(tmp_path), tmp_path)
+    assert "runtime: docker" in caught.value.hint
 
 
 def test_what_is_written_into_a_checkout_follows_no_link(tmp_path):
