@@ -25,8 +25,10 @@ class Recipe:
     """What an environment repository asks for; paths are relative to the repository's root."""
 
     kind: str
-    """`python` (the launcher's base plus what the files name), `conda`, `dockerfile`, or
-    `image` (one that exists already)."""
+    """`python` (the launcher's base plus what the files name), `conda`, `dockerfile`, `image`
+    (one that exists already) or `repo2docker`."""
+    delegated: str = ""
+    """Why repo2docker must build it: `Project.toml asks for Julia`."""
     python: str = DEFAULT_PYTHON
     """`x.y`; without meaning for a Dockerfile."""
     apt: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -54,6 +54,8 @@ class Store:
     git: Git
     poll: float = 0.1
     """Seconds between two looks at a log that another process writes."""
+    delegates: Callable[[str], bool] = lambda _repo: False
+    """True for the addresses of repositories that are left to repo2docker."""
 
     def ensure_image(self, version: Version, *, say: Say) -> Image:
         """The image of this version, built if nobody has built it yet.
@@ -93,7 +95,7 @@ class Store:
     def plan(self, version: Version) -> tuple[Path, Recipe, str]:
         """The checkout, what it asks for, and the name of its image."""
         source = self.source(version)
-        recipe = read_recipe(source)
+        recipe = read_recipe(source, delegate=self.delegates(version.repo))
         if version.repo.startswith(EXISTING):
             name = f"{version.repo.removeprefix(EXISTING)}@sha256:{version.commit}"
             recipe = Recipe(kind="image", image=name, used=(name,))

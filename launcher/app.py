@@ -77,7 +77,9 @@ def create_parts(config: Config) -> Parts:
             file=config.data / "builds" / "versions.json",
             digest=runtime.images.digest,
         ),
-        store=Store(config.data / "builds", runtime.images, git),
+        store=Store(
+            config.data / "builds", runtime.images, git, delegates=config.environments.delegates
+        ),
         mirrors=Mirrors(
             config.data / "content",
             git,

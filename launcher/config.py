@@ -15,10 +15,11 @@ import yaml
 from envs.conda import channel_urls
 from envs.credentials import Credential, parts_of
 from launcher.errors import BadSettings
+from link_generator.link import env_address
 
 FREE_MAPS = {"environments.catalogue", "base.pythons", "git.credentials", "conda.channels"}
 """Settings whose keys the administrator chooses."""
-CATALOGUE_KEYS = {"repo", "tag", "title"}
+CATALOGUE_KEYS = {"repo", "tag", "title", "builder"}
 CREDENTIAL_KEYS = {"url", "token_file", "key_file", "username"}
 
 
@@ -36,6 +37,8 @@ class CatalogueEntry:
     repo: str
     tag: str = ""
     title: str = ""
+    builder: str = ""
+    """`repo2docker`, or empty for what `environments.builder` says."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,15 @@ class EnvironmentsConfig:
     tag_life: float
     moved_tags: str
     build_timeout: float
+    builder: str
+    repo2docker: str
     webhook_secret_file: Path | None
+
+    def delegates(self, repo: str) -> bool:
+        """True where the settings leave this repository to repo2docker, whatever it holds."""
+        entries = [entry for entry in self.catalogue.values() if entry.builder == "repo2docker"]
+        named = {env_address(entry.repo) or entry.repo for entry in entries}
+        return self.builder == "repo2docker" or repo in named
 
 
 @dataclass(frozen=True)
@@ -229,6 +240,8 @@ def _typed(settings: dict[str, Any]) -> Config:
                 "tag_life": seconds,
                 "moved_tags": _one_of("follow", "pin"),
                 "build_timeout": seconds,
+                "builder": _one_of("auto", "native", "repo2docker"),
+                "repo2docker": _text,
                 "webhook_secret_file": _file,
             },
         ),
@@ -401,7 +414,10 @@ def _catalogue(value: Any) -> Mapping[str, CatalogueEntry]:
             raise ValueError(f"{name} needs at least `repo: <address>`")
         for key in entry:
             if key not in CATALOGUE_KEYS:
-                raise ValueError(f"{name} has the unknown key {key!r}; known: repo, tag, title")
+                known = ", ".join(sorted(CATALOGUE_KEYS))
+                raise ValueError(f"{name} has the unknown key {key!r}; known: {known}")
+        if entry.get("builder", "repo2docker") != "repo2docker":
+            raise ValueError(f"{name}: builder is repo2docker, or left out")
         entries[str(name)] = CatalogueEntry(**{key: str(text) for key, text in entry.items()})
     return entries
 

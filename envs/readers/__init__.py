@@ -11,6 +11,7 @@ from pathlib import Path
 from envs.errors import BadEnvironment, NotOffered
 from envs.readers import (
     apt,
+    delegated,
     dockerfile,
     environment_yml,
     package,
@@ -28,26 +29,33 @@ from envs.submodules import missing_submodules
 CONFIG_FOLDERS = ("binder", ".binder")
 READERS = (runtime, apt, requirements, post_build, start)
 """Siblings: each has `NAME` and `read(path, recipe) -> Recipe`."""
-NOT_YET = {
-    "Project.toml": "Julia",
-    "JuliaProject.toml": "Julia",
-    "REQUIRE": "Julia",
-    "default.nix": "Nix",
-}
 WHOLE = (
     (environment_yml, (requirements.NAME, runtime.NAME, *pipfile.NAMES, *package.NAMES)),
     (pipfile, (requirements.NAME, *package.NAMES)),
 )
 """Files that say all of the Python packages, the first that is there counts, and what they hide."""
-KNOWN = {*NOT_YET, *r.NAMES, *environment_yml.NAMES, *pipfile.NAMES, *package.NAMES}
+KNOWN = {*delegated.NAMES, *r.NAMES, *environment_yml.NAMES, *pipfile.NAMES, *package.NAMES}
 
 
-def read_recipe(root: Path) -> Recipe:
+def read_recipe(root: Path, *, delegate: bool = False) -> Recipe:
     """What the environment repository checked out in `root` asks for.
+
+    `delegate` leaves it to repo2docker whatever it is.
 
     :raises BadEnvironment: files that contradict each other or cannot be understood.
     :raises NotOffered: a file of a kind that this launcher does not build.
     """
+    try:
+        recipe = read_files(root)
+    except NotOffered:
+        if not delegate:
+            raise
+        recipe = Recipe(kind=delegated.KIND, warnings=("repo2docker says what it uses",))
+    return delegated.hand_over(recipe, "The settings choose repo2docker") if delegate else recipe
+
+
+def read_files(root: Path) -> Recipe:
+    """The same, for the launcher's own builder where it can."""
     folder = config_folder(root)
     prefix = f"{folder}/" if folder else ""
     outside = [
@@ -57,15 +65,13 @@ def read_recipe(root: Path) -> Recipe:
     ]
     if find_file(root, f"{prefix}{dockerfile.NAME}"):
         return with_notes(dockerfile.read(root, prefix, others(root, prefix), tuple(outside)), root)
-    for name, kind in NOT_YET.items():
-        if find_file(root, f"{prefix}{name}"):
-            raise NotOffered(
-                f"{prefix}{name} asks for {kind}, which this launcher does not build.",
-                hint="Use requirements.txt, apt.txt and runtime.txt, or a Dockerfile.",
-            )
+    empty = Recipe(kind="python", ignored=tuple(outside))
+    other = delegated.read(root, prefix, empty, KNOWN | {reader.NAME for reader in READERS})
+    if other:
+        return with_notes(other, root)
     whole = [name for reader, _ in WHOLE for name in reader.NAMES]
     alone = not any(find_file(root, f"{prefix}{name}") for name in whole)
-    recipe = r.read(root, prefix, Recipe(kind="python", ignored=tuple(outside)), alone=alone)
+    recipe = r.read(root, prefix, empty, alone=alone)
     recipe, hidden = read_whole(root, prefix, recipe)
     for reader in READERS:
         path = f"{prefix}{reader.NAME}"

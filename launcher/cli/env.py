@@ -12,6 +12,7 @@ from envs import render_r
 from envs.channels import NEXT, STABLE
 from envs.errors import BadEnvironment, EnvError
 from envs.readers import read_recipe
+from envs.readers.delegated import KIND
 from envs.readers.requirements import refers_to_repository
 from envs.recipe import Recipe
 from envs.render import made_files, render_dockerfile
@@ -208,7 +209,9 @@ def dockerfile_of(recipe: Recipe, source: Path, context: Context) -> str:
         return (source / recipe.dockerfile).read_text("utf-8")
     images = context.parts.runtime.images
     if isinstance(images, DockerImages):
-        recipe = recipe.fitted(has_python=images.bases.offers(recipe.python))
+        recipe = images.routed(recipe)
+        if recipe.kind == KIND:
+            return images.delegate.dockerfile(recipe, source=source)
         return images.render(recipe, source, images.bases.base(recipe.python))
     needs = refers_to_repository(source, recipe)
     settings = context.config.base

@@ -91,14 +91,6 @@ def test_a_wrong_runtime_txt_says_what_to_write(tmp_path, text):
     assert "python-3.11" in caught.value.hint
 
 
-@pytest.mark.parametrize("name", ["default.nix", "Project.toml"])
-def test_what_is_not_built_here_is_refused_by_name_with_a_way_out(tmp_path, name):
-    (tmp_path / name).write_text("x")
-    with pytest.raises(NotOffered, match=name) as caught:
-        read_recipe(tmp_path)
-    assert "Dockerfile" in caught.value.hint
-
-
 def test_a_link_out_of_the_repository_is_refused(tmp_path):
     (tmp_path / "requirements.txt").symlink_to("/etc/passwd")
     with pytest.raises(BadEnvironment, match="out of the repository"):

@@ -48,6 +48,7 @@ def test_a_class_box_needs_three_lines(tmp_path):
         ("environments: {catalogue: {intro: {repo: x, tga: v1}}}", "'tga'", ""),
         ("base: {cran: 'https://x/$(id)'}", "`base.cran`", ""),
         ("base: {cran_snapshots: 'https://x/'}", "{date}", ""),
+        ("environments: {catalogue: {a: {repo: x, builder: native}}}", "builder is", ""),
         ("ca_bundle: /no/such/file", "`ca_bundle`", ""),
         ("[a, b]", "key: value", ""),
         ("a: [", "not valid YAML", ""),
@@ -69,6 +70,14 @@ def test_catalogue_keys_are_free(tmp_path):
     text = "environments: {catalogue: {intro-ds: {repo: gh/org/intro, tag: '1'}}}"
     config = load_config(settings(tmp_path, text))
     assert config.environments.catalogue["intro-ds"].tag == "1"
+
+
+def test_repo2docker_builds_what_the_settings_leave_to_it(tmp_path):
+    text = "environments: {catalogue: {r: {repo: gh/org/r, builder: repo2docker}, p: {repo: q}}}"
+    environments = load_config(settings(tmp_path, text)).environments
+    assert environments.delegates("https://github.com/org/r")
+    assert not environments.delegates("q")
+    assert load_config(environments__builder="repo2docker").environments.delegates("q")
 
 
 def test_words_of_a_command_win_over_the_file(tmp_path):

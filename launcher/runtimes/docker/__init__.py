@@ -10,6 +10,7 @@ from docker.errors import DockerException
 from launcher.config import Config
 from launcher.errors import NoRuntime
 from launcher.runtimes.docker.bases import DockerBases
+from launcher.runtimes.docker.delegate import Delegate
 from launcher.runtimes.docker.engine import Engine
 from launcher.runtimes.docker.existing import ExistingImages
 from launcher.runtimes.docker.images import DockerImages
@@ -41,7 +42,12 @@ def create(config: Config, instance: str) -> DockerRuntime:
         config.environments.registries,
         frozenset(image[0].removeprefix("docker:") for image in catalogue if image),
     )
-    images = DockerImages(engine, bases, config.ca_bundle, config.conda, existing)
+    delegate = Delegate(
+        allowed=config.environments.builder != "native",
+        program=config.environments.repo2docker,
+        timeout=config.environments.build_timeout,
+    )
+    images = DockerImages(engine, bases, config.ca_bundle, config.conda, existing, delegate)
     homes = config.docker.homes
     if homes == "auto":
         elsewhere = os.environ.get("DOCKER_HOST", "unix://").startswith(("tcp:", "ssh:", "http"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 import shlex
 import shutil
 import tempfile
@@ -19,8 +20,9 @@ from docker.errors import DockerException, ImageNotFound
 from envs import conda, render_r
 from envs.base import CA_IN_IMAGE, Base
 from envs.builder import Say
-from envs.errors import BuildFailed
+from envs.errors import BuildFailed, NotOffered
 from envs.image import Image
+from envs.readers.delegated import KIND, hand_over
 from envs.readers.files import read_lines
 from envs.readers.requirements import refers_to_repository
 from envs.recipe import Recipe
@@ -29,12 +31,14 @@ from envs.smoke import WORKS, smoke_command
 from launcher.config import CondaConfig
 from launcher.runtimes.docker.bases import DockerBases
 from launcher.runtimes.docker.context import context_of, without_syntax_line
+from launcher.runtimes.docker.delegate import INSTALL, Delegate
 from launcher.runtimes.docker.engine import Engine
 from launcher.runtimes.docker.existing import ExistingImages
 
 BUILDER = "docker-1"
 """Counts up when the same recipe would give another image."""
 OURS = "launcher.env.name"
+ASKS_FOR_PYTHON = r"(^|/)(runtime\.txt|environment\.ya?ml|Pipfile(\.lock)?)$"
 CONDA_META = """
 import glob, json, sys
 for path in sorted(glob.glob(sys.prefix + "/conda-meta/*.json")):
@@ -57,6 +61,12 @@ LIST_PACKAGES = (
     f"python3 -c {shlex.quote(CONDA_META)}"
 )
 
+HINTS = {
+    "python": "Change the versions that the environment's files ask for.",
+    "dockerfile": "Mend it in the Dockerfile, or begin with FROM launcher/base:3.11.",
+    "image": "Mend it in a Dockerfile that begins with this image.",
+    KIND: "Name it in the environment's files; Nix brings nothing that default.nix does not name.",
+}
 # What a session needs and the launcher can add to whatever image a Dockerfile makes.
 LACKS = f"command -v git >/dev/null || echo git; [ ! -s {CA_IN_IMAGE} ] && echo certificates; true"
 
@@ -70,6 +80,7 @@ class DockerImages:
     ca_bundle: Path | None
     conda: CondaConfig
     existing: ExistingImages
+    delegate: Delegate
     kind: str = "docker"
 
     @property
@@ -77,23 +88,43 @@ class DockerImages:
         return self.engine.client
 
     def plan(self, recipe: Recipe, source: Path) -> str:
-        trusted = self.ca_bundle.read_bytes() if self.ca_bundle else b""
-        ca = hashlib.sha256(trusted).hexdigest()
-        if recipe.kind == "dockerfile":
+        recipe = self.routed(recipe)
+        if not recipe.ours:
             below = [self.bases.base(python).name for python in self.bases_named_in(source, recipe)]
-            return "\n".join([BUILDER, recipe.dockerfile, *below, ca])
-        if recipe.kind == "image":
-            return "\n".join([BUILDER, recipe.image, ca])
-        recipe = recipe.fitted(has_python=self.bases.offers(recipe.python))
+            how = self.delegate.plan(recipe) if recipe.kind == KIND else recipe.dockerfile
+            return "\n".join([BUILDER, how or recipe.image, *below, self.trusted_hash()])
         base = self.bases.base(recipe.python)
         made = made_files(replace(recipe, lock=""), channels=self.channels(recipe)[0])
         return "\n".join([BUILDER, self.render(recipe, source, base), *made.values()])
+
+    def routed(self, recipe: Recipe) -> Recipe:
+        """The recipe as it is built: by conda or repo2docker where only those have its Python.
+
+        :raises NotOffered: it cannot be made here.
+        """
+        if not recipe.ours:
+            return recipe
+        recipe = recipe.fitted(has_python=self.bases.offers(recipe.python))
+        try:
+            self.bases.base(recipe.python)
+            render_r.check_version(recipe, self.bases.releases(recipe.python))
+        except NotOffered as error:
+            files = [path for path in recipe.used if re.search(ASKS_FOR_PYTHON, path)]
+            why = f"{files[0]}: {error.message}" if files and not recipe.r else error.message
+            if self.delegate.allowed and self.delegate.find_program():
+                return hand_over(recipe, why.rstrip("."))
+            hint = f"{error.hint} repo2docker could build it: {INSTALL}."
+            raise NotOffered(why, hint=hint) from error
+        return recipe
+
+    def trusted_hash(self) -> str:
+        trusted = self.ca_bundle.read_bytes() if self.ca_bundle else b""
+        return hashlib.sha256(trusted).hexdigest()
 
     def render(self, recipe: Recipe, source: Path, base: Base) -> str:
         """The Dockerfile of a recipe; the legacy builder's differs only in cache mounts."""
         needs = refers_to_repository(source, recipe)
         settings = self.bases.settings
-        render_r.check_version(recipe, self.bases.releases(recipe.python))
         return render_dockerfile(
             recipe,
             base=base.name,
@@ -135,26 +166,19 @@ class DockerImages:
         labels: Mapping[str, str],
         say: Say,
     ) -> Image:
-        recipe = recipe.fitted(has_python=self.bases.offers(recipe.python))
         temp = f"launcher-build/{uuid.uuid4().hex[:12]}:new"
-        if recipe.kind == "dockerfile":
-            for python in self.bases_named_in(source, recipe):
-                base = self.bases.ensure(python, say=say)
-                self.client.images.get(base.name).tag(base.short_name)
-            text = without_syntax_line(read_lines(source, recipe.dockerfile), say)
-        elif recipe.kind == "image":
-            text = f"FROM {self.existing.ensure(recipe.image, say=say)}\n"
-        else:
-            base = self.bases.ensure(recipe.python, say=say)
-            text = self.render(recipe, source, base)
+        recipe = self.routed(recipe)
+        for python in self.bases_named_in(source, recipe):
+            base = self.bases.ensure(python, say=say)
+            self.client.images.get(base.name).tag(base.short_name)
         try:
-            urls, folders = self.channels(recipe)
-            made = made_files(recipe, channels=urls)
-            obey = recipe.kind == "dockerfile"
-            with context_of(source, text, made=made, folders=folders, obey_ignore=obey) as context:
-                self.engine.build(context, tag=temp, labels=labels, say=say)
+            if recipe.kind == KIND:
+                labels = {**labels, "launcher.env.kind": KIND}
+                self.delegate.build(recipe, source=source, tag=temp, labels=labels, say=say)
+            else:
+                self.build_itself(recipe, source=source, tag=temp, labels=labels, say=say)
             if not recipe.ours:
-                self.complete(temp, labels, say)
+                self.complete(temp, labels, say, anyway=recipe.kind == KIND)
             self.check(temp, recipe, say)
             self.client.images.get(temp).tag(name)
         finally:
@@ -164,6 +188,22 @@ class DockerImages:
         if found is None:
             raise BuildFailed("The engine lost the image right after the build.")
         return found
+
+    def build_itself(
+        self, recipe: Recipe, *, source: Path, tag: str, labels: Mapping[str, str], say: Say
+    ) -> None:
+        """Build without repo2docker."""
+        if recipe.dockerfile:
+            text = without_syntax_line(read_lines(source, recipe.dockerfile), say)
+        elif recipe.image:
+            text = f"FROM {self.existing.ensure(recipe.image, say=say)}\n"
+        else:
+            text = self.render(recipe, source, self.bases.ensure(recipe.python, say=say))
+        urls, folders = self.channels(recipe)
+        made = made_files(recipe, channels=urls)
+        obey = bool(recipe.dockerfile)
+        with context_of(source, text, made=made, folders=folders, obey_ignore=obey) as context:
+            self.engine.build(context, tag=tag, labels=labels, say=say)
 
     def remove_image(self, name: str) -> None:
         with contextlib.suppress(ImageNotFound):
@@ -178,17 +218,22 @@ class DockerImages:
         except BuildFailed:
             return ""
 
-    def complete(self, image: str, labels: Mapping[str, str], say: Say) -> None:
+    def complete(
+        self, image: str, labels: Mapping[str, str], say: Say, *, anyway: bool = False
+    ) -> None:
         """What a Dockerfile's image lacks comes in a thin layer: git, the certificates to trust.
+
+        `anyway` makes the layer for its labels alone.
 
         :raises BuildFailed: it cannot be installed.
         """
         lacks = set(self.engine.run_once(image, LACKS)[1].split())
         if not self.ca_bundle:
             lacks.discard("certificates")
-        if not lacks:
+        if lacks:
+            say(f"The image has no {' and no '.join(sorted(lacks))}; added in a layer of its own")
+        elif not anyway:
             return
-        say(f"The image has no {' and no '.join(sorted(lacks))}; added in a layer of its own")
         without = self.client.images.get(image)
         user = without.attrs["Config"].get("User") or "root"
         text = render_layer(image, user, git="git" in lacks, ca="certificates" in lacks)
@@ -215,14 +260,14 @@ class DockerImages:
         if code:
             raise BuildFailed(
                 f"The image cannot run sessions: {said or f'exit code {code}'}.",
-                hint="Change the versions that the environment's files ask for."
-                if own
-                else "Mend it in the Dockerfile, or begin with FROM launcher/base:3.11.",
+                hint=HINTS["python" if own else recipe.kind],
                 log_tail=said.splitlines(),
             )
 
     def bases_named_in(self, source: Path, recipe: Recipe) -> list[str]:
         """The Pythons of our bases that a Dockerfile begins with."""
+        if not recipe.dockerfile:
+            return []
         words = (source / recipe.dockerfile).read_text("utf-8", "replace").split()
         return [one for one in self.bases.settings.pythons if f"launcher/base:{one}" in words]
 

@@ -55,10 +55,9 @@ class LocalImages:
     kind: str = "venv"
 
     def plan(self, recipe: Recipe, source: Path) -> str:
-        if not recipe.ours:
-            raise needs_engine(recipe.dockerfile or recipe.image)
-        if recipe.r:
-            raise needs_engine(f"{asked_by(recipe)} asks for R, which")
+        if recipe.r or not recipe.ours:
+            asks = f"{recipe.delegated or f'{asked_by(recipe)} asks for R'}, which"
+            raise needs_engine(recipe.dockerfile or recipe.image or asks)
         recipe = recipe.fitted(has_python=has_python(recipe.python))
         python = find_python(recipe.python)
         parts = (recipe.python, python, recipe.requirements, *recipe.apt, *self.server)

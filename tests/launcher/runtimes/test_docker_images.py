@@ -15,6 +15,7 @@ from envs.readers import read_recipe
 from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
 from launcher.runtimes.docker.context import not_ignored
+from launcher.runtimes.docker.delegate import Delegate
 
 pytestmark = pytest.mark.docker
 PACKAGES = "/srv/env/lib/python3.11/site-packages"
@@ -155,7 +156,8 @@ def test_a_build_that_fails_says_why_and_leaves_no_image(images, build, files, s
     assert not images.client.images.list("launcher-build/*")
 
 
-def test_a_python_that_is_not_offered_names_those_that_are(images, build):
+def test_a_python_that_is_not_offered_names_those_that_are(images, build, monkeypatch):
+    monkeypatch.setattr(images, "delegate", Delegate(allowed=False))
     with pytest.raises(NotOffered) as caught:
         build({"runtime.txt": "python-2.7\n"})
     assert "3.11" in caught.value.hint
