@@ -25,6 +25,9 @@ class EnvError(Exception):
         self.message = message
         self.hint = hint
 
+    def __str__(self) -> str:
+        return self.message  # a store may have put the first error in its place
+
 
 class BadEnvironment(EnvError):
     """A name, an address or a file of the environment cannot be understood."""
@@ -55,8 +58,12 @@ class NotOffered(EnvError):
 
 
 class BuildFailed(EnvError):
-    """A build step failed; `log_tail` holds the last lines it printed."""
+    """A build step failed; `log_tail` holds the last lines it printed, `image` the name of what
+    was to be built."""
 
-    def __init__(self, message: str, *, hint: str = "", log_tail: Sequence[str] = ()) -> None:
+    def __init__(
+        self, message: str, *, hint: str = "", log_tail: Sequence[str] = (), image: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
         self.log_tail = tuple(log_tail)
+        self.image = image

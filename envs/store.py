@@ -5,44 +5,27 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
+from envs.build import NOW, Build, read_records, write_record
+from envs.build_log import LOG, Line, LogWriter, read_log_lines
 from envs.builder import Builder, Say
 from envs.checkout import checkout
 from envs.errors import BuildFailed, EnvError
+from envs.explain import FirstError, explain
 from envs.git import Git
 from envs.image import Image, image_name
 from envs.lock import kept_part
 from envs.log_tail import LogTail
 from envs.readers import read_recipe
+from envs.readers.texts import read_texts
 from envs.recipe import Recipe
 from envs.version import EXISTING, Version
-
-
-@dataclass(frozen=True)
-class Build:
-    """One build, as recorded."""
-
-    name: str
-    repo: str
-    ref: str
-    commit: str
-    started: float
-    """Unix seconds."""
-    seconds: float
-    outcome: str
-    """`built`, `failed` or `interrupted`."""
-    error: str = ""
-
-    @property
-    def ended(self) -> float:
-        return self.started + self.seconds
 
 
 @dataclass
@@ -64,7 +47,9 @@ class Store:
 
         :raises envs.errors.EnvError: it cannot be fetched, understood or built.
         """
+        began = time.monotonic()
         source, recipe, name = self.plan(version)
+        fetched = time.monotonic() - began
         found = self.builder.find_image(name)
         if found:
             return found
@@ -75,8 +60,8 @@ class Store:
             last = self.last_build(name)
             # An older failure says nothing of the build that was watched and, say, killed.
             if waited_since and last and last.outcome == "failed" and last.ended >= waited_since:
-                raise BuildFailed(last.error, log_tail=self.read_log(name).splitlines()[-20:])
-            return self._build(version, name, recipe, source, say)
+                raise last.as_error(tuple(self.read_log(name).splitlines()[-20:]))
+            return self._build(version, name, recipe, source, fetched, say)
 
     def source(self, version: Version) -> Path:
         """The folder with the files of this version, fetched once."""
@@ -104,22 +89,35 @@ class Store:
 
     def builds(self) -> list[Build]:
         """Every build ever started to its end, oldest first."""
-        found = []
-        for record in self.folder.glob("logs/*/*.json"):
-            with contextlib.suppress(OSError, ValueError, TypeError):
-                found.append(Build(**json.loads(record.read_text("utf-8"))))
-        return sorted(found, key=lambda build: build.started)
+        return read_records(self.folder.glob("logs/*/*.json"))
 
     def last_build(self, name: str) -> Build | None:
-        every = [build for build in self.builds() if build.name == name]
+        every = read_records(self._place(name).glob("*.json"))
         return every[-1] if every else None
+
+    def unfinished(self) -> list[Build]:
+        """The builds under way, and those whose process was killed, oldest first."""
+        found = read_records(self.folder.glob(f"logs/*/{NOW}"))
+        return [build if self._is_built(build.name) else interrupted(build) for build in found]
+
+    def newest_build(self, name: str) -> Build | None:
+        """The build of the image that is under way, else the last one."""
+        now = read_records(iter([self._place(name) / NOW]))
+        last = self.last_build(name)
+        if not now or (last and last.started >= now[0].started):
+            return last
+        return now[0] if self._is_built(name) else interrupted(now[0])
 
     def read_log(self, name: str) -> str:
         """The log of the image's newest build, empty if it was never built here."""
         try:
-            return (self._place(name) / "log.txt").read_text("utf-8")
+            return (self._place(name) / LOG).read_text("utf-8")
         except FileNotFoundError:
             return ""
+
+    def log_lines(self, name: str) -> tuple[Line, ...]:
+        """The same with the time of each line."""
+        return read_log_lines(self._place(name))
 
     def read_lock(self, name: str) -> str:
         """The packages of the newest build of the image's commit, empty if there is none."""
@@ -158,40 +156,50 @@ class Store:
                 say(f"That is not possible any more ({error.message}); taking the newest")
         return self.builder.build(name, recipe, source=source, labels=labels, say=say)
 
-    def _build(self, version: Version, name: str, recipe: Recipe, source: Path, say: Say) -> Image:
-        place, started = self._place(name), time.time()
-        outcome, error = "interrupted", ""
-        (place / "log.txt").unlink(missing_ok=True)  # whoever tails the old one notices
-        with (place / "log.txt").open("w", encoding="utf-8", buffering=1) as file:
-
-            def both(line: str) -> None:
-                file.write(line + "\n")
-                say(line)
-
+    def _build(
+        self,
+        version: Version,
+        name: str,
+        recipe: Recipe,
+        source: Path,
+        fetched: float,
+        say: Say,
+    ) -> Image:
+        place, began = self._place(name), time.monotonic()
+        build = Build(name, version.repo, version.ref, version.commit, time.time(), 0.0, "running")
+        write_record(place, build)
+        ended = replace(build, outcome="interrupted")
+        with LogWriter(place, say) as log:
             try:
-                for line in opening(version, name, recipe):
-                    both(line)
+                for line in opening(version, name, recipe, fetched):
+                    log.write(line)
                 labels = labels_of(version, name, recipe)
-                image = self._build_locked(name, recipe, source, labels, both)
+                image = self._build_locked(name, recipe, source, labels, log.write)
                 if not self.read_lock(name):  # the first one counts: a network may be down once
                     self._keep_lock(name)
-                outcome = "built"
+                ended = replace(build, outcome="built")
                 return image
             except EnvError as failed:
-                outcome, error = "failed", failed.message
-                both(f"The build failed: {error}")
+                why = explain(
+                    read_log_lines(place), failed.message, read_texts(source, recipe)
+                ) or FirstError(failed.message, failed.hint)
+                ended = build.failed(why)
+                log.write(f"The build failed: {why.message}", always=True)
+                failed.message, failed.hint = why.message, why.hint
+                if isinstance(failed, BuildFailed):
+                    failed.image = name
                 raise
             finally:
-                build = Build(
-                    name, version.repo, version.ref, version.commit, started,
-                    round(time.time() - started, 3), outcome, error,
-                )  # fmt: skip
-                self._record(place, build)
+                seconds = round(time.monotonic() - began, 3)
+                write_record(place, replace(ended, seconds=seconds))
 
-    def _record(self, place: Path, build: Build) -> None:
-        temp = place / "record.tmp"
-        temp.write_text(json.dumps(asdict(build)), "utf-8")
-        os.replace(temp, place / f"{build.started:.3f}.json")
+    def _is_built(self, name: str) -> bool:
+        """True while some process builds the image: then it holds the image's lock."""
+        try:
+            with (self._place(name) / "lock").open("r") as lock:
+                return not locked(lock)
+        except FileNotFoundError:
+            return False
 
     @contextlib.contextmanager
     def _turn(self, name: str, say: Say) -> Iterator[float]:
@@ -203,7 +211,7 @@ class Store:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (place / "lock").open("w") as lock:
             waited_since = 0.0
-            with contextlib.closing(LogTail(place / "log.txt")) as tail:
+            with contextlib.closing(LogTail(place / LOG)) as tail:
                 while not locked(lock):
                     waited_since = waited_since or time.time()
                     tail.follow(say)
@@ -225,10 +233,16 @@ def locked(file: IO[str]) -> bool:
         return False
 
 
-def opening(version: Version, name: str, recipe: Recipe) -> Iterator[str]:
+def interrupted(build: Build) -> Build:
+    """A build whose process was killed, as far as it is known."""
+    return replace(build, outcome="interrupted", error="The build was interrupted.")
+
+
+def opening(version: Version, name: str, recipe: Recipe, fetched: float) -> Iterator[str]:
     """The first lines of every build log: what is built from what."""
     yield f"Building {name}"
     yield f"Repository {version.repo} {version.ref or 'default branch'}, commit {version.commit}"
+    yield f"Fetched in {fetched:.1f} s"
     if recipe.used:
         yield f"Used: {', '.join(recipe.used)}"
     for path, reason in recipe.ignored:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -30,6 +31,7 @@ from envs.render import LOCK
 from envs.smoke import SCRIPT
 from launcher.config import CondaConfig
 from launcher.runtimes.local import conda
+from launcher.runtimes.local.processes import send, tree
 from launcher.runtimes.local.sandbox import FIRST_UID, Sandbox
 
 BUILDER = "venv-2"
@@ -173,15 +175,21 @@ class LocalImages:
             for path in (place, cache, *place.rglob("*")):
                 os.chown(path, BUILD_UID, BUILD_UID, follow_symlinks=False)
         python = find_python(recipe.python)
+        tool = uv.find_uv_bin()
+
+        def tell(line: str) -> None:
+            """Where the launcher is on this machine is nobody's business."""
+            say(line.replace(f"{place}/", "").replace(tool, "uv"))
+
         steps = venv_steps(recipe, place=place, python=python, server=self.server, cache=cache)
         for step in steps:
-            say(f"$ {' '.join(step)}")
-            self._run(conda.activated(place, step), place, home, say)
+            tell(f"$ {' '.join(step)}")
+            self._run(conda.activated(place, step), place, home, tell)
         say("Checking that sessions can start from it")
         try:
             smoke = [conda.server_python(place), "-c", SCRIPT]
             smoke += ["lenient"] if recipe.conda else []
-            self._run(conda.activated(place, smoke), place, home, say)
+            self._run(conda.activated(place, smoke), place, home, tell)
         except BuildFailed as error:
             why = error.log_tail[-1] if error.log_tail else error.message
             raise BuildFailed(
@@ -225,6 +233,7 @@ class LocalImages:
         if self.index_url:
             extra |= {"UV_DEFAULT_INDEX": self.index_url, "PIP_INDEX_URL": self.index_url}
         tail: list[str] = []
+        began = time.monotonic()
         with subprocess.Popen(
             command,
             env=self.sandbox.environment(home, extra),
@@ -235,7 +244,8 @@ class LocalImages:
             text=True,
             errors="replace",
         ) as process:
-            ender = threading.Timer(self.timeout, process.kill)
+            # What it started holds its output open, so all of it must go.
+            ender = threading.Timer(self.timeout, lambda: send(tree(process.pid), signal.SIGKILL))
             ender.start()
             try:
                 for line in process.stdout or ():
@@ -243,13 +253,20 @@ class LocalImages:
                     say(tail[-1])
             finally:
                 ender.cancel()
+        if process.returncode and time.monotonic() - began >= self.timeout:
+            raise BuildFailed(
+                f"The build took longer than {self.timeout:.0f} s.", log_tail=tail[-20:]
+            )
         if process.returncode:
             wrong = ("error", "its ")  # of a tool, or of the smoke run
             errors = [line for line in tail if any(one in line.lower() for one in wrong)] or tail[
                 -1:
             ]
             said = errors[0].strip() if errors else f"exit code {process.returncode}"
-            raise BuildFailed(f"{step[0].rsplit('/', 1)[-1]} failed: {said}", log_tail=tail[-20:])
+            raise BuildFailed(
+                f"{step[0].rsplit('/', 1)[-1]} failed with exit code {process.returncode}: {said}",
+                log_tail=tail[-20:],
+            )
 
     def trusted_files(self) -> list[Path]:
         """What a sandbox must see beside /usr and /etc: uv, and a CA bundle elsewhere."""

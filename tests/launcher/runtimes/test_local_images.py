@@ -87,3 +87,24 @@ def test_what_is_written_into_a_checkout_follows_no_link(tmp_path):
     (tmp_path / "repo/binder").symlink_to(tmp_path)
     with pytest.raises(BuildFailed, match="leads out"):
         write_inside(tmp_path / "repo", "binder/victim", "x")
+
+
+def test_a_failure_says_its_code_and_the_log_no_place_of_this_machine(images, tmp_path):
+    (tmp_path / "repo").mkdir()
+    (tmp_path / "repo/requirements.txt").write_text("nosuchpackage-xyz-123\n")
+    log = []
+    with pytest.raises(BuildFailed, match="uv failed with exit code 1: error: No solution found"):
+        images.build(
+            "env/test:x", read_recipe(tmp_path / "repo"), source=tmp_path / "repo", labels={},
+            say=log.append,
+        )  # fmt: skip
+    assert log[0].startswith("$ uv venv")
+    assert str(images.folder) not in "\n".join(log)
+
+
+def test_a_step_that_takes_too_long_is_ended_and_said(images):
+    source = images.folder / "built" / "slow"
+    (source / "repo").mkdir(parents=True)
+    (images.folder / "cache").mkdir(exist_ok=True)
+    with pytest.raises(BuildFailed, match="took longer than 0 s"):
+        replace(images, timeout=0.2)._run(["sleep", "30"], source, source, print)
