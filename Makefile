@@ -6,7 +6,7 @@ demo:
 	@.venv/bin/launcher demo
 
 test: lint
-	@.venv/bin/pytest
+	@.venv/bin/pytest -n 4 --dist loadfile
 
 test-fast:
 	@bin/setup test

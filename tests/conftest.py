@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import os
 import shutil
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests import workers
 
 IN_CI = os.environ.get("CI") == "true"
 # The same examples in every CI run; new ones are looked for on developers' machines.
@@ -33,6 +36,29 @@ def why_no_browser() -> str:
     return "" if shutil.which("chromium") else "chromium is not installed (package chromium)"
 
 
+@functools.cache
+def make_base() -> None:
+    """The base image, made once, by the worker that is first; the others wait for it."""
+    from launcher.config import load_config
+    from launcher.runtimes import RUNTIMES
+
+    with tempfile.TemporaryDirectory(prefix="launcher-tests-") as folder:
+        images = RUNTIMES["docker"](load_config(data=folder, runtime="docker"), "tests").images
+        with Path(tempfile.gettempdir(), f"launcher-tests-{os.getuid()}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            images.bases.ensure("3.11", say=print)
+        images.client.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = workers.heavy_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object | None:
+    return workers.make_scheduler(config, log)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     missing = ""
     if item.get_closest_marker("docker"):
@@ -43,6 +69,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.fail(missing)
     if missing:
         pytest.skip(missing)
+    if item.get_closest_marker("docker"):
+        make_base()
 
 
 @pytest.fixture(scope="session")

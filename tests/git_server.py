@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from launcher.demo.git_server import GitServer
+from launcher.demo import git_server
+from launcher.ports import free_port
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "Teacher",
@@ -18,6 +19,13 @@ IDENTITY = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
 }
+
+
+@dataclass
+class GitServer(git_server.GitServer):
+    """On a port that the system gives to nobody: tests take none that a kernel is about to open."""
+
+    port: int = field(default_factory=free_port)
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,3 @@ class Repo:
             capture_output=True,
             text=True,
         ).stdout
-
-
-__all__ = ["GitServer", "Repo"]

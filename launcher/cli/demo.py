@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import socket
 import sys
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from launcher.config import Config
 from launcher.demo.click import Click, ClickFailed
 from launcher.demo.git_server import GitServer
 from launcher.demo.samples import GREETING, make_samples, sample_link
+from launcher.ports import free_port, is_free
 from link_generator.link import compose_link
 
 
@@ -124,15 +124,3 @@ def free_address(wanted: str | None, *, once: bool) -> tuple[str, int]:
     if not once and is_free(8080):
         return "127.0.0.1", 8080
     return "127.0.0.1", free_port()
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        return probe.connect_ex(("127.0.0.1", port)) != 0
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

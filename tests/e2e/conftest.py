@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,11 +12,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import docker
 import pytest
 import requests
 import yaml
 
 from launcher.demo.samples import week_1
+from launcher.ports import free_port
 from tests.git_server import GitServer, Repo
 
 ARTEFACTS = Path(__file__).parent.parent.parent / "artefacts"
@@ -28,6 +32,16 @@ FLAGS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
 
 
 @dataclass
@@ -88,6 +102,15 @@ class Box:
         rows = self.cli("env", "list")["images"]
         return len([row for row in rows if self.git.host in row["repo"]])
 
+    def clean(self):
+        """Remove what would stay on the engine or fill the disk."""
+        if self.runtime == "docker":
+            with contextlib.closing(docker.from_env()) as engine:
+                for found in engine.api.images(filters={"label": "launcher.env.repo"}):
+                    if self.git.host in found["Labels"]["launcher.env.repo"]:
+                        engine.api.remove_image(found["Id"], force=True)
+        shutil.rmtree(self.data.parent)
+
     def owner(self, session):
         """The student whose session it is."""
         return next(row["owner"] for row in self.cli("session", "list") if row["id"] == session)
@@ -110,8 +133,7 @@ def make_box(root: Path, runtime: str) -> Box:
     env = Repo.create(git.root / "env", {"requirements.txt": "cowsay==6.1\n"}, tag="v1")
     git.start()
     settings = root / "settings.yml"
-    with GitServer(root) as probe:
-        port = probe.port
+    port = free_port()
     settings.write_text(
         yaml.safe_dump(
             {
@@ -146,20 +168,31 @@ def box(request, data_root):
     box.git.stop()
     ARTEFACTS.mkdir(exist_ok=True)
     (ARTEFACTS / f"{name}.log").write_text(box.log_text())
+    box.clean()
 
 
-@pytest.fixture
-def student():
-    """Opens pages of their own, with their own cookies; `page.shot(name)` keeps a picture."""
+@pytest.fixture(scope="module")
+def chromium():
     from playwright.sync_api import sync_playwright
 
     ARTEFACTS.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
+        browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium", headless=True, args=FLAGS
         )
-        yield chromium
-        chromium.close()
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def student(request, chromium):
+    """Opens pages of their own, with their own cookies; a failure leaves a picture of each."""
+    yield chromium
+    for context in chromium.contexts:
+        for number, page in enumerate(context.pages):
+            if request.node.stash.get(FAILED, False):
+                page.screenshot(path=ARTEFACTS / f"failed-{request.node.name}-{number}.png")
+        context.close()
 
 
 def wait_for(condition, seconds=30.0, every=0.1):

@@ -36,7 +36,8 @@ def open_notebook(page, link):
     page.goto(link, wait_until="commit")
     page.wait_for_url("**/lab/**", timeout=120_000)
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=60_000)
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first.wait_for(timeout=60_000)
+    # Not the toolbar's circle: it is idle before there is a kernel, and a narrow window hides it.
+    page.locator("#jp-main-statusbar", has_text="(ipykernel) | Idle").wait_for(timeout=60_000)
     assert "week1.ipynb" in page.url
 
 

@@ -12,7 +12,7 @@ import requests
 import yaml
 
 from launcher.demo.click import Click
-from tests.e2e.conftest import make_box, wait_for
+from tests.e2e.conftest import wait_for
 
 
 def click(box, **changes):
@@ -115,35 +115,33 @@ def test_a_link_is_checked_without_starting_anything(box):
     assert len(box.cli("session", "list")) == before
 
 
-def test_an_unused_session_stops_and_its_work_comes_back(data_root, box):
-    root = data_root / f"idle-{box.runtime}"
-    root.mkdir()
-    idle = make_box(root, box.runtime)
-    settings = yaml.safe_load(idle.settings.read_text())
-    settings["session"] = {"idle": "3s"}
-    idle.settings.write_text(yaml.safe_dump(settings))
-    idle.start()
-    try:
-        student = click(idle)
-        body = {"type": "file", "format": "text", "content": "my work"}
-        saved = student.browser.put(
-            f"{student.session_url}api/contents/course/mine.txt", data=json.dumps(body), timeout=10
-        )
-        assert saved.status_code == 201, saved.text
-        wait_for(lambda: idle.cli("session", "list") == [], 60, every=1)
-        page = student.browser.get(
-            f"{student.session_url}lab", headers={"Accept": "text/html"}, timeout=10
-        )
-        assert page.status_code == 503
-        assert "was not used" in page.text
-        first = student.session_url
-        student.open(idle.link(), lambda line: None, timeout=60)
-        assert student.session_url != first
-        answer = student.browser.get(
-            f"{student.session_url}api/contents/course/mine.txt", timeout=10
-        )
-        assert answer.json()["content"] == "my work"
-    finally:
-        idle.cli("session", "stop", "all")
-        idle.stop()
-        idle.git.stop()
+@pytest.fixture
+def idle(box):
+    """The box while sessions stop after three seconds without use."""
+    before = box.settings.read_text()
+    box.stop()
+    box.settings.write_text(yaml.safe_dump(yaml.safe_load(before) | {"session": {"idle": "3s"}}))
+    yield box.start()
+    box.stop()
+    box.settings.write_text(before)
+    box.start()
+
+
+def test_an_unused_session_stops_and_its_work_comes_back(idle):
+    student = click(idle)
+    body = {"type": "file", "format": "text", "content": "my work"}
+    saved = student.browser.put(
+        f"{student.session_url}api/contents/course/mine.txt", data=json.dumps(body), timeout=10
+    )
+    assert saved.status_code == 201, saved.text
+    wait_for(lambda: idle.cli("session", "list") == [], 60, every=1)
+    page = student.browser.get(
+        f"{student.session_url}lab", headers={"Accept": "text/html"}, timeout=10
+    )
+    assert page.status_code == 503
+    assert "was not used" in page.text
+    first = student.session_url
+    student.open(idle.link(), lambda line: None, timeout=60)
+    assert student.session_url != first
+    answer = student.browser.get(f"{student.session_url}api/contents/course/mine.txt", timeout=10)
+    assert answer.json()["content"] == "my work"

@@ -154,8 +154,15 @@ class DockerImages:
             return None
 
     def list_images(self) -> list[Image]:
-        found = self.client.images.list(filters={"label": OURS})
-        return [image_of(one, str(one.labels[OURS])) for one in found if one.tags]
+        rows = self.client.api.images(filters={"label": OURS})
+        found = (self._by_id(str(row["Id"])) for row in rows)
+        return [image_of(one, str(one.labels[OURS])) for one in found if one and one.tags]
+
+    def _by_id(self, image_id: str) -> Any:
+        try:
+            return self.client.images.get(image_id)
+        except ImageNotFound:  # removed since it was listed
+            return None
 
     def build(
         self,

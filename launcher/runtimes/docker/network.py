@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import time
 
 import docker
 from docker.errors import APIError, NotFound
+
+PATIENCE = 2.0
+"""Seconds that another process may take to make the network."""
 
 
 def network_options(name: str) -> dict[str, str]:
@@ -19,11 +23,8 @@ def network_options(name: str) -> dict[str, str]:
 
 def ensure_network(client: docker.DockerClient, name: str) -> None:
     """Make the network if it is not there."""
-    try:
-        client.networks.get(name)
+    if has_network(client, name):
         return
-    except NotFound:
-        pass
     try:
         client.networks.create(
             name,
@@ -32,6 +33,19 @@ def ensure_network(client: docker.DockerClient, name: str) -> None:
             labels={"launcher.network": name},
             check_duplicate=True,
         )
-    except APIError as error:
-        if error.status_code != 409:  # another process was faster
-            raise
+    except APIError:
+        # Another process may have been faster. The engine says so in more than one way: a name
+        # or a bridge that is taken, and shortly before the winner's network can be seen.
+        deadline = time.monotonic() + PATIENCE
+        while not has_network(client, name):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def has_network(client: docker.DockerClient, name: str) -> bool:
+    try:
+        client.networks.get(name)
+        return True
+    except NotFound:
+        return False

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from launcher.errors import SessionFailed, SessionGone
+from launcher.ports import free_port
 from launcher.runtimes.base import Completed
 from launcher.runtimes.local import conda
 from launcher.runtimes.local.images import LocalImages, find_python_of, outside_usr
@@ -244,9 +244,3 @@ def session_of(row: dict[str, Any]) -> Session:
 def uid_of(owner: str) -> int:
     """The student's own user id on this machine, always the same."""
     return FIRST_UID + int(hashlib.sha256(owner.encode()).hexdigest()[:7], 16)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -18,6 +18,7 @@ from envs.git import Git
 from envs.store import Store
 from envs.version import VersionCache
 from launcher.config import load_config
+from launcher.ports import free_port
 from launcher.runtimes import RUNTIMES
 from launcher.runtimes.docker.context import context_of
 from tests.conftest import IN_CI
@@ -36,9 +37,7 @@ def registry(data_root):
     if not program:
         assert not IN_CI, "docker-registry is not installed (package docker-registry)"
         pytest.skip("docker-registry is not installed (package docker-registry)")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     settings = data_root / "registry.yml"
     settings.write_text(CONFIG.format(folder=data_root / "registry", port=port))
     with (data_root / "registry.log").open("wb") as log:

@@ -92,6 +92,13 @@ def test_a_build_keeps_to_a_lock_and_makes_one(images, build):
     assert images.lock("env/none:at-all") == ""
 
 
+def test_an_image_that_is_removed_while_all_are_listed_is_left_out(images, build, monkeypatch):
+    image = build({})
+    listed, gone = images.client.api.images, {"Id": f"sha256:{'0' * 64}"}
+    monkeypatch.setattr(images.client.api, "images", lambda **how: [gone, *listed(**how)])
+    assert image.name in {one.name for one in images.list_images()}
+
+
 SETUP = "from setuptools import setup\nsetup(name='mine', version='1', py_modules=['mine'])\n"
 PYTHON = """
 dependencies:
@@ -153,7 +160,7 @@ def test_a_build_that_fails_says_why_and_leaves_no_image(images, build, files, s
     text = "\n".join([caught.value.message, *caught.value.log_tail, *build.log])
     assert any(word in text for word in said.split("|"))
     assert images.find_image(build.name) is None
-    assert not images.client.images.list("launcher-build/*")
+    assert not images.client.api.images(filters={"label": f"launcher.env.name={build.name}"})
 
 
 def test_a_python_that_is_not_offered_names_those_that_are(images, build, monkeypatch):

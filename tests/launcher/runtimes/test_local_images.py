@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import uuid
 from dataclasses import replace
@@ -22,8 +23,12 @@ SETUP = "from setuptools import setup\nsetup(name='mine', version='1', py_module
 
 @pytest.fixture(scope="module")
 def images(data_root):
-    config = load_config(data=str(data_root / "local-images"), runtime="local")
-    return RUNTIMES["local"](config, uuid.uuid4().hex[:12]).images
+    """Small ones: nothing here is about JupyterLab, which is most of a venv."""
+    server = ["jupyter-server>=2,<3", "ipykernel>=6.29"]
+    folder = data_root / "local-images"
+    config = load_config(data=str(folder), runtime="local", base__server=server)
+    yield RUNTIMES["local"](config, uuid.uuid4().hex[:12]).images
+    shutil.rmtree(folder)
 
 
 def build(images, root, lock="", **files):

@@ -1,0 +1,43 @@
+"""Ports on loopback for servers that open them later, in another process."""
+
+from __future__ import annotations
+
+import errno
+import random
+import socket
+from pathlib import Path
+
+GIVEN_OUT = Path("/proc/sys/net/ipv4/ip_local_port_range")
+HOW_MANY = 12_000
+
+
+def free_port() -> int:
+    """A port that nobody has, and that the system gives to nobody else meanwhile.
+
+    The system's own choice (port 0) could be given out again, to any program that asks or
+    connects, before the server that it is meant for opens it. So the port is one below those.
+    """
+    try:
+        first = int(GIVEN_OUT.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        first = 32_768  # Linux' default
+    ports = range(max(1024, first - HOW_MANY), first)
+    for port in random.sample(ports, min(100, len(ports))):
+        if is_free(port):
+            return port
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could open the port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            return True
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return False
+            raise

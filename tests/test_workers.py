@@ -1,0 +1,21 @@
+"""Tests are shared out so that what a module makes for its tests is made once."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.workers import part_of
+
+
+@pytest.mark.parametrize(
+    ("test", "part"),
+    [
+        ("tests/a.py::test_x", "tests/a.py"),
+        ("tests/a.py::test_x[docker]", "tests/a.py[docker]"),
+        ("tests/a.py::test_x[local-dark]", "tests/a.py[local]"),
+        ("tests/a.py::test_x[dockerignore]", "tests/a.py"),
+        ("tests/a.py::test_x[./local]", "tests/a.py"),
+    ],
+)
+def test_a_module_stays_in_one_worker_and_its_runtimes_may_part(test, part):
+    assert part_of(test) == part
