@@ -49,7 +49,7 @@ class Shapes:
         name = f"env/test:{uuid.uuid4().hex[:12]}"
         try:
             recipe = read_recipe(source)
-            log += opening(version, name, recipe)
+            log += opening(version, name, recipe, 0.0)
             self.images.plan(recipe, source)
             labels = {"launcher.env.name": name}
             self.images.build(name, recipe, source=source, labels=labels, say=log.append)
