@@ -29,7 +29,8 @@ from launcher.runtimes import choose_runtime
 from launcher.runtimes.base import Runtime
 from launcher.session import Limits
 from launcher.sessions import Sessions
-from launcher.web import errors, health, hooks, launch, request, sessions, work
+from launcher.web import builds, errors, health, hooks, launch, request, sessions, work
+from launcher.web.shown_builds import ShownBuilds
 from link_generator import page
 
 log = logging.getLogger(__name__)
@@ -148,7 +149,16 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
     app.register_blueprint(
         page.create_blueprint(public_url=config.public_url, catalogue=config.environments.catalogue)
     )
-    app.register_blueprint(launch.create_blueprint(Launches(launcher.launch, errors.EXPECTED)))
+    shown = ShownBuilds(
+        parts.store,
+        config.environments.catalogue,
+        parts.channels,
+        lambda repo: any(one.opens(repo) for one in config.git.credentials),
+    )
+    app.register_blueprint(
+        launch.create_blueprint(Launches(launcher.launch, errors.EXPECTED), shown.address)
+    )
+    app.register_blueprint(builds.create_blueprint(shown))
     app.register_blueprint(sessions.create_blueprint(launcher.sessions, parts.history))
     app.register_blueprint(work.create_blueprint(launcher, Undo(parts.runtime, parts.mirrors)))
     app.register_blueprint(

@@ -15,6 +15,7 @@ from launcher.web.request import wants_json
 from link_generator.link import BadLink
 
 TEACHER = "Your teacher needs to correct the link: send them the details below."
+TEACHER_BUILD = "Your teacher needs to correct the environment: send them the details below."
 AGAIN = "Try again in a minute."
 ADMIN = "Tell the person who runs this server: send them the details below."
 
@@ -36,7 +37,9 @@ TABLE: dict[type[Exception], Row] = {
     env.UnknownRef: Row(404, "E-ENV", "The environment has no such version", (TEACHER,)),
     env.AmbiguousRef: Row(409, "E-ENV", "The environment's version is ambiguous", (TEACHER,)),
     env.NotOffered: Row(409, "E-ENV", "This server cannot build the environment", (TEACHER, ADMIN)),
-    env.BuildFailed: Row(409, "E-ENV-FAILED", "The environment could not be built", (TEACHER,)),
+    env.BuildFailed: Row(
+        409, "E-ENV-FAILED", "The environment could not be built", (TEACHER_BUILD,)
+    ),
     env.GitHostDown: Row(503, "E-GIT-DOWN", "The git server cannot be reached", (AGAIN, TEACHER)),
     launcher.ContentNotFound: Row(404, "E-REPO", "We can't find the course files", (TEACHER,)),
     launcher.UnknownBranch: Row(404, "E-BRANCH", "The course has no such branch", (TEACHER,)),

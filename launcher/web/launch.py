@@ -4,6 +4,8 @@ restart of the server just clicks it again."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +21,7 @@ from flask import (
     request,
 )
 
+from envs.errors import BuildFailed
 from launcher.errors import PathNotFound
 from launcher.launches import Launch, Launches
 from launcher.progress import Phase
@@ -38,8 +41,8 @@ LABELS = {
 }
 
 
-def create_blueprint(launches: Launches) -> Blueprint:
-    """The views of a launch."""
+def create_blueprint(launches: Launches, build_page: Callable[[str], str]) -> Blueprint:
+    """The views of a launch; `build_page` knows the address of an image's build, or empty."""
     views = Blueprint("launch", __name__)
 
     @views.get("/launch")
@@ -49,25 +52,24 @@ def create_blueprint(launches: Launches) -> Blueprint:
         launch = launches.ensure(link, student(), g.request_id, retry=wants_json())
         launch.wait(STRAIGHT_IN)
         if wants_json():
-            return launch_answer(launch, 0)
+            return launch_answer(launch, 0, build_page)
         if launch.opened and not any(one.touches_work for one in launch.opened.receipts):
             launch.told = True
             return make_response(redirect(launch.opened.url, 303))
         if launch.error:
             launch.told = True
-            explained = explain(
-                launch.error, request_id=launch.request_id, actions=ways_out(launch)
-            )
-            return answer(explained)
+            ways = (*ways_out(launch), *build_link(launch.error, build_page))
+            return answer(explain(launch.error, request_id=launch.request_id, actions=ways))
         launch.told = launch.opened is not None
-        return make_response(render_template("waiting.html", launch=launch_json(launch, 0)))
+        said = launch_json(launch, 0, build_page)
+        return make_response(render_template("waiting.html", launch=said))
 
     @views.get("/api/launches/<launch_id>")
     def events(launch_id: str) -> Response:
         launch = launches.find(launch_id, known_student())
         if launch is None:
             abort(404, "There is no such launch of yours; open the link again.")
-        return launch_answer(launch, request.args.get("since", 0, type=int))
+        return launch_answer(launch, request.args.get("since", 0, type=int), build_page)
 
     return views
 
@@ -83,6 +85,18 @@ def ways_out(launch: Launch) -> tuple[dict[str, str], ...]:
     return tuple({"label": label, "href": compose_link(way, "")} for label, way in ways)
 
 
+def build_link(error: Exception, build_page: Callable[[str], str]) -> tuple[dict[str, str], ...]:
+    """The page of the build that failed."""
+    page = build_page(error.image) if isinstance(error, BuildFailed) else ""
+    return ({"label": "Show the build", "href": page},) if page else ()
+
+
+def image_in(log: list[str]) -> str:
+    """The name of the image that a build log begins with, or empty."""
+    found = [match[1] for line in log[:5] if (match := re.fullmatch(r"Building (env/\S+)", line))]
+    return found[0] if found else ""
+
+
 def refuse_embedding() -> None:
     """A launch starts by a click or a program, never because a page names it as an image."""
     if request.headers.get("Sec-Fetch-Dest", "document") not in {
@@ -94,20 +108,21 @@ def refuse_embedding() -> None:
         abort(403, "A launch link opens as a page, not as a part of one.")
 
 
-def launch_answer(launch: Launch, since: int) -> Response:
+def launch_answer(launch: Launch, since: int, build_page: Callable[[str], str]) -> Response:
     """The launch as JSON. Who reads the address has been told; a failure the page still shows."""
-    said = launch_json(launch, since)
+    said = launch_json(launch, since, build_page)
     launch.told = launch.told or said["url"] is not None
     return jsonify(said)
 
 
-def launch_json(launch: Launch, since: int) -> dict[str, Any]:
+def launch_json(launch: Launch, since: int, build_page: Callable[[str], str]) -> dict[str, Any]:
     """Everything that the waiting page shows, with the events after the cursor."""
     every = launch.events()
     error = None
     if launch.error:
         error = error_json(explain(launch.error, request_id=launch.request_id))
     receipts = [one.as_json() for one in launch.opened.receipts] if launch.opened else []
+    log = [event.progress.message for event in every if event.progress.log]
     name = launch.link.path.rsplit("/", 1)[-1] or launch.link.repo or launch.link.env
     return {
         "id": launch.id,
@@ -116,7 +131,8 @@ def launch_json(launch: Launch, since: int) -> dict[str, Any]:
         "phase": launch.phase.value,
         "cursor": len(every),
         "steps": steps(launch),
-        "log": [event.progress.message for event in every if event.progress.log],
+        "log": log,
+        "build": build_page(image_in(log)),
         "events": [
             {
                 "cursor": event.cursor,

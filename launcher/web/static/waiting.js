@@ -24,6 +24,9 @@ function show(launch) {
     log.closest("details").open = true;
     if (atEnd) log.scrollTop = log.scrollHeight;
   }
+  const build = document.getElementById("build");
+  build.hidden = !launch.build;
+  build.querySelector("a").href = launch.build || "#";
   cursor = launch.cursor;
 }
 

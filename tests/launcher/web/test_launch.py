@@ -32,8 +32,12 @@ class Scene:
         self.error = None
         self.runs = 0
 
+    def build_page(self, image):
+        return image.replace("env/x:", "/env/x/") if image else ""
+
     def run(self, link, student, tell):
         self.runs += 1
+        tell(Progress(Phase.ENVIRONMENT, "Building env/x:1-2", log=True))
         tell(Progress(Phase.LINK, "Link read"))
         tell(Progress(Phase.ENVIRONMENT, "<b>building</b>", log=True))
         self.gate.wait(10)
@@ -55,7 +59,9 @@ def app(scene, monkeypatch):
     app.before_request(request.begin)
     app.after_request(request.finish)
     app.register_blueprint(page.create_blueprint(public_url="http://x", catalogue={}))
-    app.register_blueprint(launch.create_blueprint(Launches(scene.run, errors.EXPECTED)))
+    app.register_blueprint(
+        launch.create_blueprint(Launches(scene.run, errors.EXPECTED), scene.build_page)
+    )
     errors.register(app)
     return app
 
@@ -89,6 +95,16 @@ def test_a_slow_launch_shows_its_steps_and_its_log_escaped(browser, scene):
     assert 'http-equiv="refresh"' in answer.text
 
 
+def test_a_build_under_way_or_failed_has_a_link_to_its_page(browser, scene):
+    scene.gate.clear()
+    assert 'href="/env/x/1-2"' in browser.get(LINK).text
+    scene.error = BuildFailed("no", image="env/x:3-4")
+    scene.gate.set()
+    assert 'href="/env/x/3-4">Show the build' in browser.get(LINK).text
+    scene.error = BuildFailed("no")
+    assert "Show the build" not in browser.get(LINK).text
+
+
 def test_a_reload_while_waiting_is_the_same_launch(browser, scene):
     scene.gate.clear()
     browser.get(LINK)
@@ -102,7 +118,8 @@ def test_programs_follow_with_a_cursor(browser, scene):
     scene.gate.clear()
     first = browser.get(LINK, headers=JSON).json
     assert first["url"] is None
-    assert [event["message"] for event in first["events"]] == ["Link read", "<b>building</b>"]
+    said = [event["message"] for event in first["events"]]
+    assert said == ["Building env/x:1-2", "Link read", "<b>building</b>"]
     scene.gate.set()
     while not (later := browser.get(f"/api/launches/{first['id']}?since={first['cursor']}").json)[
         "url"
