@@ -82,3 +82,11 @@ def read_records(files: Iterator[Path]) -> list[Build]:
         with contextlib.suppress(OSError, ValueError, TypeError):
             found.append(Build(**json.loads(record.read_text("utf-8"))))
     return sorted(found, key=lambda build: build.started)
+
+
+def in_words(seconds: float) -> str:
+    """For example `0.4 s`, `12 s`, `2 min 5 s`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +21,7 @@ from envs.render import made_files, render_dockerfile
 from envs.version import Version
 from launcher.cli import Context
 from launcher.cli.base import print_unless
+from launcher.cli.follow import Display, follow_build, outcome_of
 from launcher.config import seconds
 from launcher.errors import BadSettings
 from launcher.launch import environment_of
@@ -38,6 +41,10 @@ def add_parser(commands: Any) -> None:
         one = words.add_parser(name, help=what)
         one.add_argument("env", metavar=argument)
         one.set_defaults(handler=handler)
+        if name == "logs":
+            one.add_argument(
+                "-f", "--follow", action="store_true", help="until it ends; exit code 1 if it fails"
+            )
     watch_ = words.add_parser("watch", help="build what the catalogue names, again and again")
     watch_.add_argument(
         "--every", type=seconds, default=300.0, metavar="TIME", help="5m if not given"
@@ -161,17 +168,22 @@ def list_(_args: argparse.Namespace, context: Context) -> int:
 
 
 def logs(args: argparse.Namespace, context: Context) -> int:
-    store = context.parts.store
-    text = store.read_log(args.env) if args.env.startswith("env/") else ""
-    if not text:
+    store, name = context.parts.store, args.env
+    if not (name.startswith("env/") and store.newest_build(name)):
         *_, name = store.plan(version_of(args.env, context))
-        text = store.read_log(name)
-    if not text:
+    text, build = store.read_log(name), store.newest_build(name)
+    if build is None:
         raise BadEnvironment(
             f"{args.env} was never built here.", hint="See `launcher env list` for what was."
         )
-    context.show({"log": text.splitlines()}, text.rstrip("\n"))
-    return 0
+    if not args.follow:
+        context.show({"log": text.splitlines()}, text.rstrip("\n"))
+        return 0
+    out = io.StringIO() if context.json else sys.stdout
+    build = follow_build(store, name, Display(out, terminal=out.isatty())) or build
+    text = store.read_log(name)
+    context.show({"log": text.splitlines(), "build": asdict(build)}, outcome_of(build))
+    return 0 if build.outcome == "built" else 1
 
 
 def lock(args: argparse.Namespace, context: Context) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, make_response, render_template, request
 
-from envs.build import Build
+from envs.build import Build, in_words
 from envs.build_log import Line
 from envs.packages import difference, packages_of
 from envs.stages import Stage, stages_of
@@ -173,14 +173,6 @@ def duration(build: Build) -> float:
     """Seconds that the build took, or has taken so far."""
     now = time.time() - build.started if build.outcome == "running" else build.seconds
     return round(max(now, 0.0), 1)
-
-
-def in_words(seconds: float) -> str:
-    """For example `0.4 s`, `12 s`, `2 min 5 s`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def dot_and_word(build: Build) -> tuple[str, str]:

@@ -19,7 +19,7 @@ SECRET = "s3cret"
 
 @pytest.fixture(scope="module")
 def box(data_root):
-    """A launcher whose catalogue names one environment, and that webhooks reach."""
+    """A launcher whose catalogue names one environment, which a bad version was just pushed of."""
     root = data_root / "builds"
     root.mkdir()
     box = make_box(root, "local")
@@ -31,11 +31,14 @@ def box(data_root):
     }
     box.settings.write_text(yaml.safe_dump(settings))
     box.start()
+    student_clicks(box)
+    push(box, "v2", "cowsay==6.1\nnosuchpackage-xyz-123>=1\n")
     yield box
     box.cli("session", "stop", "all")
     box.stop()
     box.git.stop()
     (ARTEFACTS / "builds.log").write_text(box.log_text())
+    box.clean()
 
 
 def push(box, tag, requirements):
@@ -83,9 +86,6 @@ def shots(page, name):
 
 def test_a_bad_version_is_explained_and_a_mended_one_is_ready_and_no_student_notices(box, student):
     page = student.new_context(viewport={"width": 1120, "height": 800}).new_page()
-    student_clicks(box)
-
-    push(box, "v2", "cowsay==6.1\nnosuchpackage-xyz-123>=1\n")
     open_build(page, box, "v2")
     card = page.locator(".failure")
     card.wait_for(timeout=60_000)  # the page that follows the build comes to its end by itself

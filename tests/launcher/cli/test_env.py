@@ -104,6 +104,21 @@ def test_logs_of_what_was_never_built_say_so(run, env):
     assert "never built" in err
 
 
+def test_logs_that_are_followed_end_with_the_outcome_and_its_exit_code(run, env, repo):
+    run("build", env)
+    code, out, _ = run("logs", "-f", env)
+    assert code == 0
+    assert "was ready after" in out.splitlines()[-1]
+    repo.commit({"requirements.txt": "broken\n"})
+    run("build", env.replace("@v1", "@main"))
+    code, out, _ = run("logs", "--follow", env.replace("@v1", "@main"))
+    assert code == 1
+    assert out.splitlines()[-1].endswith("broken is not a package")
+    code, out, _ = run("logs", "-f", "--json", env.replace("@v1", "@main"))
+    assert code == 1
+    assert json.loads(out)["build"]["outcome"] == "failed"
+
+
 def test_dockerfile_of_a_folder_needs_neither_engine_nor_git(run, env, repo):
     code, out, _ = run("dockerfile", str(repo.folder))
     assert code == 0

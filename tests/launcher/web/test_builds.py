@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from flask import Flask
 
+from envs.build import in_words
 from envs.channels import Channels
 from envs.errors import BuildFailed
 from envs.git import Git
@@ -228,4 +229,4 @@ def test_a_very_long_log_shows_its_end_and_the_raw_text_has_all(scene, monkeypat
     ("seconds", "words"), [(0.42, "0.4 s"), (12.3, "12 s"), (125, "2 min 5 s"), (59.7, "1 min 0 s")]
 )
 def test_durations_are_in_words(seconds, words):
-    assert builds.in_words(seconds) == words
+    assert in_words(seconds) == words
