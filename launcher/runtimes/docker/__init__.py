@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-import docker
 from docker.errors import DockerException
 
 from launcher.config import Config
 from launcher.errors import NoRuntime
+from launcher.runtimes.docker.api import connect
 from launcher.runtimes.docker.bases import DockerBases
 from launcher.runtimes.docker.delegate import Delegate
 from launcher.runtimes.docker.engine import Engine
@@ -27,7 +27,7 @@ def create(config: Config, instance: str) -> DockerRuntime:
     :raises NoRuntime: no engine answers.
     """
     try:
-        client = docker.from_env(timeout=CALL, max_pool_size=64)
+        client = connect(timeout=CALL, connections=64)
         client.ping()
     except (DockerException, OSError) as error:
         raise NoRuntime(

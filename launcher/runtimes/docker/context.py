@@ -31,6 +31,17 @@ def without_syntax_line(lines: list[str], say: Say) -> str:
     return "\n".join(kept) + "\n"
 
 
+def with_arguments(lines: list[str]) -> list[str]:
+    """The words of the FROM lines, with the defaults of the arguments that they use."""
+    text = "\n".join(lines)
+    known = dict(
+        re.findall(r"^\s*ARG\s+(\w+)=[\"']?([^\s\"']*)", text, re.MULTILINE | re.IGNORECASE)
+    )
+    froms = re.findall(r"^\s*FROM\s+(.*)$", text, re.MULTILINE | re.IGNORECASE)
+    used = re.compile(r"\$\{?(\w+)\}?")
+    return used.sub(lambda found: known.get(found[1], ""), " ".join(froms)).split()
+
+
 def not_ignored(source: Path, dockerfile: str) -> set[str] | None:
     """The paths that `.dockerignore` leaves in a build; None where there is no such file.
 

@@ -30,7 +30,7 @@ from envs.render import CONDA, LOCK_IN_IMAGE, made_files, render_dockerfile, ren
 from envs.smoke import WORKS, smoke_command
 from launcher.config import CondaConfig
 from launcher.runtimes.docker.bases import DockerBases
-from launcher.runtimes.docker.context import context_of, without_syntax_line
+from launcher.runtimes.docker.context import context_of, with_arguments, without_syntax_line
 from launcher.runtimes.docker.delegate import INSTALL, Delegate
 from launcher.runtimes.docker.engine import Engine
 from launcher.runtimes.docker.existing import ExistingImages
@@ -275,7 +275,7 @@ class DockerImages:
         """The Pythons of our bases that a Dockerfile begins with."""
         if not recipe.dockerfile:
             return []
-        words = (source / recipe.dockerfile).read_text("utf-8", "replace").split()
+        words = with_arguments(read_lines(source, recipe.dockerfile))
         return [one for one in self.bases.settings.pythons if f"launcher/base:{one}" in words]
 
 

@@ -14,7 +14,7 @@ from envs.errors import BadEnvironment, BuildFailed, NotOffered
 from envs.readers import read_recipe
 from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
-from launcher.runtimes.docker.context import not_ignored
+from launcher.runtimes.docker.context import not_ignored, with_arguments
 from launcher.runtimes.docker.delegate import Delegate
 
 pytestmark = pytest.mark.docker
@@ -236,6 +236,11 @@ def test_a_new_base_makes_a_new_image_of_a_dockerfile_that_begins_with_it(images
     settings = replace(images.bases.settings, server=("jupyter-server",))
     changed = replace(images, bases=replace(images.bases, settings=settings))
     assert changed.plan(recipe, tmp_path) != before
+
+
+def test_a_base_may_be_named_by_an_argument():
+    lines = ["ARG PY=3.11", "from --platform=linux/amd64 launcher/base:${PY} AS x", "RUN $PY"]
+    assert "launcher/base:3.11" in with_arguments(lines)
 
 
 @pytest.mark.parametrize("text", ["*a" * 8 + "Z", "**/" * 12 + "x", "[z-a]", "x\n" * 600])
