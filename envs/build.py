@@ -28,7 +28,7 @@ class Build:
     """Unix seconds."""
     seconds: float
     outcome: str
-    """`built`, `failed`, `interrupted`, or `running` for one that has not ended."""
+    """`built`, `failed`, `cancelled`, `interrupted`, or `running` for one that has not ended."""
     error: str = ""
     """A sentence, with the file and the line where those are known."""
     hint: str = ""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from envs.halt import NO_HALT, Halt
 from envs.image import Image
 from envs.recipe import Recipe
 
@@ -45,10 +46,12 @@ class Builder(Protocol):
         source: Path,
         labels: Mapping[str, str],
         say: Say,
+        halt: Halt = NO_HALT,
     ) -> Image:
         """Build the image from the checkout in `source`, and only then give it its name.
 
         :raises envs.errors.BuildFailed: a step failed; nothing of that name exists then.
+        :raises envs.errors.BuildCancelled: `halt` ended it; nothing is left then, too.
         """
 
     def remove_image(self, name: str) -> None:

@@ -7,7 +7,9 @@ EnvError
 ├── UnknownRef         no such tag, branch or commit (holds those that exist)
 ├── AmbiguousRef       a tag and a branch of one name are different commits
 ├── NotOffered         understood, but this builder cannot make it
+├── BuildCancelled     somebody ended the build
 └── BuildFailed        a step of the build ended with an error
+    └── OverLimit        it needs more time or memory than this server allows
 """
 
 from __future__ import annotations
@@ -67,3 +69,11 @@ class BuildFailed(EnvError):
         super().__init__(message, hint=hint)
         self.log_tail = tuple(log_tail)
         self.image = image
+
+
+class OverLimit(BuildFailed):
+    """The build needs more than a limit of this server; in another way it would not do better."""
+
+
+class BuildCancelled(EnvError):
+    """Somebody ended the build; the next click may begin it anew."""

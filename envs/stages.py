@@ -21,7 +21,12 @@ STEP = re.compile(r"(?:CACHED )?\[\s*(?:[\w.-]+\s+)?\d+/\d+\] (.*)|\$ (.*)|Step 
 """BuildKit's, the local runtime's and the legacy builder's."""
 WORDS = (
     (FETCH, re.compile(r"Building env/|Repository |Fetched in ")),
-    (READ, re.compile(r"(Used|Ignored|Note): |Keeping to the package versions")),
+    (
+        READ,
+        re.compile(
+            r"(Used|Ignored|Note): |Waiting for a build place|It is your turn|Keeping to the package versions"
+        ),
+    ),
     (BASE, re.compile(r"Building the base for |Pulling |Making a Debian ")),
     (DELEGATED, re.compile(r"Handing over to repo2docker: ")),
     (CHECK, re.compile(r"exporting to image|Checking that sessions can start|The image has no ")),
@@ -59,7 +64,7 @@ def stages_of(
 ) -> tuple[Stage, ...]:
     """The stages in their order; only the last one can be `active` or `failed`.
 
-    :param outcome: `running`, `built`, `failed` or `interrupted`.
+    :param outcome: `running`, `built`, `failed`, `cancelled` or `interrupted`.
     :param ended: seconds from the build's begin to its end.
     """
     found: list[tuple[str, list[Line]]] = []

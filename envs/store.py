@@ -10,22 +10,26 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
 
 from envs.build import NOW, Build, read_records, write_record
 from envs.build_log import LOG, Line, LogWriter, read_log_lines
 from envs.builder import Builder, Say
 from envs.checkout import checkout
-from envs.errors import BuildFailed, EnvError
+from envs.errors import BuildCancelled, BuildFailed, EnvError, OverLimit
 from envs.explain import FirstError, explain
 from envs.git import Git
+from envs.halt import Halt
 from envs.image import Image, image_name
 from envs.lock import kept_part
 from envs.log_tail import LogTail
 from envs.readers import read_recipe
 from envs.readers.texts import read_texts
 from envs.recipe import Recipe
+from envs.slots import Slots, locked
 from envs.version import EXISTING, Version
+
+CANCEL = "cancel"
+"""A file beside the log of a build that is to end."""
 
 
 @dataclass
@@ -39,6 +43,8 @@ class Store:
     """Seconds between two looks at a log that another process writes."""
     delegates: Callable[[str], bool] = lambda _repo: False
     """True for the addresses of repositories that are left to repo2docker."""
+    at_once: int = 2
+    """Builds that run at a time; more wait for a place."""
 
     def ensure_image(self, version: Version, *, say: Say) -> Image:
         """The image of this version, built if nobody has built it yet.
@@ -59,9 +65,19 @@ class Store:
                 return found
             last = self.last_build(name)
             # An older failure says nothing of the build that was watched and, say, killed.
-            if waited_since and last and last.outcome == "failed" and last.ended >= waited_since:
-                raise last.as_error(tuple(self.read_log(name).splitlines()[-20:]))
+            if waited_since and last and last.ended >= waited_since:
+                if last.outcome == "failed":
+                    raise last.as_error(tuple(self.read_log(name).splitlines()[-20:]))
+                if last.outcome == "cancelled":
+                    raise BuildCancelled(last.error, hint=last.hint)
             return self._build(version, name, recipe, source, fetched, say)
+
+    def cancel(self, name: str) -> bool:
+        """End the build of this image, whichever process runs it; False when nobody builds it."""
+        if not self._is_built(name):
+            return False
+        (self._place(name) / CANCEL).touch()
+        return True
 
     def source(self, version: Version) -> Path:
         """The folder with the files of this version, fetched once."""
@@ -141,7 +157,13 @@ class Store:
             os.replace(temp, path)
 
     def _build_locked(
-        self, name: str, recipe: Recipe, source: Path, labels: Mapping[str, str], say: Say
+        self,
+        name: str,
+        recipe: Recipe,
+        source: Path,
+        labels: Mapping[str, str],
+        say: Say,
+        halt: Halt,
     ) -> Image:
         """Build with the versions of the last time, else with the newest."""
         lock = kept_part(self.read_lock(name))
@@ -150,11 +172,13 @@ class Store:
             try:
                 locked_recipe = replace(recipe, lock=lock)
                 return self.builder.build(
-                    name, locked_recipe, source=source, labels=labels, say=say
+                    name, locked_recipe, source=source, labels=labels, say=say, halt=halt
                 )
+            except OverLimit:
+                raise
             except BuildFailed as error:
                 say(f"That is not possible any more ({error.message}); taking the newest")
-        return self.builder.build(name, recipe, source=source, labels=labels, say=say)
+        return self.builder.build(name, recipe, source=source, labels=labels, say=say, halt=halt)
 
     def _build(
         self,
@@ -169,20 +193,26 @@ class Store:
         build = Build(name, version.repo, version.ref, version.commit, time.time(), 0.0, "running")
         write_record(place, build)
         ended = replace(build, outcome="interrupted")
+        halt = Halt(wished=(place / CANCEL).exists)
+        slots = Slots(self.folder / "slots", self.at_once, self.poll)
         with LogWriter(place, say) as log:
             try:
                 for line in opening(version, name, recipe, fetched):
                     log.write(line)
                 labels = labels_of(version, name, recipe)
-                image = self._build_locked(name, recipe, source, labels, log.write)
+                with slots.one(log.write, halt):
+                    image = self._build_locked(name, recipe, source, labels, log.write, halt)
                 if not self.read_lock(name):  # the first one counts: a network may be down once
                     self._keep_lock(name)
                 ended = replace(build, outcome="built")
                 return image
+            except BuildCancelled as cancelled:
+                why = FirstError(cancelled.message, cancelled.hint)
+                ended = replace(build.failed(why), outcome="cancelled")
+                log.write(cancelled.message, always=True)
+                raise
             except EnvError as failed:
-                why = explain(
-                    read_log_lines(place), failed.message, read_texts(source, recipe)
-                ) or FirstError(failed.message, failed.hint)
+                why = self._why(failed, place, source, recipe)
                 ended = build.failed(why)
                 log.write(f"The build failed: {why.message}", always=True)
                 failed.message, failed.hint = why.message, why.hint
@@ -193,11 +223,18 @@ class Store:
                 seconds = round(time.monotonic() - began, 3)
                 write_record(place, replace(ended, seconds=seconds))
 
+    def _why(self, failed: EnvError, place: Path, source: Path, recipe: Recipe) -> FirstError:
+        """The first error of the log; a limit of this server says for itself what it is."""
+        said = FirstError(failed.message, failed.hint)
+        if isinstance(failed, OverLimit):
+            return said
+        return explain(read_log_lines(place), failed.message, read_texts(source, recipe)) or said
+
     def _is_built(self, name: str) -> bool:
         """True while some process builds the image: then it holds the image's lock."""
         try:
-            with (self._place(name) / "lock").open("r") as lock:
-                return not locked(lock)
+            with (self._place(name) / "lock").open("r") as file:
+                return not locked(file)
         except FileNotFoundError:
             return False
 
@@ -209,28 +246,20 @@ class Store:
         """
         place = self._place(name)
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (place / "lock").open("w") as lock:
+        with (place / "lock").open("w") as file:
             waited_since = 0.0
             with contextlib.closing(LogTail(place / LOG)) as tail:
-                while not locked(lock):
+                while not locked(file):
                     waited_since = waited_since or time.time()
                     tail.follow(say)
                     time.sleep(self.poll)
                 if waited_since:
                     tail.follow(say)
+            (place / CANCEL).unlink(missing_ok=True)  # of a build that ended before it was seen
             yield waited_since
 
     def _place(self, name: str) -> Path:
         return self.folder / "logs" / name.replace("/", "_").replace(":", "@")
-
-
-def locked(file: IO[str]) -> bool:
-    """True when the lock is ours now; it goes with the process, however that ends."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    except BlockingIOError:
-        return False
 
 
 def interrupted(build: Build) -> Build:

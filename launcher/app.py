@@ -79,7 +79,11 @@ def create_parts(config: Config) -> Parts:
             digest=runtime.images.digest,
         ),
         store=Store(
-            config.data / "builds", runtime.images, git, delegates=config.environments.delegates
+            config.data / "builds",
+            runtime.images,
+            git,
+            at_once=config.builds.at_once,
+            delegates=config.environments.delegates,
         ),
         mirrors=Mirrors(
             config.data / "content",

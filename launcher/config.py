@@ -47,7 +47,6 @@ class EnvironmentsConfig:
     registries: tuple[str, ...]
     tag_life: float
     moved_tags: str
-    build_timeout: float
     builder: str
     repo2docker: str
     webhook_secret_file: Path | None
@@ -57,6 +56,12 @@ class EnvironmentsConfig:
         entries = [entry for entry in self.catalogue.values() if entry.builder == "repo2docker"]
         named = {env_address(entry.repo) or entry.repo for entry in entries}
         return self.builder == "repo2docker" or repo in named
+
+
+@dataclass(frozen=True)
+class BuildsConfig:
+    at_once: int
+    timeout: float
 
 
 @dataclass(frozen=True)
@@ -136,6 +141,7 @@ class Config:
     ca_bundle: Path | None
     git: GitConfig
     environments: EnvironmentsConfig
+    builds: BuildsConfig
     base: BaseConfig
     conda: CondaConfig
     content: ContentConfig
@@ -239,12 +245,12 @@ def _typed(settings: dict[str, Any]) -> Config:
                 "registries": _texts,
                 "tag_life": seconds,
                 "moved_tags": _one_of("follow", "pin"),
-                "build_timeout": seconds,
                 "builder": _one_of("auto", "native", "repo2docker"),
                 "repo2docker": _text,
                 "webhook_secret_file": _file,
             },
         ),
+        builds=section(BuildsConfig, "builds", {"at_once": _at_least_one, "timeout": seconds}),
         base=section(
             BaseConfig,
             "base",
@@ -334,6 +340,12 @@ def _count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"{value!r} is not a whole number")
     return value
+
+
+def _at_least_one(value: Any) -> int:
+    if not _count(value):
+        raise ValueError("it is at least 1")
+    return int(value)
 
 
 def _positive(value: Any) -> float:

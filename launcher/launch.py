@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from envs.channels import NEXT, STABLE, Channels
 from envs.errors import BadEnvironment
 from envs.image import Image
+from envs.slots import BUILDING, WAITING
 from envs.store import Store
 from envs.version import VersionCache
 from launcher.config import CatalogueEntry, Config
@@ -131,9 +132,13 @@ class Launcher:
     def _ensure_image(self, repo: str, tag: str, tell: Tell) -> Image:
         tell(Progress(Phase.ENVIRONMENT, f"Looking up {repo} {tag}".rstrip()))
         version = self.versions.resolve(repo, tag)
-        image = self.store.ensure_image(
-            version, say=lambda line: tell(Progress(Phase.ENVIRONMENT, line, log=True))
-        )
+
+        def say(line: str) -> None:
+            tell(Progress(Phase.ENVIRONMENT, line, log=True))
+            if line.startswith((WAITING, BUILDING)):
+                tell(Progress(Phase.ENVIRONMENT, line))
+
+        image = self.store.ensure_image(version, say=say)
         tell(Progress(Phase.ENVIRONMENT, f"Environment {tag or version.commit[:7]} is ready"))
         return image
 

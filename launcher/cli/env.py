@@ -37,6 +37,7 @@ def add_parser(commands: Any) -> None:
         ("dockerfile", dockerfile, "print the Dockerfile that would be built", "FOLDER or ENV@TAG"),
         ("lock", lock, "print the package versions of an environment that was built", "ENV@TAG"),
         ("logs", logs, "print the log of an image's newest build", "NAME or ENV@TAG"),
+        ("cancel", cancel, "end a build, whichever process runs it", "NAME or ENV@TAG"),
     ):
         one = words.add_parser(name, help=what)
         one.add_argument("env", metavar=argument)
@@ -184,6 +185,17 @@ def logs(args: argparse.Namespace, context: Context) -> int:
     text = store.read_log(name)
     context.show({"log": text.splitlines(), "build": asdict(build)}, outcome_of(build))
     return 0 if build.outcome == "built" else 1
+
+
+def cancel(args: argparse.Namespace, context: Context) -> int:
+    store = context.parts.store
+    name = args.env if args.env.startswith("env/") else store.plan(version_of(args.env, context))[2]
+    if not store.cancel(name):
+        raise BadEnvironment(
+            f"{args.env} is not being built now.", hint="`launcher env list` shows what was built."
+        )
+    context.show({"image": name, "cancelled": True}, f"The build of {name} ends now")
+    return 0
 
 
 def lock(args: argparse.Namespace, context: Context) -> int:

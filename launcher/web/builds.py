@@ -20,6 +20,7 @@ WORDS = {
     "built": ("ok", "Ready"),
     "failed": ("failed", "Failed"),
     "interrupted": ("stopped", "Stopped"),
+    "cancelled": ("stopped", "Cancelled"),
 }
 """The dot and the word of each outcome."""
 STAGE_WORDS = {"done": "done", "active": "under way", "failed": "failed"}

@@ -40,6 +40,7 @@ TABLE: dict[type[Exception], Row] = {
     env.BuildFailed: Row(
         409, "E-ENV-FAILED", "The environment could not be built", (TEACHER_BUILD,)
     ),
+    env.BuildCancelled: Row(409, "E-ENV-CANCELLED", "The build was cancelled", (TEACHER,)),
     env.GitHostDown: Row(503, "E-GIT-DOWN", "The git server cannot be reached", (AGAIN, TEACHER)),
     launcher.ContentNotFound: Row(404, "E-REPO", "We can't find the course files", (TEACHER,)),
     launcher.UnknownBranch: Row(404, "E-BRANCH", "The course has no such branch", (TEACHER,)),

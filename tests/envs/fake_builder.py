@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from envs.errors import BuildFailed
+from envs.halt import NO_HALT
 from envs.image import Image
 
 
@@ -32,12 +33,13 @@ class FileBuilder:
     def list_images(self):
         return [Image(path.name) for path in self.folder.iterdir()]
 
-    def build(self, name, recipe, *, source, labels, say):
+    def build(self, name, recipe, *, source, labels, say, halt=NO_HALT):
         with (self.folder / "builds.txt").open("a") as file:
             file.write(name + "\n")
         for number in range(self.lines):
             say(f"line {number}")
             time.sleep(self.pause)
+            halt.check()
         if recipe.requirements and "broken" in (source / recipe.requirements).read_text():
             raise BuildFailed("broken is not a package")
         self.locks.append(recipe.lock)

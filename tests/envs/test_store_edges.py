@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from envs.builder import Say
-from envs.errors import BuildFailed
+from envs.errors import BuildCancelled, BuildFailed
 from envs.git import Git
+from envs.halt import NO_HALT
 from envs.image import Image
 from envs.log_tail import LogTail
 from envs.store import Store
@@ -28,11 +29,13 @@ from tests.git_server import Repo
 class Gated(FileBuilder):
     """Says one line, then waits for the file `go`; a file `fail` or `crash` ends it so."""
 
-    def build(self, name, recipe, *, source, labels, say: Say) -> Image:
+    def build(self, name, recipe, *, source, labels, say: Say, halt=NO_HALT) -> Image:
         say("compiling")
         (self.folder / "begun").touch()
-        while not (self.folder / "go").exists():
-            time.sleep(0.01)
+        over = threading.Event()
+        with halt.ending(over.set):
+            while not over.is_set() and not (self.folder / "go").exists():
+                time.sleep(0.01)
         if (self.folder / "crash").exists():
             raise RuntimeError("a bug of the builder")
         if (self.folder / "fail").exists():
@@ -137,6 +140,53 @@ def test_a_build_killed_in_the_middle_shows_nowhere_as_built(store, version):
     assert store.builder.find_image(name) is None
     assert store.builds() == []
     assert "compiling" in store.read_log(name)
+
+
+def test_a_build_is_cancelled_from_another_process_and_who_watched_is_told(store, version):
+    *_, name = store.plan(version)
+    assert not store.cancel(name), "nobody builds it"
+    errors, said = [], []
+
+    def watch():
+        try:
+            store.ensure_image(version, say=said.append)
+        except BuildCancelled as error:
+            errors.append(error)
+
+    with builder_process(store, version) as process:
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        wait_for(lambda: "compiling" in said)
+        assert store.cancel(name)
+        watcher.join(20)
+        process.join(20)
+    assert [error.message for error in errors] == ["The build was cancelled."]
+    assert [build.outcome for build in store.builds()] == ["cancelled"]
+    assert said[-1] == "The build was cancelled."
+    assert store.builder.find_image(name) is None
+    (store.builder.folder / "go").touch()
+    assert store.ensure_image(version, say=ignore).name == name, "the next click builds"
+
+
+def test_a_launch_that_needs_no_build_never_waits_for_a_place(store, version, host, git):
+    (store.builder.folder / "go").touch()
+    store.at_once = 1
+    built = store.ensure_image(version, say=ignore)
+    (store.builder.folder / "go").unlink()
+    Repo.create(host.root / "other", {"requirements.txt": "six\n"}, tag="v1")
+    Repo.create(host.root / "third", {"requirements.txt": "six\n"}, tag="v1")
+    third, said = resolve_version(host.url("third"), "v1", git=git), []
+    with builder_process(store, resolve_version(host.url("other"), "v1", git=git)):
+        waiter = threading.Thread(
+            target=store.ensure_image, args=(third,), kwargs={"say": said.append}
+        )
+        waiter.start()
+        wait_for(lambda: "Waiting for a build place, you are next" in said)
+        assert store.ensure_image(version, say=ignore) == built
+        assert "compiling" not in said
+        (store.builder.folder / "go").touch()
+        waiter.join(20)
+    assert "compiling" in said
 
 
 def test_a_failed_build_is_tried_again_by_the_next_who_asks(store, version):

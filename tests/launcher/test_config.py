@@ -49,6 +49,7 @@ def test_a_class_box_needs_three_lines(tmp_path):
         ("base: {cran: 'https://x/$(id)'}", "`base.cran`", ""),
         ("base: {cran_snapshots: 'https://x/'}", "{date}", ""),
         ("environments: {catalogue: {a: {repo: x, builder: native}}}", "builder is", ""),
+        ("builds: {at_once: 0}", "`builds.at_once`", ""),
         ("ca_bundle: /no/such/file", "`ca_bundle`", ""),
         ("[a, b]", "key: value", ""),
         ("a: [", "not valid YAML", ""),

@@ -34,7 +34,7 @@ def create(config: Config, instance: str) -> DockerRuntime:
             "No Docker engine answers.",
             hint="Install and start it (Debian: apt-get install docker.io), or use runtime: local.",
         ) from error
-    engine = Engine(client, timeout=config.environments.build_timeout)
+    engine = Engine(client, timeout=config.builds.timeout)
     bases = DockerBases(engine, config.base, config.ca_bundle, config.data / "base")
     catalogue = [env_image(entry.repo) for entry in config.environments.catalogue.values()]
     existing = ExistingImages(
@@ -45,7 +45,7 @@ def create(config: Config, instance: str) -> DockerRuntime:
     delegate = Delegate(
         allowed=config.environments.builder != "native",
         program=config.environments.repo2docker,
-        timeout=config.environments.build_timeout,
+        timeout=config.builds.timeout,
     )
     images = DockerImages(engine, bases, config.ca_bundle, config.conda, existing, delegate)
     homes = config.docker.homes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -18,6 +17,7 @@ from envs import base as bases
 from envs import render_r
 from envs.builder import Say
 from envs.errors import BuildFailed, NotOffered
+from envs.halt import NO_HALT, Halt
 from launcher.config import BaseConfig
 from launcher.runtimes.docker.context import context_of
 from launcher.runtimes.docker.engine import Engine
@@ -64,32 +64,32 @@ class DockerBases:
         packed = {self.settings.pythons[python]} if self.settings.source != "image" else set()
         return tuple(sorted(pulled | packed))
 
-    def ensure(self, python: str, *, say: Say) -> bases.Base:
+    def ensure(self, python: str, *, say: Say, halt: Halt = NO_HALT) -> bases.Base:
         """The base of this Python, built if it is not here yet."""
         base = self.base(python)
         if self.engine.has_image(base.name):
             return base
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self.folder / f"base-{python}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            halt.lock(lock)
             if not self.engine.has_image(base.name):
                 say(f"Building the base for Python {python}, once")
-                self.build(base, say=say)
+                self.build(base, say=say, halt=halt)
         return base
 
-    def build(self, base: bases.Base, *, say: Say) -> None:
+    def build(self, base: bases.Base, *, say: Say, halt: Halt = NO_HALT) -> None:
         """Build the base anew and give it its two names."""
-        root = self.root_image(base, say)
+        root = self.root_image(base, say, halt)
         text = bases.render_base(base, root_image=root, mounts=self.engine.has_buildkit)
         with tempfile.TemporaryDirectory(prefix="launcher-base-") as folder:
             shutil.copyfile(uv.find_uv_bin(), f"{folder}/uv")
             Path(folder, "ca.crt").write_bytes(base.ca)
             with context_of(Path(folder), text) as context:
                 labels = {"launcher.base": base.python, "launcher.base.key": base.key}
-                self.engine.build(context, tag=base.name, labels=labels, say=say)
+                self.engine.build(context, tag=base.name, labels=labels, say=say, halt=halt)
         self.engine.client.images.get(base.name).tag(base.short_name)
 
-    def root_image(self, base: bases.Base, say: Say) -> str:
+    def root_image(self, base: bases.Base, say: Say, halt: Halt) -> str:
         """The image that the base begins with, by the way that the settings choose.
 
         :raises NotOffered: neither way works here.
@@ -101,9 +101,9 @@ class DockerBases:
             raise NotOffered(
                 f"The image {wanted} cannot be pulled.", hint="Set base.source: debootstrap."
             )
-        return self.debian_root(base, say)
+        return self.debian_root(base, say, halt)
 
-    def debian_root(self, base: bases.Base, say: Say) -> str:
+    def debian_root(self, base: bases.Base, say: Say, halt: Halt) -> str:
         """A root file system from Debian packages alone, imported once per release."""
         name = f"launcher/debian:{base.release}"
         if self.engine.has_image(name):
@@ -118,11 +118,15 @@ class DockerBases:
         with tempfile.TemporaryDirectory(dir=self.folder, prefix="root-") as folder:
             os.chmod(folder, 0o755)  # noqa: S103 - it becomes the image's own root folder
             command = bases.debootstrap_command(base, folder, self.settings.debian_mirror)
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=self.engine.timeout
-            )
-            if done.returncode:
-                raise BuildFailed("debootstrap failed.", log_tail=done.stdout.splitlines()[-20:])
+            with (
+                subprocess.Popen(
+                    command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+                ) as process,
+                halt.ending(process.kill),
+            ):
+                said, _ = process.communicate()
+            if process.returncode:
+                raise BuildFailed("debootstrap failed.", log_tail=said.splitlines()[-20:])
             tar = subprocess.Popen(
                 ["tar", "-C", folder, "--one-file-system", "-c", "."], stdout=subprocess.PIPE
             )

@@ -1,7 +1,7 @@
-"""Builds through BuildKit by the engine's API: no CLI, no plugin.
+"""Builds by the engine's API, through BuildKit or its first builder: no CLI, no plugin.
 
-The one module that uses private calls of docker-py, which has no public ones for this
-(docker-py issue 2230). `probe` tells whether they and the engine can do it.
+The one module that uses private calls of docker-py, which has no public ones for BuildKit
+(docker-py issue 2230), nor any to end a build. `probe` tells whether the engine has BuildKit.
 """
 
 from __future__ import annotations
@@ -9,18 +9,20 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import time
+import math
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 import docker
-from docker.errors import APIError, BuildError, DockerException
+from docker.errors import APIError, DockerException
+from docker.types import CancellableStream
 from urllib3.exceptions import HTTPError
 
 from envs.builder import Say
 from envs.errors import BuildFailed
+from envs.halt import NO_HALT, Halt
 
 
 def probe(client: docker.DockerClient) -> bool:
@@ -79,17 +81,18 @@ def build(
     dockerfile: str,
     labels: Mapping[str, str],
     say: Say,
-    timeout: float,
+    halt: Halt = NO_HALT,
+    legacy: bool = False,
 ) -> None:
-    """Build the tar `context` and tag the result.
+    """Build the tar `context` and tag the result; `legacy` uses the engine's first builder.
 
     :raises BuildFailed: with the step that failed and the last lines.
+    :raises BuildCancelled: `halt` ended it.
     """
     api: Any = client.api
-    deadline = time.monotonic() + timeout
     trace, tail = Trace(), list[str]()
     params = {
-        "version": "2",
+        "version": "1" if legacy else "2",
         "buildid": uuid.uuid4().hex,
         "t": tag,
         "dockerfile": dockerfile,
@@ -104,66 +107,40 @@ def build(
             params=params,
             headers={"Content-Type": "application/x-tar"},
             stream=True,
-            timeout=timeout,
+            timeout=halt.limit if halt.limit < math.inf else None,
         )
-        # Closing it ends the build, too, when nobody listens to its end.
         with contextlib.closing(response):
             api._raise_for_status(response)
-            for event in api._stream_helper(response, decode=True):
-                check_time(deadline, timeout, tail)
-                if event.get("id") == "moby.buildkit.trace":
-                    for line in trace.lines(base64.b64decode(event["aux"])):
+            events = api._stream_helper(response, decode=True)
+            with halt.ending(lambda: hang_up(api, response, params["buildid"])):
+                for event in events:
+                    for line in lines_of(event, trace):
                         tail.append(line)
                         say(line)
-                elif "error" in event:
-                    raise BuildFailed(first_error(trace, event["error"]), log_tail=tail[-20:])
+                    if "error" in event:
+                        raise BuildFailed(first_error(trace, event["error"]), log_tail=tail[-20:])
     except (APIError, OSError, HTTPError) as error:
         raise BuildFailed(f"The engine ended the build: {error}", log_tail=tail[-20:]) from error
 
 
-def build_legacy(
-    client: docker.DockerClient,
-    context: IO[bytes],
-    *,
-    tag: str,
-    dockerfile: str,
-    labels: Mapping[str, str],
-    say: Say,
-    timeout: float,
-) -> None:
-    """The same through the engine's first builder, which knows no cache mounts."""
-    tail: list[str] = []
-    deadline = time.monotonic() + timeout
+def hang_up(api: Any, response: Any, build: str) -> None:
+    """Close the connection from another thread than the one that reads it, which ends the build."""
     try:
-        for event in client.api.build(
-            fileobj=context,
-            custom_context=True,
-            tag=tag,
-            dockerfile=dockerfile,
-            labels=dict(labels),
-            rm=True,
-            forcerm=True,
-            decode=True,
-            timeout=int(timeout),
-        ):
-            check_time(deadline, timeout, tail)
-            for line in str(event.get("stream", "")).splitlines():
-                if line.strip():
-                    tail.append(line)
-                    say(line)
-            if "error" in event:
-                raise BuildFailed(str(event["error"]), log_tail=tail[-20:])
-    except (APIError, BuildError, OSError, HTTPError) as error:
-        raise BuildFailed(f"The engine ended the build: {error}", log_tail=tail[-20:]) from error
+        CancellableStream(iter(()), response).close()
+    except DockerException:  # docker-py cannot do that over SSH, but BuildKit can be told
+        with contextlib.suppress(DockerException, OSError):
+            api._post(api._url("/build/cancel"), params={"id": build})
+    except (OSError, AttributeError):
+        pass  # it is closed already
 
 
-def check_time(deadline: float, timeout: float, tail: list[str]) -> None:
-    """The engine's own limit is for one silence; a build that keeps talking must end, too.
-
-    :raises BuildFailed: the deadline has passed.
-    """
-    if time.monotonic() > deadline:
-        raise BuildFailed(f"The build took longer than {timeout:.0f} s.", log_tail=tail[-20:])
+def lines_of(event: Mapping[str, Any], trace: Trace) -> Iterator[str]:
+    """What one event of a build adds to its log."""
+    if event.get("id") == "moby.buildkit.trace":
+        yield from trace.lines(base64.b64decode(event["aux"]))
+    for line in str(event.get("stream", "")).splitlines():
+        if line.strip():
+            yield line
 
 
 def first_error(trace: Trace, last: str) -> str:

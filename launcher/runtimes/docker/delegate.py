@@ -14,13 +14,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from envs.builder import Say
 from envs.errors import BadEnvironment, BuildFailed, NotOffered
+from envs.halt import NO_HALT, Halt
 from envs.recipe import Recipe
 from envs.render import REPO
 
@@ -96,17 +96,25 @@ class Delegate:
         return "\n".join([version_of(program, changed), *words])
 
     def build(
-        self, recipe: Recipe, *, source: Path, tag: str, labels: Mapping[str, str], say: Say
+        self,
+        recipe: Recipe,
+        *,
+        source: Path,
+        tag: str,
+        labels: Mapping[str, str],
+        say: Say,
+        halt: Halt = NO_HALT,
     ) -> None:
         """Build the checkout and tag the result.
 
         :raises BuildFailed: it failed, or took too long. :raises BadEnvironment: see below.
+        :raises BuildCancelled: `halt` ended it.
         """
         program = self.ensure_program(recipe)
         check_links(source)
         say(f"Handing over to repo2docker: {recipe.delegated}")
         command = build_command(program, recipe, source=str(source), tag=tag, labels=labels)
-        run(command, timeout=self.timeout, say=say)
+        run(command, say=say, halt=halt.within(self.timeout))
 
     def dockerfile(self, recipe: Recipe, *, source: Path) -> str:
         """What repo2docker would build; nothing is built.
@@ -117,7 +125,7 @@ class Delegate:
         check_links(source)
         lines: list[str] = []
         words = build_command(program, recipe, source=str(source), tag="env/none", labels={})
-        run([words[0], "--no-build", *words[1:]], timeout=60, say=lines.append)
+        run([words[0], "--no-build", *words[1:]], say=lines.append, halt=NO_HALT.within(60))
         first = next((at for at, line in enumerate(lines) if line.startswith("FROM ")), 0)
         return "\n".join(lines[first:]) + "\n"
 
@@ -191,15 +199,14 @@ def within(path: Path, folder: Path) -> bool:
         return False
 
 
-def run(command: Sequence[str], *, timeout: float, say: Say) -> None:
+def run(command: Sequence[str], *, say: Say, halt: Halt) -> None:
     """Run to the end, every line said; whatever happens, nothing is left over.
 
     In an empty folder, because repo2docker runs a `repo2docker_config.py` of the working folder.
 
-    :raises BuildFailed: it failed, or took too long.
+    :raises BuildFailed: it failed, or took too long; :raises BuildCancelled: `halt` ended it.
     """
     tail: list[str] = []
-    late = threading.Event()
     with (
         tempfile.TemporaryDirectory(prefix="launcher-delegate-") as folder,
         subprocess.Popen(
@@ -214,23 +221,14 @@ def run(command: Sequence[str], *, timeout: float, say: Say) -> None:
             errors="replace",
         ) as process,
     ):
-
-        def end_late() -> None:
-            late.set()
-            end_group(process)
-
-        ender = threading.Timer(timeout, end_late)
-        ender.start()
         try:
-            while line := process.stdout.readline(LONGEST_LINE) if process.stdout else "":
-                tail = [*tail[-99:], line.rstrip()]
-                say(tail[-1])
-            process.wait()
+            with halt.ending(lambda: end_group(process)):
+                while line := process.stdout.readline(LONGEST_LINE) if process.stdout else "":
+                    tail = [*tail[-99:], line.rstrip()]
+                    say(tail[-1])
+                process.wait()
         finally:
-            ender.cancel()
             end_group(process)
-    if late.is_set():
-        raise BuildFailed(f"The build took longer than {timeout:.0f} s.", log_tail=tail[-20:])
     if process.returncode:
         said = first_error(tail) or f"exit code {process.returncode}"
         hint = "Install Docker's plugin buildx." if "buildx plugin" in said else ""

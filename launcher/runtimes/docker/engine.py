@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound
@@ -13,6 +14,7 @@ from requests.exceptions import RequestException
 
 from envs.builder import Say
 from envs.errors import BuildFailed
+from envs.halt import NO_HALT, Halt
 from launcher.runtimes.docker import buildkit
 from launcher.runtimes.docker.context import DOCKERFILE
 
@@ -56,16 +58,24 @@ class Engine:
             say(f"It cannot be pulled ({str(error).splitlines()[0][:120]})")
             return False
 
-    def build(self, context: IO[bytes], *, tag: str, labels: Mapping[str, str], say: Say) -> None:
-        run = buildkit.build if self.has_buildkit else buildkit.build_legacy
-        run(
+    def build(
+        self,
+        context: IO[bytes],
+        *,
+        tag: str,
+        labels: Mapping[str, str],
+        say: Say,
+        halt: Halt = NO_HALT,
+    ) -> None:
+        buildkit.build(
             self.client,
             context,
             tag=tag,
             dockerfile=DOCKERFILE,
             labels=labels,
             say=say,
-            timeout=self.timeout,
+            halt=halt,
+            legacy=not self.has_buildkit,
         )
 
     def run_once(
@@ -75,6 +85,7 @@ class Engine:
         *,
         entrypoint: str | None = "/bin/sh",
         lines: int | Literal["all"] = 20,
+        halt: Halt = NO_HALT,
     ) -> tuple[int, str]:
         """Exit code and last lines of a shell script in a new container, as the student.
 
@@ -94,8 +105,9 @@ class Engine:
         except ImageNotFound as error:
             raise BuildFailed("The engine ended the build before the image was whole.") from error
         try:
-            container.start()
-            code = container.wait(timeout=LONGEST_CHECK)["StatusCode"]
+            with halt.ending(lambda: kill(container)):
+                container.start()
+                code = container.wait(timeout=LONGEST_CHECK)["StatusCode"]
             said = bytearray()
             for chunk in container.logs(tail=lines, stream=True, follow=False):
                 said += chunk
@@ -111,3 +123,9 @@ class Engine:
             ) from error
         finally:
             container.remove(force=True)
+
+
+def kill(container: Any) -> None:
+    """End a container that may have ended, or may not run yet."""
+    with contextlib.suppress(DockerException):
+        container.kill()

@@ -21,6 +21,7 @@ from envs import conda, render_r
 from envs.base import CA_IN_IMAGE, Base
 from envs.builder import Say
 from envs.errors import BuildFailed, NotOffered
+from envs.halt import NO_HALT, Halt
 from envs.image import Image
 from envs.readers.delegated import KIND, hand_over
 from envs.readers.files import read_lines
@@ -172,21 +173,27 @@ class DockerImages:
         source: Path,
         labels: Mapping[str, str],
         say: Say,
+        halt: Halt = NO_HALT,
     ) -> Image:
+        halt = halt.within(self.engine.timeout)
         temp = f"launcher-build/{uuid.uuid4().hex[:12]}:new"
         recipe = self.routed(recipe)
         for python in self.bases_named_in(source, recipe):
-            base = self.bases.ensure(python, say=say)
+            base = self.bases.ensure(python, say=say, halt=halt)
             self.client.images.get(base.name).tag(base.short_name)
         try:
             if recipe.kind == KIND:
                 labels = {**labels, "launcher.env.kind": KIND}
-                self.delegate.build(recipe, source=source, tag=temp, labels=labels, say=say)
+                self.delegate.build(
+                    recipe, source=source, tag=temp, labels=labels, say=say, halt=halt
+                )
             else:
-                self.build_itself(recipe, source=source, tag=temp, labels=labels, say=say)
+                self.build_itself(
+                    recipe, source=source, tag=temp, labels=labels, say=say, halt=halt
+                )
             if not recipe.ours:
-                self.complete(temp, labels, say, anyway=recipe.kind == KIND)
-            self.check(temp, recipe, say)
+                self.complete(temp, labels, say, halt, anyway=recipe.kind == KIND)
+            self.check(temp, recipe, say, halt)
             self.client.images.get(temp).tag(name)
         finally:
             with contextlib.suppress(DockerException):
@@ -197,7 +204,14 @@ class DockerImages:
         return found
 
     def build_itself(
-        self, recipe: Recipe, *, source: Path, tag: str, labels: Mapping[str, str], say: Say
+        self,
+        recipe: Recipe,
+        *,
+        source: Path,
+        tag: str,
+        labels: Mapping[str, str],
+        say: Say,
+        halt: Halt,
     ) -> None:
         """Build without repo2docker."""
         if recipe.dockerfile:
@@ -205,12 +219,13 @@ class DockerImages:
         elif recipe.image:
             text = f"FROM {self.existing.ensure(recipe.image, say=say)}\n"
         else:
-            text = self.render(recipe, source, self.bases.ensure(recipe.python, say=say))
+            base = self.bases.ensure(recipe.python, say=say, halt=halt)
+            text = self.render(recipe, source, base)
         urls, folders = self.channels(recipe)
         made = made_files(recipe, channels=urls)
         obey = bool(recipe.dockerfile)
         with context_of(source, text, made=made, folders=folders, obey_ignore=obey) as context:
-            self.engine.build(context, tag=tag, labels=labels, say=say)
+            self.engine.build(context, tag=tag, labels=labels, say=say, halt=halt)
 
     def remove_image(self, name: str) -> None:
         with contextlib.suppress(ImageNotFound):
@@ -226,7 +241,13 @@ class DockerImages:
             return ""
 
     def complete(
-        self, image: str, labels: Mapping[str, str], say: Say, *, anyway: bool = False
+        self,
+        image: str,
+        labels: Mapping[str, str],
+        say: Say,
+        halt: Halt,
+        *,
+        anyway: bool = False,
     ) -> None:
         """What a Dockerfile's image lacks comes in a thin layer: git, the certificates to trust.
 
@@ -234,7 +255,7 @@ class DockerImages:
 
         :raises BuildFailed: it cannot be installed.
         """
-        lacks = set(self.engine.run_once(image, LACKS)[1].split())
+        lacks = set(self.engine.run_once(image, LACKS, halt=halt)[1].split())
         if not self.ca_bundle:
             lacks.discard("certificates")
         if lacks:
@@ -248,11 +269,11 @@ class DockerImages:
             if self.ca_bundle:
                 shutil.copyfile(self.ca_bundle, Path(folder, "ca.crt"))
             with context_of(Path(folder), text) as context:
-                self.engine.build(context, tag=image, labels=labels, say=say)
+                self.engine.build(context, tag=image, labels=labels, say=say, halt=halt)
         with contextlib.suppress(DockerException):  # the legacy builder's layers stand on it
             self.client.images.remove(str(without.id))
 
-    def check(self, image: str, recipe: Recipe, say: Say) -> None:
+    def check(self, image: str, recipe: Recipe, say: Say, halt: Halt) -> None:
         """Run the image once, as a session would.
 
         :raises BuildFailed: it lacks what a session needs.
@@ -261,7 +282,7 @@ class DockerImages:
         own = recipe.ours
         script = smoke_command(recipe) if own else CONTRACT
         # By its own ENTRYPOINT, as sessions begin: one that runs no command is found here.
-        code, said = self.engine.run_once(image, script, entrypoint=None)
+        code, said = self.engine.run_once(image, script, entrypoint=None, halt=halt)
         if not code and WORKS not in said:
             code, said = 1, "its ENTRYPOINT does not run the command that it is given"
         if code:

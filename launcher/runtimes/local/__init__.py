@@ -18,7 +18,7 @@ def create(config: Config, instance: str) -> LocalRuntime:
         ca_bundle=config.ca_bundle,
         sandbox=sandbox,
         conda=config.conda,
-        timeout=config.environments.build_timeout,
+        timeout=config.builds.timeout,
     )
     return LocalRuntime(
         folder=config.data / "run" / "local",

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from envs.base import LAB_PAGE
 from envs.builder import Say
 from envs.conda import PROGRAM
 from envs.errors import BuildFailed, NotOffered
+from envs.halt import NO_HALT, Halt
 from envs.image import Image
 from envs.lock import pip_part
 from envs.readers.r import asked_by
@@ -125,12 +125,14 @@ class LocalImages:
         source: Path,
         labels: Mapping[str, str],
         say: Say,
+        halt: Halt = NO_HALT,
     ) -> Image:
         recipe = recipe.fitted(has_python=has_python(recipe.python))
+        halt = halt.within(self.timeout)
         check_system_packages(recipe.apt)
         place = self.folder / "built" / uuid.uuid4().hex[:12]
         try:
-            self._fill(place, recipe, source, say)
+            self._fill(place, recipe, source, say, halt)
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
             raise
@@ -158,7 +160,7 @@ class LocalImages:
         if place:
             shutil.rmtree(place, ignore_errors=True)
 
-    def _fill(self, place: Path, recipe: Recipe, source: Path, say: Say) -> None:
+    def _fill(self, place: Path, recipe: Recipe, source: Path, say: Say, halt: Halt) -> None:
         home, cache = place / "home", self.folder / "cache"
         place.mkdir(mode=0o755, parents=True)
         cache.mkdir(mode=0o755, exist_ok=True)
@@ -184,12 +186,12 @@ class LocalImages:
         steps = venv_steps(recipe, place=place, python=python, server=self.server, cache=cache)
         for step in steps:
             tell(f"$ {' '.join(step)}")
-            self._run(conda.activated(place, step), place, home, tell)
+            self._run(conda.activated(place, step), place, home, tell, halt)
         say("Checking that sessions can start from it")
         try:
             smoke = [conda.server_python(place), "-c", SCRIPT]
             smoke += ["lenient"] if recipe.conda else []
-            self._run(conda.activated(place, smoke), place, home, tell)
+            self._run(conda.activated(place, smoke), place, home, tell, halt)
         except BuildFailed as error:
             why = error.log_tail[-1] if error.log_tail else error.message
             raise BuildFailed(
@@ -203,7 +205,7 @@ class LocalImages:
     def _channels(self, wanted: Conda) -> tuple[str, ...]:
         return self.conda.urls(wanted.channels)
 
-    def _run(self, step: Sequence[str], place: Path, home: Path, say: Say) -> None:
+    def _run(self, step: Sequence[str], place: Path, home: Path, say: Say, halt: Halt) -> None:
         """One step, in the sandbox as a user of its own: requirements can run any program."""
         command = self.sandbox.command(
             step,
@@ -233,8 +235,7 @@ class LocalImages:
         if self.index_url:
             extra |= {"UV_DEFAULT_INDEX": self.index_url, "PIP_INDEX_URL": self.index_url}
         tail: list[str] = []
-        began = time.monotonic()
-        with subprocess.Popen(
+        process = subprocess.Popen(
             command,
             env=self.sandbox.environment(home, extra),
             cwd=None if self.sandbox.bwrap else place / "repo",
@@ -243,20 +244,17 @@ class LocalImages:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-        ) as process:
-            # What it started holds its output open, so all of it must go.
-            ender = threading.Timer(self.timeout, lambda: send(tree(process.pid), signal.SIGKILL))
-            ender.start()
-            try:
+            start_new_session=True,
+        )
+        try:
+            with halt.ending(lambda: end_group(process)):
                 for line in process.stdout or ():
                     tail.append(line.rstrip("\n"))
                     say(tail[-1])
-            finally:
-                ender.cancel()
-        if process.returncode and time.monotonic() - began >= self.timeout:
-            raise BuildFailed(
-                f"The build took longer than {self.timeout:.0f} s.", log_tail=tail[-20:]
-            )
+                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        finally:
+            end_group(process)  # what it left behind; its id is its own until `wait`
+            process.communicate()
         if process.returncode:
             wrong = ("error", "its ")  # of a tool, or of the smoke run
             errors = [line for line in tail if any(one in line.lower() for one in wrong)] or tail[
@@ -324,6 +322,13 @@ def venv_steps(
     if recipe.start:
         steps += [["sed", "-i", "s/\\r$//", recipe.start], ["chmod", "+x", recipe.start]]
     return steps
+
+
+def end_group(process: subprocess.Popen[str]) -> None:
+    """End a step that nobody has waited for yet, and all that it started."""
+    send(tree(process.pid), signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def write_inside(root: Path, name: str, text: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -181,6 +183,23 @@ def test_the_lock_of_what_was_built_is_printed(run, env, builder):
     run("build", env)
     assert run("lock", env)[1] == "numpy==2.1.0\n"
     assert json.loads(run("lock", env, "--json")[1])["packages"] == ["numpy==2.1.0"]
+
+
+def test_cancel_ends_a_build_that_runs(run, env, builder, tmp_path):
+    code, _, err = run("cancel", env)
+    assert (code, "not being built" in err) == (1, True)
+    name = json.loads(run("build", env, "--json")[1])["image"]
+    builder.remove_image(name)
+    builder.pause, builder.lines = 0.05, 5000
+    codes = []
+    building = threading.Thread(target=lambda: codes.append(main(["env", "build", env])))
+    building.start()
+    while run("cancel", name)[0]:
+        assert building.is_alive()
+        time.sleep(0.05)
+    building.join(20)
+    assert codes == [1]
+    assert builder.find_image(name) is None
 
 
 def test_watch_builds_what_the_catalogue_names(run, env, repo, builder, tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from envs.errors import BadEnvironment, BuildFailed, NotOffered
+from envs.halt import NO_HALT
 from envs.readers import read_recipe
 from envs.recipe import Recipe
 from launcher.runtimes.docker.delegate import Delegate, build_command, run
@@ -69,7 +70,7 @@ def test_every_line_is_said_and_the_first_error_is_the_message(program):
     lines = []
     script = "echo one >&2; echo 'ERROR: no such package'; echo CalledProcessError: x; exit 3"
     with pytest.raises(BuildFailed, match="no such package") as caught:
-        run([program(script)], timeout=20, say=lines.append)
+        run([program(script)], halt=NO_HALT.within(20), say=lines.append)
     assert list(caught.value.log_tail) == lines
     assert lines[0] == "one"
 
@@ -79,7 +80,7 @@ def test_at_the_time_limit_it_ends_with_all_that_it_started(program, tmp_path, s
     child = tmp_path / "child"
     script = f"(trap '' TERM; echo $BASHPID > {child}; sleep 60) & {script}"
     with pytest.raises(BuildFailed, match="longer than 1 s"):
-        run([program(script)], timeout=1, say=print)
+        run([program(script)], halt=NO_HALT.within(1), say=print)
     pid = int(child.read_text())
     deadline = time.monotonic() + 5
     while running(pid) and time.monotonic() < deadline:
@@ -100,7 +101,11 @@ def test_a_listener_that_gives_up_ends_it_too(program, tmp_path):
         raise KeyError(line)
 
     with pytest.raises(KeyError):
-        run([program(f"echo $$ > {tmp_path}/pid; echo x; sleep 60")], timeout=30, say=say)
+        run(
+            [program(f"echo $$ > {tmp_path}/pid; echo x; sleep 60")],
+            halt=NO_HALT.within(30),
+            say=say,
+        )
     assert not running(int((tmp_path / "pid").read_text()))
 
 
@@ -108,7 +113,7 @@ def test_secrets_of_the_launcher_are_not_passed_on(program, monkeypatch):
     monkeypatch.setenv("COURSE_TOKEN", "secret")
     monkeypatch.setenv("DOCKER_HOST", "unix:///x")
     lines = []
-    run([program("env")], timeout=20, say=lines.append)
+    run([program("env")], halt=NO_HALT.within(20), say=lines.append)
     assert "DOCKER_HOST=unix:///x" in lines
     assert not any("COURSE_TOKEN" in line for line in lines)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import time
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import envs
-from envs.errors import BadEnvironment, BuildFailed, NotOffered
+from envs.errors import BadEnvironment, BuildCancelled, BuildFailed, NotOffered, OverLimit
+from envs.halt import NO_HALT, Halt
 from envs.readers import read_recipe
 from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
@@ -36,7 +39,7 @@ def build(images, tmp_path):
     name = f"env/test:{uuid.uuid4().hex[:12]}"
     log = []
 
-    def build(files, *, sample="", lock=""):
+    def build(files, *, sample="", lock="", halt=NO_HALT):
         source = tmp_path / "source"
         shutil.copytree(SAMPLES / sample, source) if sample else source.mkdir()
         for path, content in files.items():
@@ -44,7 +47,7 @@ def build(images, tmp_path):
             (source / path).write_bytes(content.encode())
         recipe = replace(read_recipe(source), lock=lock)
         labels = {"launcher.env.name": name}
-        return images.build(name, recipe, source=source, labels=labels, say=log.append)
+        return images.build(name, recipe, source=source, labels=labels, say=log.append, halt=halt)
 
     build.name, build.log = name, log
     yield build
@@ -176,9 +179,33 @@ def test_a_build_ends_at_its_time_limit(images, build, monkeypatch, modern, comm
     limited = replace(images.engine, legacy=not modern, timeout=4.0)
     monkeypatch.setattr(images, "engine", limited)
     text = f"FROM launcher/base:3.11\nRUN : {uuid.uuid4().hex}; {command}\n"
-    with pytest.raises(BuildFailed):
+    with pytest.raises(OverLimit, match="longer than 4 s"):
         build({"Dockerfile": text})
     assert images.find_image(build.name) is None
+
+
+@pytest.mark.parametrize("modern", [True, False], ids=["buildkit", "legacy"])
+def test_a_silent_build_can_be_cancelled_and_its_step_ends(images, build, monkeypatch, modern):
+    monkeypatch.setattr(images, "engine", replace(images.engine, legacy=not modern))
+    mark = str(uuid.uuid4().int % 10**9 + 10**9)
+    text = f"FROM launcher/base:3.11\nRUN sleep {mark}\n"
+    with pytest.raises(BuildCancelled):
+        build({"Dockerfile": text}, halt=Halt(lambda: runs(f"sleep {mark}")))
+    for _ in range(100):
+        if not runs(f"sleep {mark}"):
+            break
+        time.sleep(0.1)
+    assert not runs(f"sleep {mark}")
+
+
+def runs(command: str) -> bool:
+    """True while a process of exactly this command runs; the engine is this machine's."""
+    wanted = command.replace(" ", "\0").encode() + b"\0"
+    for one in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if one.read_bytes() == wanted:
+                return True
+    return False
 
 
 NO_GIT = "FROM launcher/base:3.11\nUSER root\nRUN apt-get purge -y -qq git >/dev/null\nUSER 1000\n"

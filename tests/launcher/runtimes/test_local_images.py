@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import uuid
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from envs.errors import BuildFailed, NotOffered
+from envs.errors import BuildCancelled, BuildFailed, NotOffered, OverLimit
+from envs.halt import Halt
 from envs.readers import read_recipe
 from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
@@ -46,6 +49,31 @@ def python(images, name, code):
     program = images.place(name) / "venv/bin/python"
     done = subprocess.run([program, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.strip()
+
+
+@pytest.mark.parametrize("script", ["sleep 1000", "while :; do echo x; sleep 0.1; done"])
+@pytest.mark.parametrize("wish", [True, False], ids=["cancelled", "too long"])
+def test_a_build_ends_by_a_wish_and_at_its_time_limit(images, tmp_path, monkeypatch, script, wish):
+    mark = uuid.uuid4().hex
+    (tmp_path / "postBuild").write_text(f"(exec -a {mark} sleep 1000) &\n{script}\n")
+    recipe = read_recipe(tmp_path)
+    halt = Halt(lambda: wish and runs(mark))
+    if not wish:
+        monkeypatch.setattr(images, "timeout", 8.0)
+    with pytest.raises(BuildCancelled if wish else OverLimit):
+        images.build("env/test:x", recipe, source=tmp_path, labels={}, say=print, halt=halt)
+    assert not runs(mark)
+    assert images.find_image("env/test:x") is None
+    assert not any(one for one in (images.folder / "built").iterdir() if (one / "home").exists())
+
+
+def runs(mark: str) -> bool:
+    """True while a process whose command begins with the mark runs."""
+    for one in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if one.read_bytes().startswith(mark.encode()):
+                return True
+    return False
 
 
 def test_an_environment_yml_of_pip_packages_is_built(images, tmp_path):
