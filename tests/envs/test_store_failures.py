@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from envs.errors import BuildFailed
+from envs.halt import NO_HALT
 from envs.readers import read_recipe
 from envs.readers.texts import read_texts
 from envs.store import Store
@@ -26,7 +27,7 @@ error: No solution found when resolving dependencies
 class Uv(FileBuilder):
     """Fails as uv does."""
 
-    def build(self, name, recipe, *, source, labels, say):
+    def build(self, name, recipe, *, source, labels, say, halt=NO_HALT):
         time.sleep(self.pause)
         for line in SAYS.splitlines():
             say(line)

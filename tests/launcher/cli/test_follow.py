@@ -10,6 +10,7 @@ import pytest
 
 from envs.errors import BuildFailed
 from envs.git import Git
+from envs.halt import NO_HALT
 from envs.store import Store
 from envs.version import resolve_version
 from launcher.cli.follow import Display, follow_build, outcome_of
@@ -18,7 +19,7 @@ from tests.git_server import GitServer, Repo
 
 
 class Steps(FileBuilder):
-    def build(self, name, recipe, *, source, labels, say):
+    def build(self, name, recipe, *, source, labels, say, halt=NO_HALT):
         say("$ uv pip install --requirements requirements.txt")
         return super().build(name, recipe, source=source, labels=labels, say=say)
 

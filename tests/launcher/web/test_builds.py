@@ -13,6 +13,7 @@ from envs.build import in_words
 from envs.channels import Channels
 from envs.errors import BuildFailed
 from envs.git import Git
+from envs.halt import NO_HALT
 from envs.store import Store
 from envs.version import resolve_version
 from launcher.config import CatalogueEntry
@@ -37,7 +38,7 @@ class Uv(FileBuilder):
 
     go: threading.Event = field(default_factory=threading.Event)
 
-    def build(self, name, recipe, *, source, labels, say):
+    def build(self, name, recipe, *, source, labels, say, halt=NO_HALT):
         wanted = (source / "requirements.txt").read_text()
         for line in UV[:2] if "nosuch" not in wanted else UV:
             say(line)
