@@ -70,6 +70,8 @@ def shapes_of(kind, request, data_root):
         data=str(data_root / f"shapes-{kind}"),
         runtime=kind,
         conda__channels={"conda-forge": f"file://{channel}"},
+        # Those for repo2docker need what no test can reach; its own tests are elsewhere.
+        environments__builder="native",
     )
     folder = data_root / f"shapes-{kind}-sources"
     folder.mkdir()

@@ -91,7 +91,8 @@ def test_one_that_fails_says_why_and_leaves_no_image(
         build(dockerfile)
     error = caught.value
     assert said in "\n".join([error.message, error.hint, *error.log_tail, *build.log])
-    assert images.find_image(build.name) is None
+    left = images.client.images.list(filters={"label": f"launcher.env.name={build.name}"})
+    assert not [image for image in left if image.tags]
 
 
 def test_what_only_repo2docker_has_is_refused_without_it_and_handed_over_with_it(

@@ -1,0 +1,1 @@
+install.packages("greeting", repos = "file:///srv/repo")
