@@ -24,7 +24,8 @@ WORDS = (
     (
         READ,
         re.compile(
-            r"(Used|Ignored|Note): |Waiting for a build place|It is your turn|Keeping to the package versions"
+            r"(Used|Ignored|Note): |Waiting for a build place|It is your turn"
+            r"|Keeping to the package versions"
         ),
     ),
     (BASE, re.compile(r"Building the base for |Pulling |Making a Debian ")),

@@ -79,6 +79,23 @@ class Store:
         (self._place(name) / CANCEL).touch()
         return True
 
+    def find_image(self, version: Version) -> Image | None:
+        """The image of this version if it is built."""
+        return self.builder.find_image(self.plan(version)[2])
+
+    def older_image(self, version: Version) -> Image | None:
+        """The newest image that was built for the version's ref, whatever it named then.
+
+        Of a version that is not built that is the one before it.
+        """
+        for build in reversed(self.builds()):
+            same = (build.repo, build.ref) == (version.repo, version.ref)
+            if same and build.outcome == "built":
+                image = self.builder.find_image(build.name)
+                if image:
+                    return image
+        return None
+
     def source(self, version: Version) -> Path:
         """The folder with the files of this version, fetched once."""
         mark = hashlib.sha256(version.repo.encode()).hexdigest()[:12]

@@ -19,12 +19,14 @@ from launcher.content.mirror import Mirrors
 from launcher.content.size import SizeLimits, human
 from launcher.content.undo import Undo
 from launcher.content.upstream import FetchLimits
+from launcher.environment import Environments
 from launcher.gateway.client import GatewayClient
 from launcher.gateway.process import client_of
 from launcher.history import History
 from launcher.home import Homes
 from launcher.launch import Launcher
 from launcher.launches import Launches
+from launcher.prebuild import Prebuild
 from launcher.runtimes import choose_runtime
 from launcher.runtimes.base import Runtime
 from launcher.session import Limits
@@ -110,9 +112,17 @@ def create_launcher(parts: Parts, gateway: GatewayClient) -> Launcher:
     limits = Limits(config.session.memory, config.session.cpus, config.session.processes)
     return Launcher(
         config=config,
-        channels=parts.channels,
-        versions=parts.versions,
-        store=parts.store,
+        environments=Environments(
+            config.environments.catalogue,
+            parts.channels,
+            parts.versions,
+            parts.store,
+            Prebuild(
+                lambda repo, ref: parts.store.ensure_image(
+                    parts.versions.resolve(repo, ref), say=log.debug
+                )
+            ),
+        ),
         mirrors=parts.mirrors,
         delivery=Delivery(
             parts.mirrors,
@@ -169,11 +179,7 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
         hooks.create_blueprint(
             config.environments.catalogue,
             config.environments.webhook_secret_file,
-            hooks.in_background(
-                lambda repo, ref: parts.store.ensure_image(
-                    parts.versions.resolve(repo, ref), say=log.debug
-                )
-            ),
+            launcher.environments.prebuild.pushed,
         )
     )
     app.register_blueprint(health.create_blueprint(parts.runtime, gateway))

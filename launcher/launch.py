@@ -6,24 +6,19 @@ Read this first. Each step is one call into the package that knows it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from envs.channels import NEXT, STABLE, Channels
-from envs.errors import BadEnvironment
-from envs.image import Image
-from envs.slots import BUILDING, WAITING
-from envs.store import Store
-from envs.version import VersionCache
-from launcher.config import CatalogueEntry, Config
+from launcher.config import Config
 from launcher.content.delivered import all_delivered
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors, Upstream
 from launcher.content.receipt import Receipt
+from launcher.environment import Environments
 from launcher.errors import LaunchError, PathNotFound
 from launcher.home import course_name
-from launcher.progress import Phase, Progress
+from launcher.progress import Phase, Progress, Tell
 from launcher.session import Session, SessionSpec
 from launcher.sessions import Sessions
 from link_generator.link import (
@@ -32,13 +27,8 @@ from link_generator.link import (
     Link,
     compose_link,
     content_folders,
-    env_address,
-    env_image,
     is_inside,
 )
-
-Tell = Callable[[Progress], None]
-"""Takes the events of a launch as they happen."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +47,7 @@ class Launcher:
     """The parts that a launch needs; made once, in `create_app`."""
 
     config: Config
-    channels: Channels
-    versions: VersionCache
-    store: Store
+    environments: Environments
     mirrors: Mirrors
     delivery: Delivery
     sessions: Sessions
@@ -72,9 +60,9 @@ class Launcher:
         :raises launcher.errors.LaunchError: anything else that keeps the notebook closed.
         """
         tell(Progress(Phase.LINK, "Link read"))
-        repo, tag = environment_of(link, self.config.environments.catalogue, self.channels)
+        repo, _ = self.environments.of(link)
         asked = self._ask_for_content(link)
-        image = self._ensure_image(repo, tag, tell)
+        image = self.environments.ensure_image(link, tell)
         sources = [one.result() for one in asked]
         check_paths(link, sources, self.mirrors)
         with self.sessions.turn(student, course := course_name(link.repo or repo)):
@@ -128,55 +116,6 @@ class Launcher:
             tell(Progress(Phase.CONTENT, receipt.sentence()))
             receipts.append(receipt)
         return tuple(receipts)
-
-    def _ensure_image(self, repo: str, tag: str, tell: Tell) -> Image:
-        tell(Progress(Phase.ENVIRONMENT, f"Looking up {repo} {tag}".rstrip()))
-        version = self.versions.resolve(repo, tag)
-
-        def say(line: str) -> None:
-            tell(Progress(Phase.ENVIRONMENT, line, log=True))
-            if line.startswith((WAITING, BUILDING)):
-                tell(Progress(Phase.ENVIRONMENT, line))
-
-        image = self.store.ensure_image(version, say=say)
-        tell(Progress(Phase.ENVIRONMENT, f"Environment {tag or version.commit[:7]} is ready"))
-        return image
-
-
-def environment_of(
-    link: Link, catalogue: Mapping[str, CatalogueEntry], channels: Channels
-) -> tuple[str, str]:
-    """Repository and tag that the link's environment stands for.
-
-    Without a tag, a name from the catalogue stands for its stable channel.
-
-    :raises envs.errors.BadEnvironment: a name that the catalogue does not hold, or no such channel.
-    """
-    address, image = env_address(link.env), env_image(link.env)
-    if image:
-        return image[0], link.tag or image[1]
-    if address:
-        return address, link.tag
-    if link.env not in catalogue:
-        known = ", ".join(sorted(catalogue))
-        raise BadEnvironment(
-            f"There is no environment called {link.env!r} here.",
-            hint=f"Known here: {known}." if known else "Use its repository's address instead.",
-        )
-    entry = catalogue[link.env]
-    image = env_image(entry.repo)
-    repo = image[0] if image else env_address(entry.repo) or entry.repo
-    first = entry.tag or (image[1] if image else "")
-    if link.tag == NEXT:
-        tag = channels.tag(link.env, NEXT)
-        if not tag:
-            raise BadEnvironment(
-                f"{link.env} has no next version at the moment.", hint=f"Use {link.env} as it is."
-            )
-        return repo, tag
-    if link.tag in ("", STABLE):
-        return repo, channels.tag(link.env, STABLE) or first
-    return repo, link.tag
 
 
 def check_paths(link: Link, sources: Sequence[Upstream], mirrors: Mirrors) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -26,3 +27,7 @@ class Progress:
     message: str
     log: bool = False
     """True for a line of a build log, which pages keep in a details element."""
+
+
+Tell = Callable[[Progress], None]
+"""Takes the events of a launch as they happen."""

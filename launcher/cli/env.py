@@ -23,8 +23,8 @@ from launcher.cli import Context
 from launcher.cli.base import print_unless
 from launcher.cli.follow import Display, follow_build, outcome_of
 from launcher.config import seconds
+from launcher.environment import environment_of
 from launcher.errors import BadSettings
-from launcher.launch import environment_of
 from launcher.runtimes.docker.images import DockerImages
 from link_generator.link import Link, split_env
 

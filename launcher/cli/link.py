@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 from envs.errors import EnvError
 from launcher.app import Parts
 from launcher.cli import Context
+from launcher.environment import environment_of
 from launcher.errors import LaunchError
-from launcher.launch import check_paths, environment_of
+from launcher.launch import check_paths
 from link_generator.link import APPS, FIELDS, Link, compose_link, parse_link, split_env
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from flask import Blueprint, Response, abort, jsonify, request
 from werkzeug.datastructures import Headers
 
 from envs.credentials import parts_of
-from envs.errors import EnvError
 from launcher.config import CatalogueEntry
 from link_generator.link import env_address
 
@@ -105,23 +103,3 @@ def place_of(address: str) -> tuple[str, str] | None:
     except ValueError:
         return None
     return host, "/".join(path).lower()
-
-
-def in_background(build: Build) -> Build:
-    """Two builds at a time, in threads that do not hold up the end of the server.
-
-    What fails is in the log and in the build's record.
-    """
-    slots = threading.BoundedSemaphore(2)
-
-    def run(repo: str, ref: str) -> None:
-        with slots:
-            try:
-                build(repo, ref)
-            except EnvError as error:
-                log.warning("building %s of %s failed: %s", ref, repo, error)
-
-    def start(repo: str, ref: str) -> None:
-        threading.Thread(target=run, args=(repo, ref), name="prebuild", daemon=True).start()
-
-    return start

@@ -12,6 +12,7 @@ from flask import Flask
 
 from envs.errors import BuildFailed
 from launcher.config import CatalogueEntry
+from launcher.prebuild import Prebuild
 from launcher.web import errors, hooks, request
 
 SECRET = "s3cret"
@@ -123,8 +124,8 @@ def test_a_build_that_fails_is_a_line_in_the_log_and_the_next_is_built(caplog):
             raise BuildFailed("no such package")
         done.set()
 
-    start = hooks.in_background(build)
+    prebuild = Prebuild(build)
     for ref in ("v1", "v1", "v1", "v2"):
-        start("https://h/env", ref)
+        prebuild.pushed("https://h/env", ref)
     assert done.wait(10)
     assert "no such package" in caplog.text

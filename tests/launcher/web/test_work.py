@@ -48,9 +48,7 @@ def launcher(tmp_path, server, teacher):
     with ThreadPoolExecutor(2) as pool:
         yield Launcher(
             config=None,
-            channels=None,
-            versions=None,
-            store=None,
+            environments=None,
             mirrors=mirrors,
             delivery=Delivery(mirrors, runtime),
             sessions=Sessions(

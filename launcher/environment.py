@@ -1,0 +1,126 @@
+"""What a link's environment stands for, and the image that a click gets of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from envs.channels import NEXT, STABLE, Channels
+from envs.errors import BadEnvironment, BuildFailed, NotOffered
+from envs.image import Image
+from envs.slots import BUILDING, WAITING
+from envs.store import Store
+from envs.version import Version, VersionCache
+from launcher.config import CatalogueEntry
+from launcher.prebuild import Prebuild
+from launcher.progress import Phase, Progress, Tell
+from link_generator.link import Link, env_address, env_image
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Environments:
+    """Finds, builds and keeps serving environments."""
+
+    catalogue: Mapping[str, CatalogueEntry]
+    channels: Channels
+    versions: VersionCache
+    store: Store
+    prebuild: Prebuild
+
+    def of(self, link: Link) -> tuple[str, str]:
+        """Repository and tag, see `environment_of`."""
+        return environment_of(link, self.catalogue, self.channels)
+
+    def ensure_image(self, link: Link, tell: Tell) -> Image:
+        """The image of the link's environment, built if it must be.
+
+        Where its ref names something newer than what was good so far, students of an environment
+        that is called by name go on with that while the newer one is built; and everybody does
+        where it cannot be built.
+
+        :raises envs.errors.EnvError: it cannot be found or built, and there is none before it.
+        """
+        repo, tag = self.of(link)
+        tell(Progress(Phase.ENVIRONMENT, f"Looking up {repo} {tag}".rstrip()))
+        version = self.versions.resolve(repo, tag)
+        called = tag or version.commit[:7]
+        older = self._while_built(version) if link.env in self.catalogue else None
+        if older:
+            said = f"A newer version of {called} is being built; this is the one before it"
+            tell(Progress(Phase.ENVIRONMENT, said))
+            return older
+        try:
+            image = self.store.ensure_image(version, say=saying(tell))
+        except (BadEnvironment, BuildFailed, NotOffered) as error:
+            older = self.store.older_image(version)
+            if older is None:
+                raise
+            log.warning("%s of %s failed, %s is used", called, repo, older.name)
+            said = f"The newest version of {called} cannot be built ({error.message})"
+            tell(Progress(Phase.ENVIRONMENT, said))
+            tell(Progress(Phase.ENVIRONMENT, "The last good version is used instead"))
+            return older
+        tell(Progress(Phase.ENVIRONMENT, f"Environment {called} is ready"))
+        return image
+
+    def _while_built(self, version: Version) -> Image | None:
+        """The good image before this version, which is then built for those who come later."""
+        try:
+            if self.store.find_image(version):
+                return None
+        except (BadEnvironment, NotOffered):  # said to everybody by the build itself
+            return None
+        older = self.store.older_image(version)
+        if older:
+            self.prebuild.start(version.repo, version.ref)
+        return older
+
+
+def saying(tell: Tell) -> Callable[[str], None]:
+    """What takes the lines of a build's log, for a launch's watchers."""
+
+    def say(line: str) -> None:
+        tell(Progress(Phase.ENVIRONMENT, line, log=True))
+        if line.startswith((WAITING, BUILDING)):
+            tell(Progress(Phase.ENVIRONMENT, line))
+
+    return say
+
+
+def environment_of(
+    link: Link, catalogue: Mapping[str, CatalogueEntry], channels: Channels
+) -> tuple[str, str]:
+    """Repository and tag that the link's environment stands for.
+
+    Without a tag, a name from the catalogue stands for its stable channel.
+
+    :raises envs.errors.BadEnvironment: a name that the catalogue does not hold, or no such channel.
+    """
+    address, image = env_address(link.env), env_image(link.env)
+    if image:
+        return image[0], link.tag or image[1]
+    if address:
+        return address, link.tag
+    if link.env not in catalogue:
+        known = ", ".join(sorted(catalogue))
+        raise BadEnvironment(
+            f"There is no environment called {link.env!r} here.",
+            hint=f"Known here: {known}." if known else "Use its repository's address instead.",
+        )
+    entry = catalogue[link.env]
+    image = env_image(entry.repo)
+    repo = image[0] if image else env_address(entry.repo) or entry.repo
+    first = entry.tag or (image[1] if image else "")
+    if link.tag == NEXT:
+        tag = channels.tag(link.env, NEXT)
+        if not tag:
+            raise BadEnvironment(
+                f"{link.env} has no next version at the moment.", hint=f"Use {link.env} as it is."
+            )
+        return repo, tag
+    if link.tag in ("", STABLE):
+        return repo, channels.tag(link.env, STABLE) or first
+    return repo, link.tag

@@ -1,0 +1,128 @@
+"""What a link's environment stands for: a repository or image, and a tag."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from envs.channels import Channels
+from envs.errors import BuildFailed
+from envs.git import Git
+from envs.store import Store
+from envs.version import VersionCache
+from launcher.config import CatalogueEntry
+from launcher.environment import Environments, environment_of
+from launcher.prebuild import Prebuild
+from link_generator.link import Link
+from tests.envs.fake_builder import FileBuilder
+from tests.git_server import GitServer, Repo
+
+CATALOGUE = {
+    "intro": CatalogueEntry("gh/org/intro", "2025.1"),
+    "pangeo": CatalogueEntry("docker:quay.io/pangeo/pangeo-notebook:2021.09.30"),
+    "other": CatalogueEntry("docker:quay.io/org/other", "2"),
+}
+
+
+@pytest.mark.parametrize(
+    ("env", "tag", "found"),
+    [
+        ("gh/org/r", "v1", ("https://github.com/org/r", "v1")),
+        ("intro", "", ("https://github.com/org/intro", "2025.1")),
+        ("intro", "2026", ("https://github.com/org/intro", "2026")),
+        ("docker:quay.io/org/x:1", "", ("docker:quay.io/org/x", "1")),
+        ("docker:quay.io/org/x:1", "sha256:" + "a" * 64,
+         ("docker:quay.io/org/x", "sha256:" + "a" * 64)),
+        ("pangeo", "", ("docker:quay.io/pangeo/pangeo-notebook", "2021.09.30")),
+        ("pangeo", "2025", ("docker:quay.io/pangeo/pangeo-notebook", "2025")),
+        ("other", "", ("docker:quay.io/org/other", "2")),
+    ],
+)  # fmt: skip
+def test_an_environment_is_an_address_and_a_tag(tmp_path, env, tag, found):
+    channels = Channels(tmp_path / "channels.json")
+    assert environment_of(Link(env=env, tag=tag), CATALOGUE, channels) == found
+
+
+@pytest.fixture
+def git_host(tmp_path):
+    (tmp_path / "git").mkdir()
+    with GitServer(tmp_path / "git") as server:
+        yield server
+
+
+@pytest.fixture
+def teacher(tmp_path, git_host):
+    return Repo.create(tmp_path / "git/env", {"requirements.txt": "one\n"})
+
+
+@pytest.fixture
+def environments(tmp_path, git_host, teacher):
+    git = Git((git_host.host,))
+    (tmp_path / "images").mkdir()
+    store = Store(tmp_path / "builds", FileBuilder(tmp_path / "images"), git, poll=0.01)
+    versions = VersionCache(git, tag_life=0)
+    build = lambda repo, ref: store.ensure_image(versions.resolve(repo, ref), say=list)  # noqa: E731
+    return Environments(
+        {"intro": CatalogueEntry(git_host.url("env"), "main")},
+        Channels(tmp_path / "channels.json"),
+        versions,
+        store,
+        Prebuild(build, pause=60),
+    )
+
+
+def ensure(environments, link):
+    said = []
+    image = environments.ensure_image(link, said.append)
+    return image, "\n".join(one.message for one in said)
+
+
+def wait_for(condition):
+    for _ in range(500):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("not within five seconds")
+
+
+def test_students_keep_the_good_version_while_a_newer_one_is_built(environments, teacher):
+    link = Link(env="intro")
+    first, _ = ensure(environments, link)
+    teacher.commit({"requirements.txt": "two\n"})
+    environments.store.builder.pause = 0.1
+    during, said = ensure(environments, link)
+    assert during == first
+    assert "A newer version of main is being built" in said
+    wait_for(lambda: ensure(environments, link)[0] != first)
+
+
+def test_who_names_the_repository_itself_waits_for_the_newest(environments, teacher, git_host):
+    link = Link(env=git_host.url("env"), tag="main")
+    first, _ = ensure(environments, link)
+    teacher.commit({"requirements.txt": "two\n"})
+    assert ensure(environments, link)[0] != first
+
+
+@pytest.mark.parametrize(
+    "files", [{"requirements.txt": "broken\n"}, {"apt.txt": "x; id\n"}], ids=["build", "file"]
+)
+@pytest.mark.parametrize("by_name", [True, False])
+def test_a_newer_version_that_cannot_be_built_stops_nobody(
+    environments, teacher, git_host, files, by_name
+):
+    link = Link(env="intro") if by_name else Link(env=git_host.url("env"), tag="main")
+    first, _ = ensure(environments, link)
+    teacher.commit(files)
+    for _ in range(3):
+        image, said = ensure(environments, link)
+        assert image == first
+    if not by_name:
+        assert "cannot be built" in said
+        assert "The last good version is used instead" in said
+
+
+def test_without_a_good_version_the_failure_is_said(environments, teacher):
+    teacher.commit({"requirements.txt": "broken\n"})
+    with pytest.raises(BuildFailed):
+        ensure(environments, Link(env="intro"))
