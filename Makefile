@@ -1,5 +1,5 @@
 # Two commands are all that a newcomer needs: `make demo` and `make test`.
-.PHONY: demo test test-fast lint bench bench-pull clean
+.PHONY: demo test test-fast lint bench bench-pull bench-build clean
 
 demo:
 	@bin/setup
@@ -25,6 +25,10 @@ bench:
 bench-pull:
 	@bin/setup test
 	@.venv/bin/python -m benchmarks.pull
+
+bench-build:
+	@bin/setup test
+	@.venv/bin/python -m benchmarks.build
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis artefacts build dist *.egg-info

@@ -1,21 +1,16 @@
-"""`make bench`: the click, the first pull and the build, each against its plain way."""
+"""`make bench`: the click and the first pull, each against its plain way."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import docker
-import requests
 
+from benchmarks.start import start_to_status
 from benchmarks.timing import compare
 from envs.git import Git
 from launcher import serve as serving
@@ -26,11 +21,9 @@ from launcher.demo.git_server import GitServer
 from launcher.demo.samples import make_repository, make_samples, sample_link
 from link_generator.link import compose_link
 
-PIP_AND_UV = "numpy pandas matplotlib"
-
 
 def main() -> int:
-    """Print the ratios; exit code 1 without a Docker engine, which two of the three need."""
+    """Print the ratios; exit code 1 without a Docker engine, which the click needs."""
     try:
         engine = docker.from_env()
         engine.ping()
@@ -41,7 +34,6 @@ def main() -> int:
         root = Path(folder)
         click_against_docker_run(root, engine)
         pull_against_clone(root)
-        uv_against_pip(root, engine)
     return 0
 
 
@@ -73,7 +65,7 @@ def compare_click(link: str, image: str, engine: docker.DockerClient) -> object:
         "click to usable (new student, cold)",
         lambda _: once(link),
         "docker run of the same image to /api/status",
-        lambda _: plain_run(image, engine),
+        lambda _: start_to_status(engine, image),
     )
 
 
@@ -83,25 +75,6 @@ def once(link: str) -> None:
     click.open(link, lambda line: None)
     assert click.browser.get(f"{click.session_url}api/status", timeout=10).status_code == 200
     assert click.notebook("intro/week1.ipynb")["cells"]
-
-
-def plain_run(image: str, engine: docker.DockerClient) -> None:
-    command = ["jupyter-server", "--ServerApp.ip=0.0.0.0", "--IdentityProvider.token=t"]
-    container = engine.containers.run(image, command, detach=True, init=True)
-    try:
-        container.reload()
-        address = container.attrs["NetworkSettings"]["IPAddress"]
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with contextlib.suppress(requests.ConnectionError):
-                url = f"http://{address}:8888/api/status"
-                headers = {"Authorization": "token t"}
-                if requests.get(url, headers=headers, timeout=2).status_code == 200:
-                    return
-            time.sleep(0.02)
-        raise TimeoutError("the container did not answer")
-    finally:
-        container.remove(force=True)
 
 
 def pull_against_clone(root: Path) -> None:
@@ -133,38 +106,6 @@ def pull_command(url: str, folder: Path) -> None:
 def clone(url: str, folder: Path) -> None:
     command = ["git", "clone", "--quiet", "--depth", "1", "--", url, str(folder)]
     subprocess.run(command, check=True, env=os.environ | {"GIT_TERMINAL_PROMPT": "0"})
-
-
-def uv_against_pip(root: Path, engine: docker.DockerClient) -> None:
-    """The same requirements on the same base, both compiling bytecode, both without a cache."""
-    with built_base(root) as base:
-        uv = "uv pip install --no-cache --compile-bytecode --link-mode=copy"
-        pip = "/srv/env/bin/python -m pip install --no-cache-dir --quiet"
-        ratio = compare(
-            f"uv pip install {PIP_AND_UV}",
-            lambda _: install(engine, base, f"{uv} {PIP_AND_UV}"),
-            "pip install",
-            lambda _: install(engine, base, f"{pip} {PIP_AND_UV}"),
-            rounds=3,
-        )
-        print(ratio)
-
-
-@contextlib.contextmanager
-def built_base(root: Path) -> Iterator[str]:
-    from launcher.app import create_parts
-    from launcher.runtimes.docker.images import DockerImages
-
-    parts = create_parts(load_config(data=str(root / "base-data"), runtime="docker"))
-    images = parts.runtime.images
-    assert isinstance(images, DockerImages)
-    yield images.bases.ensure("3.11", say=lambda line: None).name
-    shutil.rmtree(root / "base-data", ignore_errors=True)
-
-
-def install(engine: docker.DockerClient, base: str, command: str) -> None:
-    name = f"launcher-bench-{uuid.uuid4().hex[:8]}"
-    engine.containers.run(base, ["/bin/sh", "-c", command], name=name, remove=True)
 
 
 if __name__ == "__main__":

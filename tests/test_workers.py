@@ -13,8 +13,10 @@ from tests.workers import part_of
         ("tests/a.py::test_x", "tests/a.py"),
         ("tests/a.py::test_x[docker]", "tests/a.py[docker]"),
         ("tests/a.py::test_x[local-dark]", "tests/a.py[local]"),
+        ("tests/a.py::test_x_on_local[docker-file]", "tests/a.py[local]"),
         ("tests/a.py::test_x[dockerignore]", "tests/a.py"),
         ("tests/a.py::test_x[./local]", "tests/a.py"),
+        ("tests/a.py::test_x[local:7]", "tests/a.py"),
     ],
 )
 def test_a_module_stays_in_one_worker_and_its_runtimes_may_part(test, part):

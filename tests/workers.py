@@ -9,7 +9,7 @@ import pytest
 
 HEAVY = ("browser", "docker", "slow")
 """Markers of tests that take long, the longest first."""
-RUNTIMES = re.compile(r"\[(docker|local)\b")
+RUNTIMES = re.compile(r"(?:_on_|\[)(docker|local)(?=[][-])")
 
 
 def part_of(nodeid: str) -> str:
