@@ -21,7 +21,7 @@ class Ratio:
         ratio = self.ours / self.baseline
         return (
             f"{self.name}: {self.ours:.3f} s; {self.baseline_name}: {self.baseline:.3f} s; "
-            f"ratio {ratio:.2f}"
+            f"ratio {ratio:.2g}"
         )
 
 

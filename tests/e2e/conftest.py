@@ -22,6 +22,7 @@ from launcher.ports import free_port
 from tests.git_server import GitServer, Repo
 
 ARTEFACTS = Path(__file__).parent.parent.parent / "artefacts"
+CHROMIUM = Path(__file__).with_name("chromium.py")
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -177,9 +178,7 @@ def chromium():
 
     ARTEFACTS.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", headless=True, args=FLAGS
-        )
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
         yield browser
         browser.close()
 
