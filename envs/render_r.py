@@ -31,12 +31,14 @@ RSCRIPT = "/usr/bin/Rscript --no-save --no-restore --no-init-file --no-environ -
 # Below /usr/local, where each server finds it, whichever Python that one runs on.
 REGISTER = "IRkernel::installspec(user = FALSE)"
 # A package that cannot be installed is but a warning of install.packages, which ends well.
-INSTALL = (
+STRICTLY = (
     "options(Ncpus = min(4L, parallel::detectCores())); "
-    "withCallingHandlers(source(commandArgs(TRUE)[1]), warning = function(w) "
+    "withCallingHandlers(%s, warning = function(w) "
     'if (grepl("^packages? .* (is|are) not available|had non-zero exit status", '
     "conditionMessage(w))) stop(conditionMessage(w), call. = FALSE))"
 )
+INSTALL = STRICTLY % "source(commandArgs(TRUE)[1])"
+INSTALL_PACKAGE = STRICTLY % "remotes::install_local()"
 
 
 def cran_url(recipe: Recipe, *, mirror: str, snapshots: str) -> str:
@@ -95,5 +97,5 @@ def install_lines(recipe: Recipe) -> list[str]:
     if recipe.r_script:
         lines.append(f"RUN {RSCRIPT}{shlex.quote(INSTALL)} {shlex.quote(recipe.r_script)}")
     if recipe.r_package:
-        lines.append(f"RUN {RSCRIPT}'remotes::install_local()'")
+        lines.append(f"RUN {RSCRIPT}{shlex.quote(INSTALL_PACKAGE)}")
     return lines

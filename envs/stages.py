@@ -15,19 +15,14 @@ from envs.build_log import Line
 FETCH, READ, BASE = "Fetch", "Read config", "Base"
 SYSTEM, PACKAGES, DOCKERFILE = "System packages", "Python packages", "Dockerfile"
 R_PACKAGES, POST_BUILD, CHECK = "R packages", "postBuild", "Check"
-DELEGATED = "repo2docker"
+WAITING, DELEGATED = "Waiting", "repo2docker"
 
 STEP = re.compile(r"(?:CACHED )?\[\s*(?:[\w.-]+\s+)?\d+/\d+\] (.*)|\$ (.*)|Step \d+/\d+ : (.*)")
 """BuildKit's, the local runtime's and the legacy builder's."""
 WORDS = (
     (FETCH, re.compile(r"Building env/|Repository |Fetched in ")),
-    (
-        READ,
-        re.compile(
-            r"(Used|Ignored|Note): |Waiting for a build place|It is your turn"
-            r"|Keeping to the package versions"
-        ),
-    ),
+    (READ, re.compile(r"(Used|Ignored|Note): |Keeping to the package versions")),
+    (WAITING, re.compile(r"Waiting for a build place|It is your turn")),
     (BASE, re.compile(r"Building the base for |Pulling |Making a Debian ")),
     (DELEGATED, re.compile(r"Handing over to repo2docker: ")),
     (CHECK, re.compile(r"exporting to image|Checking that sessions can start|The image has no ")),
@@ -108,11 +103,11 @@ def stage_of(text: str, now: str, *, making_base: bool, own_dockerfile: bool) ->
         return next((name for name, mark in STEPS if mark.search(command)), now or BASE)
     if text.startswith(RETRY):
         return READ
-    begins = now in ("", FETCH, READ, BASE)
+    begins = now in ("", FETCH, READ, WAITING, BASE)
     for name, mark in WORDS:
         if mark.match(text) and (begins or name == CHECK):
             return name
-    if now == READ and not text.startswith("The build failed: "):
+    if now in (READ, WAITING) and not text.startswith("The build failed: "):
         return BASE
     return now or FETCH
 

@@ -1,7 +1,7 @@
 """The first error of a failed build, told with its place in the repository. No I/O here.
 
 The words that are looked for are those of the tools: uv, pip, py-rattler, apt-get, git,
-bash and BuildKit, as they printed them when the tests' examples were made. What nobody
+R, bash and BuildKit, as they printed them when the tests' examples were made. What nobody
 knows keeps its own words.
 """
 
@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from envs.build_log import Line
-from envs.explain import conda, docker, machine, python, script, system
+from envs.explain import conda, docker, machine, python, r, script, system
 from envs.explain.trouble import FirstError, Texts, Trouble
 from envs.stages import stages_of
 
 __all__ = ["FirstError", "Texts", "explain"]
-READERS = (machine, python, conda, system, docker, script)
+READERS = (machine, python, conda, system, docker, r, script)
 """Siblings: each has `read(trouble) -> FirstError | None`; the first that knows it counts."""
 
 

@@ -56,12 +56,9 @@ def cannot_compile(trouble: Trouble) -> FirstError | None:
         )
     header = trouble.find(r"fatal error: (\S+\.h(?:pp)?): No such file")
     if header:
-        known = next((apt for word, apt in HEADERS.items() if word in header[1].lower()), "")
         return FirstError(
             f"{package} must be compiled here, and the header {header[1]} is missing.",
-            f"Add to apt.txt: {known}."
-            if known
-            else "Add the Debian package that holds it to apt.txt; its name mostly ends in -dev.",
+            header_hint(header[1]),
             *place,
             log_line=trouble.number(header),
         )
@@ -71,6 +68,14 @@ def cannot_compile(trouble: Trouble) -> FirstError | None:
         *place,
         log_line=number,
     )
+
+
+def header_hint(header: str) -> str:
+    """The Debian package that brings a C header, or how to find it."""
+    known = next((apt for word, apt in HEADERS.items() if word in header.lower()), "")
+    if known:
+        return f"Add to apt.txt: {known}."
+    return "Add the Debian package that holds it to apt.txt; its name mostly ends in -dev."
 
 
 def reason(trouble: Trouble) -> str:

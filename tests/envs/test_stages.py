@@ -136,3 +136,9 @@ def test_what_repo2docker_does_is_one_stage():
         "#5 exporting to image\nexporting to image\nChecking that sessions can start from it\n"
     )
     assert names(text)[2:] == ["repo2docker", "Check"]
+
+
+def test_waiting_for_a_place_is_a_stage_of_its_own():
+    waits = "Waiting for a build place, 1 before you\nWaiting for a build place, you are next\n"
+    text = OPENING + waits + "It is your turn\n" + DOCKER
+    assert names(text)[:4] == ["Fetch", "Read config", "Waiting", "Base"]

@@ -97,6 +97,7 @@ def test_a_build_under_way_is_known_and_a_killed_one_is_not_under_way(store, ver
     thread = threading.Thread(target=ensure)
     thread.start()
     while not store.unfinished():
+        assert thread.is_alive()
         time.sleep(0.01)
     mark = next(store.folder.glob("logs/*/now"))
     kept = mark.read_text()

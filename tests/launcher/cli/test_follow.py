@@ -50,6 +50,7 @@ def begin(store, ref="v1"):
     thread = threading.Thread(target=build)
     thread.start()
     while not store.unfinished():
+        assert thread.is_alive()
         thread.join(0.01)
     return thread, store.unfinished()[0].name
 

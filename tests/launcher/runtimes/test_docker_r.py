@@ -94,3 +94,14 @@ def test_a_package_that_cannot_be_installed_fails_the_build(build, script):
     with pytest.raises(BuildFailed) as caught:
         build(runtime_txt=f"r-{DAY}\n", install_R=script)
     assert "nothing" in "\n".join([caught.value.message, *caught.value.log_tail])
+
+
+def test_a_package_whose_imports_are_nowhere_fails_the_build(build):
+    about = "Package: mine\nVersion: 1.0\nTitle: M\nDescription: M.\nLicense: CC0\nAuthor: We\n"
+    with pytest.raises(BuildFailed):
+        build(
+            runtime_txt=f"r-{DAY}\n",
+            DESCRIPTION=f"{about}Imports: nothing\nMaintainer: We <we@example.org>\n",
+            NAMESPACE="\n",
+        )
+    assert "dependency ‘nothing’ is not available for package ‘mine’" in "\n".join(build.log)
