@@ -121,6 +121,7 @@ class DockerConfig:
 @dataclass(frozen=True)
 class WebConfig:
     threads: int
+    origins: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -296,7 +297,7 @@ def _typed(settings: dict[str, Any]) -> Config:
             "docker",
             {"network": _text, "homes": _one_of("auto", "bind", "volume")},
         ),
-        web=section(WebConfig, "web", {"threads": _count}),
+        web=section(WebConfig, "web", {"threads": _count, "origins": _origins}),
         log=section(
             LogConfig,
             "log",
@@ -370,6 +371,14 @@ def _url(value: Any) -> str:
     if address.count("/") > 2:
         raise ValueError(f"{value!r} has a path; the launcher needs a host name of its own")
     return address
+
+
+def _origins(value: Any) -> tuple[str, ...]:
+    origins = tuple(text.rstrip("/").lower() for text in _texts(value))
+    for origin in origins:
+        if origin != "*" and not re.fullmatch(r"https?://[^/\s?#@*]+", origin):
+            raise ValueError(f"{origin!r} is neither https://HOST nor '*'")
+    return origins
 
 
 def _mirror(needs: str = "") -> Callable[[Any], str]:

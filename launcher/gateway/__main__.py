@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("--listen", required=True, metavar="HOST:PORT")
     parser.add_argument("--data", required=True, type=Path, help="the launcher's data folder")
     parser.add_argument("--trust", action="append", default=[], type=network, metavar="NETWORK")
+    parser.add_argument("--origin", action="append", default=[], metavar="ORIGIN")
     parser.add_argument("--log-format", default="json")
     parser.add_argument("--log-level", default="info")
     args = parser.parse_args()
@@ -40,6 +41,7 @@ def main() -> int:
         secret=secret,
         app_secret=app_secret(secret),
         trusted=tuple(args.trust),
+        origins=tuple(args.origin),
     )
     try:
         asyncio.run(serve(proxy, args.listen, args.data / "run" / "gateway", admin_token(secret)))
@@ -81,6 +83,7 @@ def public_app(proxy: Proxy) -> web.Application:
     """Everything that comes in goes to the proxy, whatever its method or path."""
     app = web.Application(client_max_size=0)
     app.router.add_route("*", "/{path:.*}", proxy.handle)
+    app.on_response_prepare.append(proxy.share)
     return app
 
 

@@ -122,4 +122,6 @@ def gateway_command(config: Config) -> list[str]:
     command += ["--log-level", config.log.level]
     for network in config.trusted_proxies:
         command += ["--trust", network]
+    for origin in config.web.origins:
+        command += ["--origin", origin]
     return command

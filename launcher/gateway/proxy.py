@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from launcher import logs
-from launcher.gateway import headers, pages
+from launcher.gateway import cors, guest, headers, pages
 from launcher.gateway.routes import Route, Routes
 from launcher.gateway.sockets import close_all, is_websocket, join
 from launcher.identity import COOKIE, read_student
@@ -42,6 +42,8 @@ class Proxy:
     app_secret: str
     trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     """Networks whose X-Forwarded-* headers count."""
+    origins: tuple[str, ...] = ()
+    """Other sites whose pages may use the API and sessions, or `*`."""
     sockets: dict[str, set[web.WebSocketResponse]] = field(default_factory=dict)
     _client: aiohttp.ClientSession | None = None
 
@@ -67,6 +69,9 @@ class Proxy:
 
     async def answer(self, request: web.Request, request_id: str) -> web.StreamResponse:
         """The session's or the app's answer, or one of the gateway's own pages."""
+        if self.allowed_origin(request) and cors.is_preflight(request.method, request.headers):
+            asked = request.headers.get("Access-Control-Request-Headers", "")
+            return web.Response(status=204, headers=cors.preflight_headers(asked))
         found = SESSION_PATH.match(path_of(request))
         name = found[1] if found else APP
         route = self.routes.known.get(name)
@@ -81,6 +86,10 @@ class Proxy:
             if refused:
                 return pages.refused(request, refused, request_id)
             self.routes.used(name)
+            if self.has_token(request, route, in_query=True) and guest.is_page(
+                request.method, request.headers
+            ):
+                return self.let_in(request, name, route)
         return await self.forward(request, name, route, request_id)
 
     async def forward(
@@ -104,34 +113,65 @@ class Proxy:
     def refuse(self, request: web.Request, route: Route) -> str | None:
         """Why this request may not reach the session, or None.
 
-        The owner comes with the signed cookie; programs come with Jupyter's token.
+        The owner comes with the signed cookie, whoever had the token with a guest's; programs
+        come with Jupyter's token. A page of another site may only do so where that is allowed.
         """
-        token = headers.given_token(request.headers, request.rel_url.raw_query_string)
-        if token and hmac.compare_digest(token, route.token.encode()):
+        origin = request.headers.get("Origin")
+        host = headers.public_host(request.headers, trusted=self.is_trusted(request))
+        foreign = bool(origin) and not headers.same_origin(origin or "", host)
+        if self.has_token(request, route):
+            # Browsers hide answers from pages that are not allowed, but open WebSockets for any
+            if foreign and is_websocket(request) and not self.allowed_origin(request):
+                return "Pages of that site may not use sessions here (setting web.origins)."
             return None
         student = read_student(self.secret, request.cookies.get(COOKIE))
-        if student is None or student != route.owner:
+        if (student is None or student != route.owner) and not guest.is_guest(
+            self.secret, route.token, request.cookies.get(guest.COOKIE)
+        ):
             return "This session belongs to somebody else."
-        origin = request.headers.get("Origin")
         changing = request.method not in SAFE_METHODS or is_websocket(request)
-        host = headers.public_host(request.headers, trusted=self.is_trusted(request))
-        if changing and origin and not headers.same_origin(origin, host):
+        if changing and foreign:
             return "This request comes from another site."
         return None
+
+    def has_token(self, request: web.Request, route: Route, *, in_query: bool = False) -> bool:
+        """True for a request that brings Jupyter's token of this very session."""
+        sent = {} if in_query else request.headers
+        token = headers.given_token(sent, request.rel_url.raw_query_string)
+        return bool(token) and hmac.compare_digest(token, route.token.encode())
+
+    def let_in(self, request: web.Request, name: str, route: Route) -> web.Response:
+        """Give the browser a cookie for this one session, and its address without the token."""
+        where = guest.without_token(path_of(request))
+        response = web.Response(status=303, headers={"Location": where, **pages.POLICY})
+        response.set_cookie(
+            guest.COOKIE,
+            guest.cookie_value(self.secret, route.token),
+            path=f"/s/{name}/",
+            httponly=True,
+            samesite="Lax",
+            secure=self.forwarded(request)["X-Forwarded-Proto"] == "https",
+        )
+        return response
+
+    def allowed_origin(self, request: web.Request) -> str:
+        origin = request.headers.get("Origin", "")
+        return cors.allowed_origin(path_of(request), origin, self.origins)
+
+    async def share(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Tell the browser which site's page may read the answer; called before it is sent."""
+        allowed = self.allowed_origin(request)
+        if allowed:
+            response.headers["Access-Control-Allow-Origin"] = allowed
+            response.headers.pop("Access-Control-Allow-Credentials", None)
+            response.headers.add("Vary", "Origin")
 
     def headers_for(
         self, request: web.Request, name: str, route: Route, request_id: str
     ) -> CIMultiDict[str]:
         """The request's own headers, less what belongs to this connection or to the launcher."""
         sent = headers.passed_on(request.headers, also_dropped=headers.OURS)
-        sent.update(
-            headers.forwarded(
-                request.headers,
-                peer=request.remote or "",
-                scheme=request.scheme,
-                trusted=self.is_trusted(request),
-            )
-        )
+        sent.update(self.forwarded(request))
         sent["X-Request-Id"] = request_id
         if name == APP:
             sent["X-Launcher-Gateway"] = self.app_secret
@@ -141,6 +181,14 @@ class Proxy:
         if cookies:
             sent["Cookie"] = cookies
         return sent
+
+    def forwarded(self, request: web.Request) -> dict[str, str]:
+        return headers.forwarded(
+            request.headers,
+            peer=request.remote or "",
+            scheme=request.scheme,
+            trusted=self.is_trusted(request),
+        )
 
     def is_trusted(self, request: web.Request) -> bool:
         with contextlib.suppress(ValueError):

@@ -19,6 +19,11 @@ def test_defaults_need_no_file():
     assert config.listen == ("127.0.0.1", 8080)
 
 
+def test_origins_are_compared_as_browsers_send_them(tmp_path):
+    text = "web: {origins: ['https://Course.Example.org/', '*']}"
+    assert load_config(settings(tmp_path, text)).web.origins == ("https://course.example.org", "*")
+
+
 def test_a_class_box_needs_three_lines(tmp_path):
     text = "public_url: https://nb.example.org\nsession: {memory: 512M}\ngit: {hosts: [git.edu]}\n"
     config = load_config(settings(tmp_path, text))
@@ -37,6 +42,8 @@ def test_a_class_box_needs_three_lines(tmp_path):
         ("session: {memory: lots}", "`session.memory`", ""),
         ("session: {idle: soon}", "`session.idle`", ""),
         ("session: {cpus: 0}", "`session.cpus`", ""),
+        ("web: {origins: ['course.example.org']}", "`web.origins`", ""),
+        ("web: {origins: ['https://course.example.org/book']}", "`web.origins`", ""),
         ("runtime: podman", "`runtime`", ""),
         ("public_url: example.org", "`public_url`", ""),
         ("public_url: https://example.org/hub", "`public_url`", ""),

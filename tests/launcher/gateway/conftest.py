@@ -18,6 +18,7 @@ from launcher.gateway.process import ensure_gateway
 
 SESSION = "ab" * 12
 OWNER = "0123456789abcdef0123"
+COURSE = "https://course.example.org"
 
 
 class Backend:
@@ -143,7 +144,9 @@ def backend():
 @pytest.fixture(scope="package")
 def config(tmp_path_factory):
     data = tmp_path_factory.mktemp("gateway")
-    return load_config(data=str(data), listen="127.0.0.1:0", log__format="text")
+    return load_config(
+        data=str(data), listen="127.0.0.1:0", log__format="text", web__origins=[COURSE]
+    )
 
 
 @pytest.fixture(scope="package")
