@@ -62,6 +62,17 @@ class EnvironmentsConfig:
 class BuildsConfig:
     at_once: int
     timeout: float
+    route: str
+    memory: int
+    cpus: float
+    processes: int
+    network: str
+    netrc_file: Path | None
+
+    @property
+    def limited(self) -> bool:
+        """True where only the route by a container and its commit will do."""
+        return bool(self.memory or self.cpus or self.processes or self.network or self.netrc_file)
 
 
 @dataclass(frozen=True)
@@ -165,7 +176,13 @@ def load_config(path: Path | None = None, **overrides: Any) -> Config:
     for name, value in overrides.items():
         if value is not None:
             _merge(settings, _nested(name.replace("__", "."), value), where="")
-    return _typed(settings)
+    config = _typed(settings)
+    if config.builds.route == "buildkit" and config.builds.limited:
+        raise BadSettings(
+            "`builds.route`: buildkit knows neither limits nor credentials of package indexes.",
+            hint="Set it to auto, or leave out memory, cpus, processes, network and netrc_file.",
+        )
+    return config
 
 
 def _read(path: Path) -> Mapping[str, Any]:
@@ -251,7 +268,20 @@ def _typed(settings: dict[str, Any]) -> Config:
                 "webhook_secret_file": _file,
             },
         ),
-        builds=section(BuildsConfig, "builds", {"at_once": _at_least_one, "timeout": seconds}),
+        builds=section(
+            BuildsConfig,
+            "builds",
+            {
+                "at_once": _at_least_one,
+                "timeout": seconds,
+                "route": _one_of("auto", "buildkit", "commit"),
+                "memory": size,
+                "cpus": _zero_or_more,
+                "processes": _count,
+                "network": _text,
+                "netrc_file": _file,
+            },
+        ),
         base=section(
             BaseConfig,
             "base",
@@ -261,7 +291,7 @@ def _typed(settings: dict[str, Any]) -> Config:
                 "image": _text,
                 "debian_mirror": _text,
                 "server": _texts,
-                "index_url": _text,
+                "index_url": _index,
                 "cran": _mirror(),
                 "cran_snapshots": _mirror("{date}"),
             },
@@ -349,6 +379,10 @@ def _at_least_one(value: Any) -> int:
     return int(value)
 
 
+def _zero_or_more(value: Any) -> float:
+    return float(value) if value == 0 and not isinstance(value, bool) else _positive(value)
+
+
 def _positive(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
         raise ValueError(f"{value!r} is not a number above 0")
@@ -393,6 +427,12 @@ def _mirror(needs: str = "") -> Callable[[Any], str]:
         return str(value).rstrip("/")
 
     return read
+
+
+def _index(value: Any) -> str:
+    if re.match(r"\w+://[^/]*@", _text(value)):
+        raise ValueError("every session would see its password; put that into builds.netrc_file")
+    return str(value)
 
 
 def _address(value: Any) -> tuple[str, int]:

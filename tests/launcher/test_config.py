@@ -57,6 +57,8 @@ def test_a_class_box_needs_three_lines(tmp_path):
         ("base: {cran_snapshots: 'https://x/'}", "{date}", ""),
         ("environments: {catalogue: {a: {repo: x, builder: native}}}", "builder is", ""),
         ("builds: {at_once: 0}", "`builds.at_once`", ""),
+        ("builds: {route: buildkit, memory: 1G}", "`builds.route`", "auto"),
+        ("base: {index_url: 'https://me:secret@host/'}", "builds.netrc_file", ""),
         ("ca_bundle: /no/such/file", "`ca_bundle`", ""),
         ("[a, b]", "key: value", ""),
         ("a: [", "not valid YAML", ""),

@@ -14,6 +14,7 @@ from launcher.runtimes.docker.delegate import Delegate
 from launcher.runtimes.docker.engine import Engine
 from launcher.runtimes.docker.existing import ExistingImages
 from launcher.runtimes.docker.images import DockerImages
+from launcher.runtimes.docker.limits import BuildLimits
 from launcher.runtimes.docker.sessions import DockerRuntime
 from link_generator.link import env_image
 
@@ -34,7 +35,14 @@ def create(config: Config, instance: str) -> DockerRuntime:
             "No Docker engine answers.",
             hint="Install and start it (Debian: apt-get install docker.io), or use runtime: local.",
         ) from error
-    engine = Engine(client, timeout=config.builds.timeout)
+    builds = config.builds
+    engine = Engine(
+        client,
+        timeout=builds.timeout,
+        limits=BuildLimits(builds.memory, builds.cpus, builds.processes, builds.network),
+        commits=builds.route == "commit" or builds.limited,
+        netrc=builds.netrc_file,
+    )
     bases = DockerBases(engine, config.base, config.ca_bundle, config.data / "base")
     catalogue = [env_image(entry.repo) for entry in config.environments.catalogue.values()]
     existing = ExistingImages(

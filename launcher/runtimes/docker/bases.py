@@ -80,13 +80,15 @@ class DockerBases:
     def build(self, base: bases.Base, *, say: Say, halt: Halt = NO_HALT) -> None:
         """Build the base anew and give it its two names."""
         root = self.root_image(base, say, halt)
-        text = bases.render_base(base, root_image=root, mounts=self.engine.has_buildkit)
+        text = bases.render_base(base, root_image=root, mounts=self.engine.mounts)
         with tempfile.TemporaryDirectory(prefix="launcher-base-") as folder:
             shutil.copyfile(uv.find_uv_bin(), f"{folder}/uv")
             Path(folder, "ca.crt").write_bytes(base.ca)
             with context_of(Path(folder), text) as context:
                 labels = {"launcher.base": base.python, "launcher.base.key": base.key}
-                self.engine.build(context, tag=base.name, labels=labels, say=say, halt=halt)
+                self.engine.build(
+                    context, tag=base.name, labels=labels, say=say, halt=halt, cache="base"
+                )
         self.engine.client.images.get(base.name).tag(base.short_name)
 
     def root_image(self, base: bases.Base, say: Say, halt: Halt) -> str:

@@ -11,7 +11,7 @@ import contextlib
 import json
 import math
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -23,6 +23,10 @@ from urllib3.exceptions import HTTPError
 from envs.builder import Say
 from envs.errors import BuildFailed
 from envs.halt import NO_HALT, Halt
+from launcher.runtimes.docker.limits import KILLED, NO_LIMITS, BuildLimits
+
+COMMIT = 1800
+"""Seconds; the engine copies what all steps wrote."""
 
 
 def probe(client: docker.DockerClient) -> bool:
@@ -83,8 +87,11 @@ def build(
     say: Say,
     halt: Halt = NO_HALT,
     legacy: bool = False,
+    limits: BuildLimits = NO_LIMITS,
 ) -> None:
     """Build the tar `context` and tag the result; `legacy` uses the engine's first builder.
+
+    Only that one holds to limits.
 
     :raises BuildFailed: with the step that failed and the last lines.
     :raises BuildCancelled: `halt` ended it.
@@ -99,6 +106,7 @@ def build(
         "labels": json.dumps(dict(labels)),
         "rm": "1",
         "forcerm": "1",
+        **(limits.of_build() if legacy else {}),
     }
     try:
         response = api._post(
@@ -118,9 +126,35 @@ def build(
                         tail.append(line)
                         say(line)
                     if "error" in event:
+                        if limits.memory and event.get("errorDetail", {}).get("code") == KILLED:
+                            raise limits.too_little_memory()
                         raise BuildFailed(first_error(trace, event["error"]), log_tail=tail[-20:])
     except (APIError, OSError, HTTPError) as error:
         raise BuildFailed(f"The engine ended the build: {error}", log_tail=tail[-20:]) from error
+
+
+def commit(
+    client: docker.DockerClient,
+    container: str,
+    tag: str,
+    changes: Sequence[str],
+    labels: Mapping[str, str],
+) -> None:
+    """Make an image of a container; docker-py's own call gives up after the client's timeout.
+
+    :raises APIError: the engine could not.
+    """
+    api: Any = client.api
+    repository, _, version = tag.rpartition(":")
+    params = {
+        "container": container,
+        "repo": repository,
+        "tag": version,
+        "changes": list(changes),
+    }
+    body = {"Labels": dict(labels)}
+    url = api._url("/commit")
+    api._result(api._post_json(url, data=body, params=params, timeout=COMMIT), json=True)
 
 
 def hang_up(api: Any, response: Any, build: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import IO, Any, Literal
+from pathlib import Path
+from typing import IO, Literal
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound
@@ -15,8 +15,11 @@ from requests.exceptions import RequestException
 from envs.builder import Say
 from envs.errors import BuildFailed
 from envs.halt import NO_HALT, Halt
+from envs.netrc import read_netrc
 from launcher.runtimes.docker import buildkit
+from launcher.runtimes.docker.commit import CommitBuild
 from launcher.runtimes.docker.context import DOCKERFILE
+from launcher.runtimes.docker.limits import NO_LIMITS, BuildLimits, kill
 
 LONGEST_CHECK = 240
 """Seconds that an image may take to show that sessions can start from it."""
@@ -34,10 +37,20 @@ class Engine:
     """Seconds that one build may take."""
     legacy: bool = False
     """True keeps to the engine's first builder."""
+    limits: BuildLimits = NO_LIMITS
+    commits: bool = False
+    """True builds what the launcher renders in a container that is committed, see `commit.py`."""
+    netrc: Path | None = None
+    """Credentials of package indexes; needs `commits`."""
 
     @functools.cached_property
     def has_buildkit(self) -> bool:
         return not self.legacy and buildkit.probe(self.client)
+
+    @property
+    def mounts(self) -> bool:
+        """True where a rendered Dockerfile may mount caches."""
+        return self.commits or self.has_buildkit
 
     def has_image(self, name: str) -> bool:
         try:
@@ -66,7 +79,21 @@ class Engine:
         labels: Mapping[str, str],
         say: Say,
         halt: Halt = NO_HALT,
+        cache: str = "",
     ) -> None:
+        """Build the tar `context`.
+
+        `cache` says whose package caches a Dockerfile uses that the launcher rendered; empty for
+        one that somebody wrote.
+
+        :raises BuildFailed: with the step that failed and the last lines.
+        :raises BuildCancelled: `halt` ended it.
+        """
+        if cache and self.commits:
+            netrc = read_netrc(self.netrc) if self.netrc else None
+            own = CommitBuild(self.client, self.limits, cache, say, halt, netrc)
+            own.build(context, tag=tag, dockerfile=DOCKERFILE, labels=labels)
+            return
         buildkit.build(
             self.client,
             context,
@@ -75,7 +102,8 @@ class Engine:
             labels=labels,
             say=say,
             halt=halt,
-            legacy=not self.has_buildkit,
+            legacy=bool(self.limits) or not self.has_buildkit,
+            limits=self.limits,
         )
 
     def run_once(
@@ -101,6 +129,7 @@ class Engine:
                 user="1000:1000",
                 network_mode="none",
                 environment={"HOME": "/tmp"},
+                **self.limits.of_container(),
             )
         except ImageNotFound as error:
             raise BuildFailed("The engine ended the build before the image was whole.") from error
@@ -108,6 +137,10 @@ class Engine:
             with halt.ending(lambda: kill(container)):
                 container.start()
                 code = container.wait(timeout=LONGEST_CHECK)["StatusCode"]
+            if code and self.limits.memory:
+                container.reload()
+                if container.attrs["State"]["OOMKilled"]:
+                    raise self.limits.too_little_memory()
             said = bytearray()
             for chunk in container.logs(tail=lines, stream=True, follow=False):
                 said += chunk
@@ -123,9 +156,3 @@ class Engine:
             ) from error
         finally:
             container.remove(force=True)
-
-
-def kill(container: Any) -> None:
-    """End a container that may have ended, or may not run yet."""
-    with contextlib.suppress(DockerException):
-        container.kill()

@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import docker
@@ -73,6 +73,23 @@ def run_in_container(
     if code == 137 and time.monotonic() > deadline - 5:
         raise TimeoutError(f"{command[0]} took longer than {timeout:.0f} s")
     return Completed(code, bytes(outputs[1]), bytes(outputs[2]))
+
+
+def output_of(client: docker.DockerClient, exec_id: str) -> Iterator[bytes]:
+    """Start a command that was made, and give what it prints as it comes, both outputs mixed."""
+    api: Any = client.api
+    stream = api.exec_start(exec_id, socket=True)
+    raw: socket.socket = getattr(stream, "_sock", stream)
+    raw.settimeout(None)
+    buffered = stream._response.raw._fp.fp  # see `run_in_container`
+    try:
+        while len(header := buffered.read(8)) == 8:
+            yield buffered.read(struct.unpack(">BxxxL", header)[1])
+    finally:
+        with contextlib.suppress(OSError):
+            raw.close()
+        with contextlib.suppress(OSError):
+            stream.close()
 
 
 def feed(raw: socket.socket, stdin: BinaryIO) -> None:

@@ -130,7 +130,7 @@ class DockerImages:
             recipe,
             base=base.name,
             needs_repo=needs,
-            mounts=self.engine.has_buildkit,
+            mounts=self.engine.mounts,
             cran=render_r.cran_url(recipe, mirror=settings.cran, snapshots=settings.cran_snapshots),
         )
 
@@ -182,6 +182,11 @@ class DockerImages:
             base = self.bases.ensure(python, say=say, halt=halt)
             self.client.images.get(base.name).tag(base.short_name)
         try:
+            if recipe.kind == KIND and self.engine.limits:
+                raise NotOffered(
+                    "repo2docker builds without limits, and this server has limits for builds.",
+                    hint="Use a Dockerfile, or take the limits out of `builds` in the settings.",
+                )
             if recipe.kind == KIND:
                 labels = {**labels, "launcher.env.kind": KIND}
                 self.delegate.build(
@@ -225,7 +230,8 @@ class DockerImages:
         made = made_files(recipe, channels=urls)
         obey = bool(recipe.dockerfile)
         with context_of(source, text, made=made, folders=folders, obey_ignore=obey) as context:
-            self.engine.build(context, tag=tag, labels=labels, say=say, halt=halt)
+            cache = labels.get("launcher.env.repo") or tag if recipe.ours else ""
+            self.engine.build(context, tag=tag, labels=labels, say=say, halt=halt, cache=cache)
 
     def remove_image(self, name: str) -> None:
         with contextlib.suppress(ImageNotFound):

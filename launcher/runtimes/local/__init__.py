@@ -19,6 +19,7 @@ def create(config: Config, instance: str) -> LocalRuntime:
         sandbox=sandbox,
         conda=config.conda,
         timeout=config.builds.timeout,
+        netrc=config.builds.netrc_file,
     )
     return LocalRuntime(
         folder=config.data / "run" / "local",

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from envs.errors import BuildFailed, NotOffered
 from envs.halt import NO_HALT, Halt
 from envs.image import Image
 from envs.lock import pip_part
+from envs.netrc import Netrc, read_netrc
 from envs.readers.r import asked_by
 from envs.recipe import Conda, Recipe
 from envs.render import LOCK
@@ -55,6 +56,8 @@ class LocalImages:
     conda: CondaConfig
     timeout: float = 3600.0
     kind: str = "venv"
+    netrc: Path | None = None
+    """Credentials of package indexes."""
 
     def plan(self, recipe: Recipe, source: Path) -> str:
         if recipe.r or not recipe.ours:
@@ -184,9 +187,11 @@ class LocalImages:
             say(line.replace(f"{place}/", "").replace(tool, "uv"))
 
         steps = venv_steps(recipe, place=place, python=python, server=self.server, cache=cache)
+        netrc = read_netrc(self.netrc) if self.netrc else None
         for step in steps:
             tell(f"$ {' '.join(step)}")
-            self._run(conda.activated(place, step), place, home, tell, halt)
+            installs = netrc if {"install", "finish"} & set(step) else None
+            self._run(conda.activated(place, step), place, home, tell, halt, netrc=installs)
         say("Checking that sessions can start from it")
         try:
             smoke = [conda.server_python(place), "-c", SCRIPT]
@@ -205,8 +210,49 @@ class LocalImages:
     def _channels(self, wanted: Conda) -> tuple[str, ...]:
         return self.conda.urls(wanted.channels)
 
-    def _run(self, step: Sequence[str], place: Path, home: Path, say: Say, halt: Halt) -> None:
+    def _run(
+        self,
+        step: Sequence[str],
+        place: Path,
+        home: Path,
+        say: Say,
+        halt: Halt,
+        *,
+        netrc: Netrc | None = None,
+    ) -> None:
         """One step, in the sandbox as a user of its own: requirements can run any program."""
+        if netrc:
+            with self._secret(netrc) as secret:
+                hidden = lambda line: say(netrc.hidden(line))  # noqa: E731
+                self._run_with(step, place, home, hidden, halt, secret)
+        else:
+            self._run_with(step, place, home, say, halt)
+
+    @contextlib.contextmanager
+    def _secret(self, netrc: Netrc) -> Iterator[Path]:
+        """The indexes' credentials in a file that only the build's user can read, for one step."""
+        folder = self.folder / f"secret-{uuid.uuid4().hex}"
+        folder.mkdir(mode=0o700)
+        file = folder / "netrc"
+        try:
+            file.touch(mode=0o600)
+            file.write_text(netrc.text, "utf-8")
+            if self.sandbox.own_uids:
+                for path in (file, folder):
+                    os.chown(path, BUILD_UID, BUILD_UID)
+            yield file
+        finally:
+            shutil.rmtree(folder)
+
+    def _run_with(
+        self,
+        step: Sequence[str],
+        place: Path,
+        home: Path,
+        say: Say,
+        halt: Halt,
+        secret: Path | None = None,
+    ) -> None:
         command = self.sandbox.command(
             step,
             home=home,
@@ -215,6 +261,7 @@ class LocalImages:
                 *outside_usr(find_python_of(place, step)),
                 *self.trusted_files(),
                 *self.conda.folders(),
+                *([secret.parent] if secret else []),
             ],
             write=[place, self.folder / "cache"],
             chdir=str(place / "repo"),
@@ -232,6 +279,8 @@ class LocalImages:
             **self.trust(),
             **conda.variables(place, f"{self.sandbox.home(home)}/.local/bin:{path}"),
         }
+        if secret:
+            extra["NETRC"] = str(secret)
         if self.index_url:
             extra |= {"UV_DEFAULT_INDEX": self.index_url, "PIP_INDEX_URL": self.index_url}
         tail: list[str] = []

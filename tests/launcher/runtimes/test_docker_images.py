@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import time
 import uuid
@@ -19,6 +18,7 @@ from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
 from launcher.runtimes.docker.context import not_ignored, with_arguments
 from launcher.runtimes.docker.delegate import Delegate
+from tests.processes import runs
 
 pytestmark = pytest.mark.docker
 PACKAGES = "/srv/env/lib/python3.11/site-packages"
@@ -196,16 +196,6 @@ def test_a_silent_build_can_be_cancelled_and_its_step_ends(images, build, monkey
             break
         time.sleep(0.1)
     assert not runs(f"sleep {mark}")
-
-
-def runs(command: str) -> bool:
-    """True while a process of exactly this command runs; the engine is this machine's."""
-    wanted = command.replace(" ", "\0").encode() + b"\0"
-    for one in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if one.read_bytes() == wanted:
-                return True
-    return False
 
 
 NO_GIT = "FROM launcher/base:3.11\nUSER root\nRUN apt-get purge -y -qq git >/dev/null\nUSER 1000\n"

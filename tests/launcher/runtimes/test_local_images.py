@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import subprocess
 import uuid
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -17,6 +15,8 @@ from envs.readers import read_recipe
 from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
 from launcher.runtimes.local.images import write_inside
+from tests.private_index import CREDENTIALS, PASSWORD, private_index
+from tests.processes import runs
 
 pytestmark = pytest.mark.slow
 
@@ -65,15 +65,6 @@ def test_a_build_ends_by_a_wish_and_at_its_time_limit(images, tmp_path, monkeypa
     assert not runs(mark)
     assert images.find_image("env/test:x") is None
     assert not any(one for one in (images.folder / "built").iterdir() if (one / "home").exists())
-
-
-def runs(mark: str) -> bool:
-    """True while a process whose command begins with the mark runs."""
-    for one in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if one.read_bytes().startswith(mark.encode()):
-                return True
-    return False
 
 
 def test_an_environment_yml_of_pip_packages_is_built(images, tmp_path):
@@ -135,9 +126,21 @@ def test_a_failure_says_its_code_and_the_log_no_place_of_this_machine(images, tm
     assert str(images.folder) not in "\n".join(log)
 
 
-def test_a_step_that_takes_too_long_is_ended_and_said(images):
-    source = images.folder / "built" / "slow"
-    (source / "repo").mkdir(parents=True)
-    (images.folder / "cache").mkdir(exist_ok=True)
-    with pytest.raises(BuildFailed, match="took longer than 0 s"):
-        replace(images, timeout=0.2)._run(["sleep", "30"], source, source, print)
+def test_credentials_of_an_index_serve_the_install_alone(images, tmp_path, monkeypatch, capsys):
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"machine 127.0.0.1 login reader password {PASSWORD}\n")
+    monkeypatch.setattr(images, "netrc", netrc)
+    with private_index() as url:
+        name = build(
+            images,
+            tmp_path / "repo",
+            requirements_dot_txt=f"--extra-index-url {url}\nprivate-course==1.0\n",
+            postBuild='test -z "$NETRC"\n',
+        )
+    assert python(images, name, "import private_course as p; print(p.x)") == "42"
+    left = subprocess.run(
+        ["grep", "-rlaE", f"{PASSWORD}|{CREDENTIALS}", images.folder], capture_output=True
+    )
+    assert left.stdout == b""
+    assert PASSWORD not in capsys.readouterr().out
+    assert not list(images.folder.glob("secret-*"))
