@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-import html
 import re
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
+
+from link_generator.mangled import read_query, seal, unmangle
 
 FIELDS = ("env", "repo", "branch", "only", "path", "app")
 MORE = re.compile(r"(repo|branch|only)([2-9])")
@@ -145,14 +146,13 @@ def parse_link(url: str) -> tuple[Link, tuple[str, ...]]:
 
     :raises BadLink: a part is missing or cannot work; `field` names it.
     """
-    if "&amp;" in url:
-        url = html.unescape(url)
+    url = unmangle(url)
     query = url.split("?", 1)[1] if "?" in url else url
     query = query.split("#", 1)[0]
     given: dict[str, str] = {}
     notes: list[str] = []
     try:
-        pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=100)
+        pairs = read_query(query)
     except ValueError as error:
         raise BadLink("link", "The link is not valid percent-encoded text.") from error
     for key, value in pairs:
@@ -188,7 +188,7 @@ def compose_link(link: Link, base_url: str) -> str:
     for number, content in enumerate(link.more, start=2):
         named = {f"{name}{number}": getattr(content, name) for name in ("repo", "branch", "only")}
         fields |= {name: value for name, value in named.items() if value}
-    return f"{base_url.rstrip('/')}/launch?{urlencode(fields, quote_via=quote, safe='/:@')}"
+    return seal(f"{base_url.rstrip('/')}/launch?{urlencode(fields, quote_via=quote, safe='/:@')}")
 
 
 def split_env(text: str) -> tuple[str, str]:
