@@ -44,6 +44,14 @@ def no_install(trouble: Trouble) -> FirstError | None:
     if found is None:
         return None
     name = found[1].rpartition("/")[2].partition("_")[0]
+    library = trouble.find(r"^\s*\* deb: (\S+)")
+    if library:  # as the packages' own configure scripts say it
+        return FirstError(
+            f"The R package {name} must be compiled, and a library is missing.",
+            f"Add to apt.txt: {library[1]}.",
+            *place_of(trouble, name),
+            log_line=trouble.number(library),
+        )
     header = trouble.find(r"fatal error: (\S+\.h(?:pp)?): No such file")
     if header:
         return FirstError(

@@ -123,6 +123,9 @@ def requirements(text):
         ("rcompile", {"install.R": 'install.packages("broken")\n'},
          "install.R line 1: The R package broken must be compiled, and the header nosuchheader.h "
          "is missing.", "ends in -dev"),
+        ("rlibrary", {"install.R": "# one\ninstall.packages('pkg')\n"},
+         "install.R line 2: The R package pkg must be compiled, and a library is missing.",
+         "Add to apt.txt: libcurl4-openssl-dev."),
         ("rparse", {"install.R": "x <- 1\ninstall.packages('a'\n"},
          "install.R line 3: R cannot read it: unexpected end of input.", "the one before"),
         ("rstop", {"install.R": "x <- 1\nstop('nothing is left')\n"},
