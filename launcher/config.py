@@ -62,6 +62,7 @@ class EnvironmentsConfig:
 class BuildsConfig:
     at_once: int
     timeout: float
+    min_free: int
     route: str
     memory: int
     cpus: float
@@ -273,6 +274,7 @@ def _typed(settings: dict[str, Any]) -> Config:
             "builds",
             {
                 "at_once": _at_least_one,
+                "min_free": size,
                 "timeout": seconds,
                 "route": _one_of("auto", "buildkit", "commit"),
                 "memory": size,

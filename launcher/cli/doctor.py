@@ -64,6 +64,13 @@ def machine(config: Config) -> Iterator[Finding]:
     yield Finding(
         "disk", free > 5 * GIB, f"{free / GIB:.0f} GiB free", "Images need room: free 5 GiB."
     )
+    least = config.builds.min_free
+    yield Finding(
+        "room for builds",
+        free >= least,
+        f"{free / GIB:.1f} GiB free, builds begin with {least / GIB:.1f}",
+        "Make room there, or lower builds.min_free.",
+    )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     fit = int(max(memory - 2 * GIB, 0) // config.session.memory)
     yield Finding(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import docker
 from docker.errors import DockerException
 
+from envs.room import Room
 from launcher.config import Config
 from launcher.errors import NoRuntime
+from launcher.runtimes.docker import buildkit
 from launcher.runtimes.docker.api import connect
 from launcher.runtimes.docker.bases import DockerBases
 from launcher.runtimes.docker.delegate import Delegate
@@ -20,6 +24,19 @@ from link_generator.link import env_image
 
 CALL = 60
 """Seconds for one call to the engine; starts under load take several."""
+
+
+def root_folder(client: docker.DockerClient) -> list[Path]:
+    """Where the engine keeps images, if that is a folder of this machine."""
+    if elsewhere():
+        return []
+    folder = Path(client.info().get("DockerRootDir") or "/nowhere")
+    return [folder] if folder.is_dir() else []
+
+
+def elsewhere() -> bool:
+    """True when the engine is another machine's."""
+    return os.environ.get("DOCKER_HOST", "unix://").startswith(("tcp:", "ssh:", "http"))
 
 
 def create(config: Config, instance: str) -> DockerRuntime:
@@ -42,6 +59,11 @@ def create(config: Config, instance: str) -> DockerRuntime:
         limits=BuildLimits(builds.memory, builds.cpus, builds.processes, builds.network),
         commits=builds.route == "commit" or builds.limited,
         netrc=builds.netrc_file,
+        room=Room(
+            builds.min_free,
+            lambda: [config.data, *root_folder(client)],
+            lambda: buildkit.prune(client, 0),
+        ),
     )
     bases = DockerBases(engine, config.base, config.ca_bundle, config.data / "base")
     catalogue = [env_image(entry.repo) for entry in config.environments.catalogue.values()]
@@ -58,8 +80,7 @@ def create(config: Config, instance: str) -> DockerRuntime:
     images = DockerImages(engine, bases, config.ca_bundle, config.conda, existing, delegate)
     homes = config.docker.homes
     if homes == "auto":
-        elsewhere = os.environ.get("DOCKER_HOST", "unix://").startswith(("tcp:", "ssh:", "http"))
-        homes = "volume" if elsewhere else "bind"
+        homes = "volume" if elsewhere() else "bind"
     return DockerRuntime(
         client=client,
         images=images,

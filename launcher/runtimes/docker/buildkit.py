@@ -157,6 +157,16 @@ def commit(
     api._result(api._post_json(url, data=body, params=params, timeout=COMMIT), json=True)
 
 
+def prune(client: docker.DockerClient, keep: int) -> int:
+    """Remove cached steps and packages of builds down to `keep` bytes; how many bytes that freed.
+
+    :raises APIError: the engine could not.
+    """
+    api: Any = client.api
+    response = api._post(api._url("/build/prune"), params={"keep-storage": keep, "all": "1"})
+    return int(api._result(response, json=True).get("SpaceReclaimed") or 0)
+
+
 def hang_up(api: Any, response: Any, build: str) -> None:
     """Close the connection from another thread than the one that reads it, which ends the build."""
     try:

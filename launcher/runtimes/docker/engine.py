@@ -16,6 +16,7 @@ from envs.builder import Say
 from envs.errors import BuildFailed
 from envs.halt import NO_HALT, Halt
 from envs.netrc import read_netrc
+from envs.room import ROOMY, Room
 from launcher.runtimes.docker import buildkit
 from launcher.runtimes.docker.commit import CommitBuild
 from launcher.runtimes.docker.context import DOCKERFILE
@@ -42,6 +43,7 @@ class Engine:
     """True builds what the launcher renders in a container that is committed, see `commit.py`."""
     netrc: Path | None = None
     """Credentials of package indexes; needs `commits`."""
+    room: Room = ROOMY
 
     @functools.cached_property
     def has_buildkit(self) -> bool:

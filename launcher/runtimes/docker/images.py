@@ -176,6 +176,7 @@ class DockerImages:
         halt: Halt = NO_HALT,
     ) -> Image:
         halt = halt.within(self.engine.timeout)
+        self.engine.room.ensure(say)
         temp = f"launcher-build/{uuid.uuid4().hex[:12]}:new"
         recipe = self.routed(recipe)
         for python in self.bases_named_in(source, recipe):

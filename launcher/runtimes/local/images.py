@@ -29,6 +29,7 @@ from envs.netrc import Netrc, read_netrc
 from envs.readers.r import asked_by
 from envs.recipe import Conda, Recipe
 from envs.render import LOCK
+from envs.room import ROOMY, Room
 from envs.smoke import SCRIPT
 from launcher.config import CondaConfig
 from launcher.runtimes.local import conda
@@ -58,6 +59,7 @@ class LocalImages:
     kind: str = "venv"
     netrc: Path | None = None
     """Credentials of package indexes."""
+    room: Room = ROOMY
 
     def plan(self, recipe: Recipe, source: Path) -> str:
         if recipe.r or not recipe.ours:
@@ -132,6 +134,7 @@ class LocalImages:
     ) -> Image:
         recipe = recipe.fitted(has_python=has_python(recipe.python))
         halt = halt.within(self.timeout)
+        self.room.ensure(say)
         check_system_packages(recipe.apt)
         place = self.folder / "built" / uuid.uuid4().hex[:12]
         try:

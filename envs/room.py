@@ -1,0 +1,58 @@
+"""The room on disk that a build needs before it begins: a full disk stops sessions, too."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from envs.builder import Say
+from envs.errors import OverLimit
+
+GIB = 1024**3
+
+
+def nowhere() -> Sequence[Path]:
+    return ()
+
+
+def nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Room:
+    """At least `least` bytes must be free where `folders` are."""
+
+    least: int = 0
+    folders: Callable[[], Sequence[Path]] = nowhere
+    tidy: Callable[[], object] = nothing
+    """Frees what nobody would miss, such as caches; tried once."""
+
+    def shortage(self) -> tuple[Path, int] | None:
+        """The folder that has too little room, and its free bytes."""
+        for folder in self.folders():
+            free = shutil.disk_usage(folder).free
+            if free < self.least:
+                return folder, free
+        return None
+
+    def ensure(self, say: Say) -> None:
+        """:raises OverLimit: too little is free, also without the caches."""
+        short = self.shortage()
+        if short:
+            say("There is little room on the disk; removing caches of builds")
+            self.tidy()
+            short = self.shortage()
+        if short:
+            folder, free = short
+            raise OverLimit(
+                f"There is too little room to build: {free / GIB:.1f} GB are free in {folder}, "
+                f"and builds leave {self.least / GIB:.1f} GB for sessions.",
+                hint="Run `launcher env gc`, make room on that disk, or lower builds.min_free.",
+            )
+
+
+ROOMY = Room()
+"""Does not look."""
