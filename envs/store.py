@@ -83,6 +83,13 @@ class Store:
         """The image of this version if it is built."""
         return self.builder.find_image(self.plan(version)[2])
 
+    def lock_of(self, version: Version) -> str:
+        """The packages of the version's image, empty where they are not known."""
+        try:
+            return self.read_lock(self.plan(version)[2])
+        except EnvError:
+            return ""
+
     def older_image(self, version: Version) -> Image | None:
         """The newest image that was built for the version's ref, whatever it named then.
 

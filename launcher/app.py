@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,11 +28,12 @@ from launcher.home import Homes
 from launcher.launch import Launcher
 from launcher.launches import Launches
 from launcher.prebuild import Prebuild
+from launcher.preflight import Preflight
 from launcher.runtimes import choose_runtime
 from launcher.runtimes.base import Runtime
 from launcher.session import Limits
 from launcher.sessions import Sessions
-from launcher.web import builds, errors, health, hooks, launch, request, sessions, work
+from launcher.web import builds, check, errors, health, hooks, launch, request, sessions, work
 from launcher.web.shown_builds import ShownBuilds
 from link_generator import page
 
@@ -54,6 +56,16 @@ class Parts:
     mirrors: Mirrors
     homes: Homes
     history: History
+
+    @functools.cached_property
+    def environments(self) -> Environments:
+        prebuild = Prebuild(
+            lambda repo, ref: self.store.ensure_image(
+                self.versions.resolve(repo, ref), say=log.debug
+            )
+        )
+        catalogue = self.config.environments.catalogue
+        return Environments(catalogue, self.channels, self.versions, self.store, prebuild)
 
 
 def create_parts(config: Config) -> Parts:
@@ -112,17 +124,7 @@ def create_launcher(parts: Parts, gateway: GatewayClient) -> Launcher:
     limits = Limits(config.session.memory, config.session.cpus, config.session.processes)
     return Launcher(
         config=config,
-        environments=Environments(
-            config.environments.catalogue,
-            parts.channels,
-            parts.versions,
-            parts.store,
-            Prebuild(
-                lambda repo, ref: parts.store.ensure_image(
-                    parts.versions.resolve(repo, ref), say=log.debug
-                )
-            ),
-        ),
+        environments=parts.environments,
         mirrors=parts.mirrors,
         delivery=Delivery(
             parts.mirrors,
@@ -181,6 +183,9 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
             config.environments.webhook_secret_file,
             launcher.environments.prebuild.pushed,
         )
+    )
+    app.register_blueprint(
+        check.create_blueprint(Preflight(parts.environments, parts.mirrors, launcher.background))
     )
     app.register_blueprint(health.create_blueprint(parts.runtime, gateway))
     errors.register(app)

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 
-from envs.errors import EnvError
-from launcher.app import Parts
 from launcher.cli import Context
-from launcher.environment import environment_of
-from launcher.errors import LaunchError
-from launcher.launch import check_paths
-from link_generator.link import APPS, FIELDS, Link, compose_link, parse_link, split_env
+from launcher.preflight import FAIL, OK, WARN, Preflight
+from link_generator.link import APPS, FIELDS, compose_link, parse_link, split_env
 
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that must be right for a link to work."""
-
-    name: str
-    ok: bool
-    sentence: str
+WORDS = {OK: "ok  ", WARN: "warn", FAIL: "FAIL"}
 
 
 def add_parser(commands: Any) -> None:
@@ -81,38 +71,12 @@ def parse(args: argparse.Namespace, context: Context) -> int:
 
 def check(args: argparse.Namespace, context: Context) -> int:
     link, _notes = parse_link(args.url)
-    checks = list(run_checks(link, context.parts))
-    lines = [f"{'ok  ' if one.ok else 'FAIL'} {one.name}: {one.sentence}" for one in checks]
+    parts = context.parts
+    with ThreadPoolExecutor(max_workers=4) as background:
+        checks = Preflight(parts.environments, parts.mirrors, background).check(link)
+    lines = []
+    for one in checks:
+        lines.append(f"{WORDS[one.state]} {one.name}: {one.sentence}")
+        lines += [f"     {one.hint}"] if one.hint and one.state != OK else []
     context.show([asdict(one) for one in checks], "\n".join(lines))
-    return 0 if all(one.ok for one in checks) else 1
-
-
-def run_checks(link: Link, parts: Parts) -> list[Check]:
-    """The environment's tag, then the content's repository, branch and file."""
-    checks = []
-    try:
-        repo, tag = environment_of(link, parts.config.environments.catalogue, parts.channels)
-        version = parts.versions.resolve(repo, tag)
-        checks.append(
-            Check(
-                "environment", True, f"{tag or 'default branch'} of {repo} is {version.commit[:7]}"
-            )
-        )
-    except (EnvError, LaunchError) as error:
-        checks.append(Check("environment", False, said(error)))
-    sources = []
-    try:
-        for content in link.contents:
-            upstream = parts.mirrors.refresh(content.repo, content.branch)
-            sources.append(upstream)
-            checks.append(Check("content", True, f"{upstream.ref} is at {upstream.commit[:7]}"))
-        check_paths(link, sources, parts.mirrors)
-        if link.path:
-            checks.append(Check("path", True, f"{link.path} exists"))
-    except (EnvError, LaunchError) as error:
-        checks.append(Check(getattr(error, "field", "") or "content", False, said(error)))
-    return checks
-
-
-def said(error: EnvError | LaunchError) -> str:
-    return f"{error.message} {error.hint}".strip()
+    return 1 if any(one.state == FAIL for one in checks) else 0

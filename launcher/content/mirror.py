@@ -22,7 +22,7 @@ from envs.git import Git, GitFailed
 from launcher.content.clone import BASE_REF, make_clone, once
 from launcher.content.packs import shallow_commits, write_pack
 from launcher.content.shape import Shape, outermost, shape_commit
-from launcher.content.size import NO_SIZE_LIMIT, SizeLimits, check_size
+from launcher.content.size import NO_SIZE_LIMIT, SizeLimits, check_size, sizes_of
 from launcher.content.upstream import (
     NO_LIMIT,
     FetchLimits,
@@ -214,6 +214,19 @@ class Mirrors:
         """Every file of the commit; one whose name is no text is left out."""
         listed = self._read(upstream, "ls-tree", "-r", "-z", "--name-only", upstream.commit)
         return [name for name in listed.split("\0") if name and name.isprintable()]
+
+    def sizes(self, upstream: Upstream) -> dict[str, int]:
+        """Bytes of every file of the commit."""
+        return sizes_of(self._mirror(upstream.repo), upstream.commit, git=self.git)
+
+    def read_text(self, upstream: Upstream, path: str, *, largest: int) -> str:
+        """A file of the commit; empty where it is larger than `largest` bytes or no text."""
+        if self.sizes(upstream).get(path, 0) > largest:
+            return ""
+        try:
+            return self._read(upstream, "cat-file", "blob", f"{upstream.commit}:{path}")
+        except GitFailed:
+            return ""
 
     def has_path(self, upstream: Upstream, path: str, *, folder: bool = False) -> bool:
         """True when the commit holds this file or folder; with `folder` only a folder counts."""

@@ -29,15 +29,11 @@ def check_size(mirror: Path, commit: str, limits: SizeLimits, *, repo: str, git:
     """
     if limits == NO_SIZE_LIMIT:
         return
-    listed = git.run("--git-dir", str(mirror), "ls-tree", "-r", "-l", "-z", commit)
+    found = sizes_of(mirror, commit, git=git)
     sizes: Counter[str] = Counter()
-    count = 0
-    for row in listed.split("\0")[:-1]:
-        about, path = row.split("\t", 1)
-        size = about.split()[3]
-        sizes[path.split("/", 1)[0]] += int(size) if size.isdigit() else 0
-        count += 1
-    total = sum(sizes.values())
+    for path, size in found.items():
+        sizes[path.split("/", 1)[0]] += size
+    total, count = sum(sizes.values()), len(found)
     if not (0 < limits.largest < total or 0 < limits.files < count):
         return
     at_most = [human(limits.largest)] if limits.largest else []
@@ -49,6 +45,17 @@ def check_size(mirror: Path, commit: str, limits: SizeLimits, *, repo: str, git:
         hint=f"The largest: {named}. Give one folder with only=, keep large data elsewhere, or ask "
         "the person who runs this server to raise `content.largest` or `content.files`.",
     )
+
+
+def sizes_of(mirror: Path, commit: str, *, git: Git) -> dict[str, int]:
+    """Bytes of every file of the commit; of a submodule nothing."""
+    listed = git.run("--git-dir", str(mirror), "ls-tree", "-r", "-l", "-z", commit)
+    found = {}
+    for row in listed.split("\0")[:-1]:
+        about, path = row.split("\t", 1)
+        size = about.split()[3]
+        found[path] = int(size) if size.isdigit() else 0
+    return found
 
 
 def human(size: float) -> str:

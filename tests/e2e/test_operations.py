@@ -111,7 +111,9 @@ def test_ready_and_doctor_agree(box):
 def test_a_link_is_checked_without_starting_anything(box):
     before = len(box.cli("session", "list"))
     good = box.cli("link", "check", box.link())
-    assert [row["ok"] for row in good] == [True, True, True]
+    assert {row["name"]: row["state"] for row in good} == {
+        "environment": "ok", "content": "ok", "path": "ok", "kernel": "ok", "size": "ok"
+    }  # fmt: skip
     assert len(box.cli("session", "list")) == before
 
 
