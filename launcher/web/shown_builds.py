@@ -16,7 +16,7 @@ from envs.channels import NEXT, STABLE, Channels
 from envs.store import Store
 from launcher.config import CatalogueEntry
 from launcher.web.hooks import place_of
-from link_generator.link import env_address, is_ssh
+from link_generator.link import env_address, env_image, is_ssh
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ShownBuilds:
             return [exact]
         entry = self.catalogue.get(name)
         if entry:
-            place = where(env_address(entry.repo) or entry.repo)
+            place = where(repo_of(entry))
             found = [build for build in self.every() if where(build.repo) == place]
         else:
             found = [build for build in self.every() if slug_of(build) == name]
@@ -81,16 +81,22 @@ class ShownBuilds:
         """What the catalogue calls its repository, else the name in the image's name."""
         place = where(build.repo)
         for name, entry in self.catalogue.items():
-            if where(env_address(entry.repo) or entry.repo) == place:
+            if where(repo_of(entry)) == place:
                 return name
         return slug_of(build)
 
     def still_used(self, build: Build) -> str:
-        """The stable tag that students get while this build is not the one; empty for none."""
+        """What students get while this build is not the one; empty where nothing was ever built.
+
+        It is the stable tag, or for another commit of that tag the last one that was built.
+        """
         name = self.name_of(build)
         stable = self.tag_of(name, STABLE) if name in self.catalogue else ""
-        built = [one for one in self.find(name, stable) if one.outcome == "built"] if stable else []
-        return stable if built and not is_called(build, stable) else ""
+        known = self.find(name, stable) if stable else []
+        good = next((one for one in known if one.outcome == "built"), None)
+        if good is None or good.name == build.name:
+            return ""
+        return f"{stable} at {good.commit[:7]}" if is_called(build, stable) else stable
 
     def before(self, build: Build) -> Build | None:
         """The build of the same repository that was there before, of another commit."""
@@ -104,6 +110,12 @@ class ShownBuilds:
             and where(one.repo) == place
         )
         return next(earlier, None)
+
+
+def repo_of(entry: CatalogueEntry) -> str:
+    """The repository as builds call it; an existing image is one without its tag."""
+    image = env_image(entry.repo)
+    return image[0] if image else env_address(entry.repo) or entry.repo
 
 
 def where(repo: str) -> object:

@@ -117,6 +117,15 @@ def test_a_failure_is_a_red_card_with_its_line_above_the_log(scene):
     assert '<details class="stage failed"' in page
 
 
+def test_a_moved_tag_that_fails_names_the_commit_that_students_still_use(scene):
+    good = scene.store.newest_build(scene.build("v1")).commit
+    scene.repo.commit({"requirements.txt": "nosuch\n"})
+    scene.repo.git("tag", "--force", "v1")
+    scene.build("v1")
+    page = scene.browser().get("/env/intro/v1").text
+    assert f"Students still use <strong>v1 at {good[:7]}</strong>" in page
+
+
 def test_what_a_build_prints_never_becomes_markup(scene):
     scene.build("v1")
     page = scene.browser().get("/env/intro/v1")
