@@ -32,8 +32,8 @@ class Room:
 
     def shortage(self) -> tuple[Path, int] | None:
         """The folder that has too little room, and its free bytes."""
-        for folder in self.folders():
-            free = shutil.disk_usage(folder).free
+        for folder in self.folders() if self.least else ():
+            free = shutil.disk_usage(standing(folder)).free
             if free < self.least:
                 return folder, free
         return None
@@ -52,6 +52,11 @@ class Room:
                 f"and builds leave {self.least / GIB:.1f} GB for sessions.",
                 hint="Run `launcher env gc`, make room on that disk, or lower builds.min_free.",
             )
+
+
+def standing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there already."""
+    return next(one for one in (folder, *folder.parents) if one.exists())
 
 
 ROOMY = Room()

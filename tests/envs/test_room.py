@@ -50,3 +50,7 @@ def test_caches_go_before_a_build_does(small_disk):
 
 def test_without_a_limit_nobody_looks():
     ROOMY.ensure(pytest.fail)
+
+
+def test_a_folder_that_is_not_made_yet_is_on_the_disk_of_the_one_above(tmp_path):
+    Room(1, lambda: [tmp_path / "data" / "builds"]).ensure(pytest.fail)
