@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
+from urllib.parse import quote, urlencode
 
-from flask import Blueprint, Response, jsonify, render_template, request
+from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request
+from werkzeug.wrappers import Response as Answer
 
-from link_generator.addresses import read_web_address
-from link_generator.link import (
-    APPS,
-    FIELDS,
-    MORE,
-    BadLink,
-    Link,
-    compose_link,
-    further_contents,
-    parse_link,
-    split_env,
-)
+from link_generator.badges import MARKUPS, compose_badges
+from link_generator.dialects import Composed, Place, parse_any
+from link_generator.dialects.jupyterhub import unescape_env
+from link_generator.form import FORM, Filled, fill, write, write_all
+from link_generator.link import APPS, MORE, BadLink, compose_link
 
-FORM = (*FIELDS, "repo2", "branch2", "repo3", "branch3")
-"""The form's fields; a link may name more repositories than it has room for."""
+ASIDE = ("app", "as", "hub")
+"""Fields that alone ask for no link."""
 
 
 def create_blueprint(*, public_url: str, catalogue: Mapping[str, Any]) -> Blueprint:
@@ -35,42 +30,82 @@ def create_blueprint(*, public_url: str, catalogue: Mapping[str, Any]) -> Bluepr
         static_url_path="/link_generator",
     )
 
+    def everywhere(filled: Filled) -> dict[str, Any]:
+        """One answer with all that the page shows.
+
+        :raises BadLink: there is no link of this launcher.
+        """
+        own = write(filled, "launcher", Place(), public_url)
+        links = write_all(filled, Place(host=request.args.get("hub", "").strip()), public_url)
+        return {
+            "url": own.url,
+            "fields": filled.fields,
+            "read": filled.read,
+            "warnings": filled.notes,
+            "links": {name: shown(made) for name, made in links.items()},
+            "badges": compose_badges(own.url, f"{public_url.rstrip('/')}/static/badge.svg"),
+        }
+
     @views.get("/")
     def generator() -> tuple[str, int]:
-        given = given_fields()
-        result, error = None, None
-        if any(value for name, value in given.items() if name != "app"):
+        given = {**given_fields(), **{name: request.args.get(name, "") for name in ASIDE}}
+        result, error, read = None, None, ""
+        if any(value for name, value in given.items() if name not in ASIDE):
             try:
-                link, given, notes = link_of(given)
-                result = {"url": compose_link(link, public_url), "warnings": notes}
+                filled = fill(given_fields())
+                given, read = {**given, **filled.fields}, filled.read
+                result = everywhere(filled)
             except BadLink as bad:
                 error = asdict_of(bad)
         page = render_template(
             "generator.html",
             given=given,
+            read=read,
             result=result,
             error=error,
             apps=APPS,
             catalogue=catalogue,
+            markups=MARKUPS,
         )
         return page, 400 if error else 200
 
     @views.get("/api/link")
     def compose() -> tuple[Response, int]:
         try:
-            link, fields, notes = link_of(given_fields())
+            filled = fill(given_fields())
+            made = write(filled, request.args.get("dialect") or "launcher", place(), public_url)
         except BadLink as bad:
             return jsonify(error=asdict_of(bad)), 400
-        url = compose_link(link, public_url)
-        return jsonify(url=url, warnings=notes, fields=fields), 200
+        notes = [*filled.notes, *made.notes]
+        said = {"url": made.url, "config": made.config, "read": filled.read}
+        return jsonify(**said, warnings=notes, fields=filled.fields), 200
+
+    @views.get("/api/link/everywhere")
+    def compose_everywhere() -> tuple[Response, int]:
+        try:
+            filled = fill(given_fields(), pasted="pasted" in request.args)
+            return jsonify(everywhere(filled)), 200
+        except BadLink as bad:
+            return jsonify(error=asdict_of(bad)), 400
 
     @views.get("/api/link/parse")
     def parse() -> tuple[Response, int]:
         try:
-            link, notes = parse_link(request.args.get("url", ""))
+            draft, notes = parse_any(request.args.get("url", ""))
         except BadLink as bad:
             return jsonify(error=asdict_of(bad)), 400
-        return jsonify(**asdict(link), notes=notes), 200
+        return jsonify(**asdict(draft), notes=notes), 200
+
+    @views.get("/with/<path:rest>")
+    def with_environment(rest: str) -> Answer:
+        """A JupyterHub's addresses below one environment, for Jupyter Book and its kind."""
+        if "/hub/" not in rest:
+            return redirect(f"/?{urlencode({'env': unescape_env(rest)})}")
+        query = request.query_string.decode("latin-1")
+        draft, _notes = parse_any(f"{public_url}/with/{quote(rest, safe='/@:')}?{query}")
+        if draft.dialect != "jupyterbook":
+            abort(404, "A link below /with/ ends in /hub/user-redirect/git-pull?repo=...")
+        return redirect(compose_link(draft.link(), public_url))
 
     return views
 
@@ -81,33 +116,19 @@ def given_fields() -> dict[str, str]:
     return {**{field: request.args.get(field, "") for field in FORM}, **further}
 
 
-def link_of(given: Mapping[str, str]) -> tuple[Link, dict[str, str], list[str]]:
-    """The link of the form's fields, the fields as understood, and warnings.
+def place() -> Place:
+    """Where a link of another dialect leads.
 
-    :raises BadLink: a field that cannot work.
+    :raises BadLink: it leads nowhere.
     """
-    fields = {name: value.strip() for name, value in given.items()}
-    notes = []
-    seen = read_web_address(fields["repo"])
-    if seen:
-        repo, branch, path = seen
-        notes.append("Repository, branch and file were read from the web address.")
-        fields |= {"repo": repo, "branch": fields["branch"] or branch}
-        fields["path"] = fields["path"] or path
-    env, tag = split_env(fields["env"])
-    link = Link(
-        env=env,
-        tag=tag,
-        repo=fields["repo"],
-        branch=fields["branch"],
-        only=fields["only"].strip("/"),
-        path=fields["path"],
-        app=fields["app"] or "lab",
-        more=further_contents({**fields}),
-    )
-    if env and not tag and "/" in env:
-        notes.append("No tag is named: the link follows the environment's default branch.")
-    return link, fields, notes
+    names = ("host", "server", "folder", "opens")
+    return Place(**{name: request.args.get(name, "").strip() for name in names})
+
+
+def shown(made: Composed | BadLink) -> dict[str, Any]:
+    if isinstance(made, BadLink):
+        return {"error": asdict_of(made)}
+    return {"url": made.url, "config": made.config, "warnings": made.notes}
 
 
 def asdict_of(bad: BadLink) -> dict[str, str]:

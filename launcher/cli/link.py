@@ -6,11 +6,12 @@ import argparse
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
-from urllib.parse import urlencode
 
 from launcher.cli import Context
 from launcher.preflight import FAIL, OK, WARN, Preflight
-from link_generator.link import APPS, FIELDS, compose_link, parse_link, split_env
+from link_generator.dialects import DIALECTS, Place, parse_any
+from link_generator.form import fill, write
+from link_generator.link import APPS, FIELDS, split_env
 
 WORDS = {OK: "ok  ", WARN: "warn", FAIL: "FAIL"}
 
@@ -19,7 +20,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("link", help="make, read and check launch links")
     words = parser.add_subparsers(metavar="ACTION", required=True)
     new_ = words.add_parser("new", help="make a link")
-    new_.add_argument("--env", required=True, help="ENV or ENV@TAG: address, gh/org/repo or a name")
+    new_.add_argument("--env", default="", help="ENV or ENV@TAG: address, gh/org/repo or a name")
     for name in ("--repo", "--branch", "--only", "--path"):
         new_.add_argument(name, default="")
     new_.add_argument(
@@ -30,6 +31,10 @@ def add_parser(commands: Any) -> None:
         help="a further content repository; may be given more than once",
     )
     new_.add_argument("--app", default="lab", choices=tuple(APPS))
+    new_.add_argument("--dialect", default="launcher", choices=tuple(DIALECTS), help="whose link")
+    new_.add_argument("--host", default="", help="the server that it leads to")
+    new_.add_argument("--server", default="", help="a named server of a JupyterHub")
+    new_.add_argument("--folder", default="", help="the content's folder on a hub or Binder")
     new_.set_defaults(handler=new)
     for name, handler, what in (
         ("parse", parse, "show what a link names"),
@@ -41,28 +46,29 @@ def add_parser(commands: Any) -> None:
 
 
 def new(args: argparse.Namespace, context: Context) -> int:
-    given = compose_query(args)
-    link, notes = parse_link(given)
-    url = compose_link(link, context.config.public_url)
-    context.show({"url": url, "warnings": list(notes)}, url)
+    filled = fill(fields_of(args))
+    place = Place(host=args.host, server=args.server, folder=args.folder)
+    made = write(filled, args.dialect, place, context.config.public_url)
+    said = {"url": made.url, "config": made.config, "warnings": [*filled.notes, *made.notes]}
+    context.show(said, f"{made.url}\n\n{made.config}".strip())
     return 0
 
 
-def compose_query(args: argparse.Namespace) -> str:
-    """The words as a query string: what the form on the page would send."""
+def fields_of(args: argparse.Namespace) -> dict[str, str]:
+    """The words as the fields of the page's form."""
     fields = {name: getattr(args, name) for name in FIELDS}
     for number, also in enumerate(args.also, start=2):
         repo, branch = split_env(also)
         fields |= {f"repo{number}": repo, f"branch{number}": branch}
-    return "/launch?" + urlencode(fields)
+    return fields
 
 
 def parse(args: argparse.Namespace, context: Context) -> int:
-    link, notes = parse_link(args.url)
-    fields = asdict(link)
+    draft, notes = parse_any(args.url)
+    fields = asdict(draft)
     shown = {
         **fields,
-        "more": "; ".join(f"{c.repo} {c.branch} {c.only}".strip() for c in link.more),
+        "more": "; ".join(f"{c.repo} {c.branch} {c.only}".strip() for c in draft.more),
     }
     lines = [f"{name:7} {value}" for name, value in shown.items() if value]
     context.show({**fields, "notes": list(notes)}, "\n".join([*lines, *notes]))
@@ -70,7 +76,7 @@ def parse(args: argparse.Namespace, context: Context) -> int:
 
 
 def check(args: argparse.Namespace, context: Context) -> int:
-    link, _notes = parse_link(args.url)
+    link = parse_any(args.url)[0].link()
     parts = context.parts
     with ThreadPoolExecutor(max_workers=4) as background:
         checks = Preflight(parts.environments, parts.mirrors, background).check(link)

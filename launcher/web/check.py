@@ -7,19 +7,20 @@ from dataclasses import asdict
 from flask import Blueprint, Response, jsonify, request
 
 from launcher.preflight import FAIL, Preflight
-from link_generator.link import parse_link
-from link_generator.page import given_fields, link_of
+from link_generator.dialects import parse_any
+from link_generator.form import fill
+from link_generator.page import given_fields
 
 
 def create_blueprint(preflight: Preflight) -> Blueprint:
-    """`?url=` with a whole link, or the link's own fields."""
+    """`?url=` with a whole link of any dialect, or the link's own fields."""
     views = Blueprint("check", __name__)
 
     @views.get("/api/check")
     def check() -> Response:
         url = request.args.get("url", "")
-        link = parse_link(url)[0] if url else link_of(given_fields())[0]
-        checks = preflight.check(link)
+        draft = parse_any(url)[0] if url else fill(given_fields()).draft
+        checks = preflight.check(draft.link())
         usable = all(one.state != FAIL for one in checks)
         return jsonify(usable=usable, checks=[asdict(one) for one in checks])
 

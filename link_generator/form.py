@@ -1,0 +1,123 @@
+"""The generator's fields, as typed, pasted or sent, and the links made of them. No I/O here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from link_generator.addresses import read_web_address
+from link_generator.dialects import DIALECTS, Composed, Draft, Place, compose_in, parse_any
+from link_generator.dialects.binder import short_env
+from link_generator.dialects.jupyterhub import NO_ENV
+from link_generator.link import FIELDS, BadLink, further_contents, split_env
+
+FORM = (*FIELDS, "repo2", "branch2", "repo3", "branch3")
+"""The form's fields; a link may name more repositories than it has room for."""
+OWN = ("launcher", "jupyterbook")
+"""Dialects whose links lead to this server if nothing else is said."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What the fields name, the fields as understood, and what there is to say of them."""
+
+    draft: Draft
+    fields: dict[str, str]
+    notes: tuple[str, ...]
+    read: str = ""
+    """One sentence if the repository's field held more than a repository."""
+
+
+def fill(given: Mapping[str, str], *, pasted: bool = False) -> Filled:
+    """Read the fields; whatever address or link is in `repo` fills the others.
+
+    What was typed wins over it, unless the address was `pasted` just now.
+
+    :raises BadLink: a field that cannot work.
+    """
+    fields = dict.fromkeys(FORM, "") | {name: value.strip() for name, value in given.items()}
+    fields |= {"env": plain_env(fields["env"]), "only": fields["only"].strip("/")}
+    read = ""
+    notes: tuple[str, ...] = ()
+    if fields["repo"]:
+        found, notes = parse_field(fields["repo"])
+        read, more = take(found, fields, pasted=pasted)
+        notes = (*notes, *more)
+    env, tag = split_env(fields["env"])
+    draft = Draft(
+        env=env,
+        tag=tag,
+        repo=fields["repo"],
+        branch=fields["branch"],
+        only=fields["only"],
+        path=fields["path"],
+        app=fields["app"] or "lab",
+        more=further_contents({**fields}),
+    )
+    if env and not tag and "/" in env:
+        notes = (*notes, "No tag is named: the link follows the environment's default branch.")
+    return Filled(draft, fields, notes, read)
+
+
+def plain_env(text: str) -> str:
+    """An environment that was pasted as a page of its git host, as address and tag."""
+    seen = read_web_address(text)
+    return f"{short_env(seen[0])}@{seen[1]}" if seen and seen[1] else text
+
+
+def parse_field(text: str) -> tuple[Draft, tuple[str, ...]]:
+    """Whatever the repository's field holds; all that is wrong with it is wrong there."""
+    try:
+        found, notes = parse_any(text)
+    except BadLink as bad:
+        raise BadLink("repo", bad.message, bad.hint) from bad
+    return found, tuple(note for note in notes if "names no environment" not in note)
+
+
+def take(found: Draft, fields: dict[str, str], *, pasted: bool) -> tuple[str, tuple[str, ...]]:
+    """Put what was found into the fields; a sentence on what it was, and notes."""
+    fields["repo"] = found.repo
+    if found.dialect == "address":
+        for name in ("branch", "path"):
+            if getattr(found, name) and (pasted or not fields[name]):
+                fields[name] = getattr(found, name)
+        seen = found.branch or found.path
+        return ("Repository, branch and file were read from the web address." if seen else ""), ()
+    env = f"{found.env}@{found.tag}" if found.tag else found.env
+    notes: tuple[str, ...] = ()
+    if env and fields["env"] and fields["env"] != env and not pasted:
+        notes = (f"The link's environment {env} was not taken, because you named another.",)
+    named = {name: getattr(found, name) for name in ("branch", "only", "path")} | {"env": env}
+    for number, content in enumerate(found.more, start=2):
+        named |= {f"{key}{number}": getattr(content, key) for key in ("repo", "branch", "only")}
+    for name, value in named.items():
+        # A link that was pasted is meant as a whole, but for the environment it may lack.
+        if (pasted and (value or name != "env")) or not fields.get(name):
+            fields[name] = value
+    fields["app"] = found.app
+    label = DIALECTS[found.dialect].LABEL
+    kind = "link of this launcher" if found.dialect == "launcher" else f"{label} link"
+    return f"This is a {kind} - we filled in the fields from it.", notes
+
+
+def write(filled: Filled, dialect: str, place: Place, public_url: str) -> Composed:
+    """The link in a dialect.
+
+    :raises BadLink: it has no words for a field.
+    """
+    if dialect in OWN and not place.host:
+        place = replace(place, host=public_url)
+    return compose_in(dialect, filled.draft, place)
+
+
+def write_all(filled: Filled, place: Place, public_url: str) -> dict[str, Composed | BadLink]:
+    """The link in every dialect, or why there is none; only hubs lead to `place`."""
+    made: dict[str, Composed | BadLink] = {}
+    for dialect in DIALECTS:
+        try:
+            there = place if dialect in ("jupyterhub", "canvas") else Place()
+            one = write(filled, dialect, there, public_url)
+            made[dialect] = replace(one, notes=tuple(n for n in one.notes if n != NO_ENV))
+        except BadLink as bad:
+            made[dialect] = bad
+    return made

@@ -1,0 +1,106 @@
+"""The generator over HTTP: JSON for programs, and the page with what was pasted into it."""
+
+import pytest
+from flask import Flask
+
+from link_generator import page
+
+BINDER = (
+    "https://mybinder.org/v2/gh/org/env/v1?urlpath=git-pull%3Frepo%3Dhttps%253A%252F%252Fgithub.com"
+    "%252Forg%252Frepo%26urlpath%3Dtree%252Frepo%252Fa.ipynb%26branch%3Ddev"
+)
+FIELDS = {"env": "gh/org/env@v1", "repo": "https://github.com/org/repo", "branch": "dev"}
+
+
+@pytest.fixture
+def browser():
+    app = Flask("launcher.web", template_folder="templates", static_folder="static")
+    app.config.update(TESTING=True)
+    app.register_blueprint(page.create_blueprint(public_url="https://me.org/l", catalogue={}))
+    return app.test_client()
+
+
+@pytest.mark.parametrize(
+    ("place", "start"),
+    [
+        ({}, "https://me.org/l/launch?env=gh/org/env@v1&"),
+        ({"dialect": ""}, "https://me.org/l/launch?"),
+        ({"dialect": "launcher", "host": "https://o.org"}, "https://o.org/launch?"),
+        ({"dialect": "binder"}, "https://mybinder.org/v2/gh/org/env/v1?urlpath=git-pull%3F"),
+        ({"dialect": "binder", "host": "https://b.org/x/"}, "https://b.org/x/v2/gh/org/env/v1?"),
+        ({"dialect": "jupyterhub", "host": "h.org"}, "https://h.org/hub/user-redirect/git-pull?"),
+        (
+            {"dialect": "jupyterhub", "host": "h.org", "server": "gpu"},
+            "https://h.org/hub/user-redirect/gpu/git-pull?",
+        ),
+        ({"dialect": "canvas", "host": "h.org"}, "https://h.org/hub/lti/launch?next=%2Fhub%2F"),
+        ({"dialect": "jupyterbook"}, "https://me.org/l/with/gh/org/env@v1/hub/user-redirect/"),
+    ],
+)
+def test_a_link_in_a_dialect_and_back(browser, place, start):
+    made = browser.get("/api/link", query_string=FIELDS | place).json
+    assert made["url"].startswith(start)
+    back = browser.get("/api/link/parse", query_string={"url": made["url"]}).json
+    assert (back["repo"], back["branch"]) == (FIELDS["repo"], "dev")
+    named = place.get("dialect") not in ("jupyterhub", "canvas")
+    assert (back["env"], back["tag"]) == (("gh/org/env", "v1") if named else ("", ""))
+    assert back["dialect"] == (place.get("dialect") or "launcher")
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"dialect": "moodle"}, "dialect"),
+        ({"dialect": "jupyterhub"}, "host"),
+        ({"dialect": "jupyterhub", "host": "javascript:alert(1)"}, "host"),
+        ({"dialect": "binder", "env": "intro-ds"}, "env"),
+        ({"dialect": "binder", "only": "wk1"}, "only"),
+        ({"dialect": "binder", "repo2": "https://h/r"}, "repo2"),
+        ({"repo": "https://me:token@h/r"}, "repo"),
+    ],
+)
+def test_an_error_has_its_field(browser, query, field):
+    answer = browser.get("/api/link", query_string=FIELDS | query)
+    assert answer.status_code == 400
+    assert answer.json["error"]["field"] == field
+    assert "url" not in answer.json
+
+
+def test_a_hub_needs_no_environment(browser):
+    query = {"dialect": "jupyterhub", "host": "h.org", "repo": "https://h/r"}
+    assert browser.get("/api/link", query_string=query).status_code == 200
+
+
+def test_jupyter_book_gets_its_configuration(browser):
+    made = browser.get("/api/link", query_string=FIELDS | {"dialect": "jupyterbook"}).json
+    assert 'jupyterhub_url: "https://me.org/l/with/gh/org/env@v1"' in made["config"]
+    assert 'branch: "dev"' in made["config"]
+
+
+def test_the_page_asks_once_for_all_that_it_shows(browser):
+    made = browser.get("/api/link/everywhere", query_string={"repo": BINDER, "hub": "h.org"}).json
+    assert made["read"] == "This is a Binder link - we filled in the fields from it."
+    assert made["fields"]["path"] == "a.ipynb"
+    assert set(made["links"]) == {"launcher", "binder", "jupyterhub", "canvas", "jupyterbook"}
+    assert made["links"]["canvas"]["url"].startswith("https://h.org/hub/lti/")
+    assert set(made["badges"]) == {"markdown", "html", "rst"}
+    without = browser.get("/api/link/everywhere", query_string={"repo": BINDER}).json
+    assert without["links"]["jupyterhub"]["error"]["field"] == "host"
+    assert browser.get("/api/link/everywhere?repo=x").status_code == 400
+
+
+@pytest.mark.parametrize(
+    "env", ["gh/org/env@v1", "git@h.org:a/b", "https://h.org:8443/a/b.git@pkg@1.0", "intro-ds"]
+)
+def test_a_book_s_button_opens_the_launch(browser, env):
+    query = FIELDS | {"env": env, "dialect": "jupyterbook", "path": "a b/ü.ipynb"}
+    url = browser.get("/api/link", query_string=query).json["url"]
+    answer = browser.get(url.removeprefix("https://me.org/l"))
+    own = browser.get("/api/link", query_string=query | {"dialect": "launcher"}).json["url"]
+    assert (answer.status_code, answer.headers["Location"]) == (302, own)
+
+
+def test_the_address_of_an_environment_alone_is_the_form_with_it(browser):
+    answer = browser.get("/with/gh/org/env@v1")
+    assert answer.headers["Location"] == "/?env=gh%2Forg%2Fenv%40v1"
+    assert browser.get("/with/gh/org/env@v1/hub/home").status_code == 404
