@@ -65,5 +65,11 @@ class Builder(Protocol):
         image; :raises envs.errors.GitHostDown: its registry does not answer, or may not be asked.
         """
 
+    def sweep(self, *, older: float, cache: int, dry_run: bool) -> list[tuple[str, str, int]]:
+        """Remove what killed builds left that is `older` (seconds), and caches down to `cache`.
+
+        Each with its kind, name and bytes; `dry_run` only tells.
+        """
+
     def lock(self, name: str) -> str:
         """The packages of a built image, as `name==version` lines; empty where nobody knows."""

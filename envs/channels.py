@@ -30,6 +30,13 @@ class Channels:
         tags = row.get(STABLE, [])
         return str(tags[-1]) if tags else ""
 
+    def kept(self, name: str, channel: str) -> tuple[str, ...]:
+        """The tags whose images must stay: the channel's, and the one that a rollback goes to."""
+        row = self._read().get(name, {})
+        if channel == NEXT:
+            return (str(row[NEXT]),) if row.get(NEXT) else ()
+        return tuple(str(tag) for tag in row.get(STABLE, [])[-2:])
+
     def offer(self, name: str, tag: str) -> None:
         """Let `next` stand for the tag."""
         with self._changing() as rows:

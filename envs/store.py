@@ -103,6 +103,16 @@ class Store:
                     return image
         return None
 
+    def remove(self, name: str) -> bool:
+        """Remove the image; False while somebody builds it."""
+        place = self._place(name)
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (place / "lock").open("w") as file:
+            if not locked(file):
+                return False
+            self.builder.remove_image(name)
+            return True
+
     def source(self, version: Version) -> Path:
         """The folder with the files of this version, fetched once."""
         mark = hashlib.sha256(version.repo.encode()).hexdigest()[:12]

@@ -180,6 +180,11 @@ class VersionCache:
             raise NotOffered(f"{repo} is an image, and only repositories are known here.")
         return resolve_image(repo, ref, digest=self.digest)
 
+    def known(self, repo: str, ref: str) -> str:
+        """The commit that the ref named when it was last asked for; empty if it never was."""
+        found = self._remembered(repo, ref)[1]
+        return found.commit if found else ""
+
     def _remembered(self, repo: str, ref: str) -> tuple[float, Version | None]:
         with self._guard:
             if (repo, ref) in self._known:

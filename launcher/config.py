@@ -63,6 +63,8 @@ class BuildsConfig:
     at_once: int
     timeout: float
     min_free: int
+    keep_days: float
+    keep_cache: int
     route: str
     memory: int
     cpus: float
@@ -275,6 +277,8 @@ def _typed(settings: dict[str, Any]) -> Config:
             {
                 "at_once": _at_least_one,
                 "min_free": size,
+                "keep_days": _positive,
+                "keep_cache": size,
                 "timeout": seconds,
                 "route": _one_of("auto", "buildkit", "commit"),
                 "memory": size,

@@ -54,6 +54,11 @@ class History:
         except (OSError, ValueError, TypeError):
             return None
 
+    def all(self) -> list[Remembered]:
+        """Every session that is remembered."""
+        found = (self.find(path.stem) for path in self.folder.glob("*.json"))
+        return [one for one in found if one]
+
     def _write(self, session: Remembered) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=self.folder)

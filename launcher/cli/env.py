@@ -19,10 +19,12 @@ from envs.readers.requirements import refers_to_repository
 from envs.recipe import Recipe
 from envs.render import made_files, render_dockerfile
 from envs.version import Version
+from launcher.cleanup import Cleanup
 from launcher.cli import Context
 from launcher.cli.base import print_unless
 from launcher.cli.follow import Display, follow_build, outcome_of
 from launcher.config import seconds
+from launcher.content.size import human
 from launcher.environment import environment_of
 from launcher.errors import BadSettings
 from launcher.runtimes.docker.images import DockerImages
@@ -62,6 +64,9 @@ def add_parser(commands: Any) -> None:
     rollback_ = words.add_parser("rollback", help="let `stable` be what it was before")
     rollback_.add_argument("name", metavar="NAME", help="an environment of the catalogue")
     rollback_.set_defaults(handler=rollback)
+    gc_ = words.add_parser("gc", help="remove images and caches that nothing needs")
+    gc_.add_argument("--dry-run", action="store_true", help="only say what would go")
+    gc_.set_defaults(handler=gc)
     words.add_parser("list", help="every image and its last build").set_defaults(handler=list_)
 
 
@@ -185,6 +190,29 @@ def logs(args: argparse.Namespace, context: Context) -> int:
     text = store.read_log(name)
     context.show({"log": text.splitlines(), "build": asdict(build)}, outcome_of(build))
     return 0 if build.outcome == "built" else 1
+
+
+def gc(args: argparse.Namespace, context: Context) -> int:
+    parts, builds = context.parts, context.config.builds
+    cleanup = Cleanup(
+        store=parts.store,
+        runtime=parts.runtime,
+        channels=parts.channels,
+        versions=parts.versions,
+        history=parts.history,
+        catalogue=dict(context.config.environments.catalogue),
+        keep_days=builds.keep_days,
+        cache=builds.keep_cache,
+        longest_build=builds.timeout,
+    )
+    gone = cleanup.run(dry_run=args.dry_run)
+    lines = [f"{one.what:14} {one.name} {human(one.size)}" for one in gone]
+    done = "would go" if args.dry_run else "removed"
+    context.show(
+        {"removed": [asdict(one) for one in gone], "dry_run": args.dry_run},
+        "\n".join([*lines, f"{len(gone)} {done}" if gone else "Everything here is needed."]),
+    )
+    return 0
 
 
 def cancel(args: argparse.Namespace, context: Context) -> int:

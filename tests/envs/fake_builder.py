@@ -51,6 +51,9 @@ class FileBuilder:
     def remove_image(self, name):
         self._file(name).unlink(missing_ok=True)
 
+    def sweep(self, *, older, cache, dry_run):
+        return []
+
     def lock(self, name):
         return self.packages if self._file(name).exists() else ""
 

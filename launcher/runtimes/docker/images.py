@@ -35,6 +35,7 @@ from launcher.runtimes.docker.context import context_of, with_arguments, without
 from launcher.runtimes.docker.delegate import INSTALL, Delegate
 from launcher.runtimes.docker.engine import Engine
 from launcher.runtimes.docker.existing import ExistingImages
+from launcher.runtimes.docker.leftovers import sweep
 
 BUILDER = "docker-1"
 """Counts up when the same recipe would give another image."""
@@ -240,6 +241,9 @@ class DockerImages:
 
     def digest(self, name: str, tag: str) -> str:
         return self.existing.digest(name, tag)
+
+    def sweep(self, *, older: float, cache: int, dry_run: bool) -> list[tuple[str, str, int]]:
+        return sweep(self.client, older=older, cache=cache, dry_run=dry_run)
 
     def lock(self, name: str) -> str:
         try:

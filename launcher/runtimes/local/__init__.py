@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
-from pathlib import Path
-
-import uv
-
 from envs.room import Room
 from launcher.config import Config
-from launcher.runtimes.local.images import LocalImages
+from launcher.runtimes.local.images import LocalImages, empty_cache
 from launcher.runtimes.local.sandbox import find_sandbox
 from launcher.runtimes.local.sessions import LocalRuntime
-
-
-def empty_cache(folder: Path) -> None:
-    """Remove downloaded packages, by the tool that knows whether a build is using them."""
-    command = [uv.find_uv_bin(), "cache", "clean", "--quiet", "--cache-dir", str(folder)]
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        subprocess.run(command, timeout=60, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def create(config: Config, instance: str) -> LocalRuntime:

@@ -111,6 +111,21 @@ class LocalImages:
     def digest(self, name: str, tag: str) -> str:
         raise needs_engine(f"The image {name}:{tag}")
 
+    def sweep(self, *, older: float, cache: int, dry_run: bool) -> list[tuple[str, str, int]]:
+        known = {self.place(image.name) for image in self.list_images()}
+        found = []
+        for place in (self.folder / "built").glob("*"):
+            if place not in known and time.time() - place.lstat().st_mtime > older:
+                found.append(("leftover", place.name, size_of(place)))
+                if not dry_run:
+                    shutil.rmtree(place, ignore_errors=True)
+        held = size_of(self.folder / "cache")
+        if held > cache:
+            found.append(("package cache", "uv", held))
+            if not dry_run:
+                empty_cache(self.folder / "cache")
+        return found
+
     def lock(self, name: str) -> str:
         place = self.place(name)
         if place is None:
@@ -381,6 +396,18 @@ def end_group(process: subprocess.Popen[str]) -> None:
     send(tree(process.pid), signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below."""
+    return sum(one.lstat().st_size for one in folder.rglob("*") if not one.is_dir())
+
+
+def empty_cache(folder: Path) -> None:
+    """Remove downloaded packages, by the tool that knows whether a build is using them."""
+    command = [uv.find_uv_bin(), "cache", "clean", "--quiet", "--cache-dir", str(folder)]
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(command, timeout=60, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def write_inside(root: Path, name: str, text: str) -> None:
