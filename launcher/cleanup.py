@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envs.channels import NEXT, STABLE, Channels
 from envs.image import Image
@@ -17,6 +20,11 @@ from launcher.environment import environment_of
 from launcher.history import History
 from launcher.runtimes.base import Runtime
 from link_generator.link import Link
+
+if TYPE_CHECKING:
+    from launcher.app import Parts
+
+log = logging.getLogger(__name__)
 
 DAY = 86400.0
 
@@ -46,6 +54,22 @@ class Cleanup:
     """Bytes of cached packages and steps of builds that stay."""
     longest_build: float
     """Seconds; what is younger may belong to a build that runs."""
+
+    @classmethod
+    def of(cls, parts: Parts) -> Cleanup:
+        """For the settings of a launcher."""
+        builds = parts.config.builds
+        return cls(
+            store=parts.store,
+            runtime=parts.runtime,
+            channels=parts.channels,
+            versions=parts.versions,
+            history=parts.history,
+            catalogue=dict(parts.config.environments.catalogue),
+            keep_days=builds.keep_days,
+            cache=builds.keep_cache,
+            longest_build=builds.timeout,
+        )
 
     def run(self, *, dry_run: bool = False) -> list[Removed]:
         """Remove what nothing needs, or with `dry_run` only say it."""
@@ -109,6 +133,16 @@ class Cleanup:
                 if not dry_run:
                     shutil.rmtree(folder, ignore_errors=True)
         return gone
+
+
+def regularly(run: Callable[[], Sequence[Removed]], every: float, ended: threading.Event) -> None:
+    """Clean up each `every` seconds until `ended`; what goes wrong once is tried again."""
+    while not ended.wait(every):
+        try:
+            gone = run()
+            log.info("cleaned up", extra={"removed": [one.name for one in gone]})
+        except Exception:  # the outermost edge of this thread: it must go on
+            log.exception("cleaning up failed")
 
 
 def size_of(folder: Path) -> int:

@@ -65,6 +65,7 @@ class BuildsConfig:
     min_free: int
     keep_days: float
     keep_cache: int
+    gc_every: float
     route: str
     memory: int
     cpus: float
@@ -279,6 +280,7 @@ def _typed(settings: dict[str, Any]) -> Config:
                 "min_free": size,
                 "keep_days": _positive,
                 "keep_cache": size,
+                "gc_every": seconds,
                 "timeout": seconds,
                 "route": _one_of("auto", "buildkit", "commit"),
                 "memory": size,

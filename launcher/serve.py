@@ -16,6 +16,7 @@ from waitress.server import BaseWSGIServer
 
 from launcher import identity
 from launcher.app import Parts, create_app, create_parts
+from launcher.cleanup import Cleanup, regularly
 from launcher.config import Config
 from launcher.errors import LaunchError
 from launcher.gateway.process import Gateway, ensure_gateway
@@ -93,7 +94,11 @@ def start(config: Config) -> Running:
         log.info("adopted running sessions", extra={"sessions": len(adopted)})
     reaper.start()
     log.info("serving", extra={"url": config.public_url, "runtime": sessions.runtime.name})
-    return Running(config.public_url, parts, gateway, server, reaper, lock, threading.Event())
+    ended = threading.Event()
+    if config.builds.gc_every:
+        cleaning = (Cleanup.of(parts).run, config.builds.gc_every, ended)
+        threading.Thread(target=regularly, args=cleaning, name="gc", daemon=True).start()
+    return Running(config.public_url, parts, gateway, server, reaper, lock, ended)
 
 
 def make_data_folder(folder: Path) -> None:

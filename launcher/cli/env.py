@@ -193,19 +193,7 @@ def logs(args: argparse.Namespace, context: Context) -> int:
 
 
 def gc(args: argparse.Namespace, context: Context) -> int:
-    parts, builds = context.parts, context.config.builds
-    cleanup = Cleanup(
-        store=parts.store,
-        runtime=parts.runtime,
-        channels=parts.channels,
-        versions=parts.versions,
-        history=parts.history,
-        catalogue=dict(context.config.environments.catalogue),
-        keep_days=builds.keep_days,
-        cache=builds.keep_cache,
-        longest_build=builds.timeout,
-    )
-    gone = cleanup.run(dry_run=args.dry_run)
+    gone = Cleanup.of(context.parts).run(dry_run=args.dry_run)
     lines = [f"{one.what:14} {one.name} {human(one.size)}" for one in gone]
     done = "would go" if args.dry_run else "removed"
     context.show(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import time
 from dataclasses import replace
 from types import SimpleNamespace
@@ -15,7 +16,7 @@ from envs.channels import Channels
 from envs.git import Git
 from envs.store import Store
 from envs.version import VersionCache
-from launcher.cleanup import DAY, Cleanup
+from launcher.cleanup import DAY, Cleanup, regularly
 from launcher.config import CatalogueEntry
 from launcher.history import History, Remembered
 from tests.envs.fake_builder import FileBuilder
@@ -109,3 +110,17 @@ def test_checkouts_go_with_their_images(scene):
         os.utime(sources / f"mark-{commit}", (old, old))
     assert gone(scene) == ["mark-other"]
     assert [one.name for one in sources.iterdir()] == ["mark-abcdefabcdef"]
+
+
+def test_it_goes_on_though_it_fails_once():
+    ended, calls = threading.Event(), []
+
+    def run():
+        calls.append(1)
+        if len(calls) == 1:
+            raise OSError("the engine was away")
+        ended.set()
+        return []
+
+    regularly(run, 0.01, ended)
+    assert len(calls) == 2
