@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from envs.build import NOW, Build, read_records, write_record
 from envs.build_log import LOG, Line, LogWriter, read_log_lines
 from envs.builder import Builder, Say
 from envs.checkout import checkout
-from envs.errors import BuildCancelled, BuildFailed, EnvError, OverLimit
+from envs.errors import BadEnvironment, BuildCancelled, BuildFailed, EnvError, NotOffered, OverLimit
 from envs.explain import FirstError, explain
 from envs.git import Git
 from envs.halt import Halt
@@ -54,7 +55,11 @@ class Store:
         :raises envs.errors.EnvError: it cannot be fetched, understood or built.
         """
         began = time.monotonic()
-        source, recipe, name = self.plan(version)
+        try:
+            source, recipe, name = self.plan(version)
+        except (BadEnvironment, NotOffered) as error:
+            self._note_refusal(version, error)
+            raise
         fetched = time.monotonic() - began
         found = self.builder.find_image(name)
         if found:
@@ -256,6 +261,24 @@ class Store:
             finally:
                 seconds = round(time.monotonic() - began, 3)
                 write_record(place, replace(ended, seconds=seconds))
+
+    def _note_refusal(self, version: Version, error: EnvError) -> None:
+        """A build that never began has a record, too; one while it says the same."""
+        name = image_name(version.repo, version.commit, "refused")
+        last = self.last_build(name)
+        if last and last.hint == error.hint and error.message.endswith(last.sentence):
+            return
+        place = self._place(name)
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        build = Build(name, version.repo, version.ref, version.commit, time.time(), 0.0, "running")
+        with LogWriter(place, lambda line: None) as log:
+            log.write(f"Repository {version.repo} {version.ref}, commit {version.commit}")
+            log.write(f"The build failed: {error.message}", always=True)
+        placed = re.fullmatch(r"(\S+) line (\d+): (.*)", error.message, re.DOTALL)
+        why = FirstError(error.message, error.hint)
+        if placed:
+            why = FirstError(placed[3], error.hint, placed[1], int(placed[2]))
+        write_record(place, build.failed(why))
 
     def _why(self, failed: EnvError, place: Path, source: Path, recipe: Recipe) -> FirstError:
         """The first error of the log; a limit of this server says for itself what it is."""

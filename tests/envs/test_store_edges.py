@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from envs.builder import Say
-from envs.errors import BuildCancelled, BuildFailed
+from envs.errors import BadEnvironment, BuildCancelled, BuildFailed
 from envs.git import Git
 from envs.halt import NO_HALT
 from envs.image import Image
@@ -258,3 +258,21 @@ def test_a_class_that_clicks_at_once_fetches_once(store, version, host):
     for thread in threads:
         thread.join(20)
     assert len(host.requests) - before <= 3, "one client's: what there is, and the commit"
+
+
+def test_what_is_refused_before_a_build_has_a_record_with_its_line(tmp_path, host, git):
+    repo = Repo.create(host.root / "refused", {"apt.txt": "tree\ntree; id\n"}, tag="v1")
+    (tmp_path / "images").mkdir()
+    store = Store(tmp_path / "builds", FileBuilder(tmp_path / "images"), git)
+    for _ in range(3):
+        with pytest.raises(BadEnvironment):
+            store.ensure_image(resolve_version(host.url("refused"), "v1", git=git), say=list)
+    (build,) = store.builds()
+    assert (build.outcome, build.file, build.line, build.ref) == ("failed", "apt.txt", 2, "v1")
+    assert "is not the name of a Debian package" in build.sentence
+    assert "apt.txt line 2" in store.read_log(build.name)
+    repo.commit({"apt.txt": "x_y\n"})
+    repo.git("tag", "v2")
+    with pytest.raises(BadEnvironment):
+        store.ensure_image(resolve_version(host.url("refused"), "v2", git=git), say=list)
+    assert [build.ref for build in store.builds()] == ["v1", "v2"]
