@@ -82,11 +82,13 @@ def create_blueprint(*, public_url: str, catalogue: Mapping[str, Any]) -> Bluepr
 
     @views.get("/api/link/everywhere")
     def compose_everywhere() -> tuple[Response, int]:
+        read: dict[str, Any] = {}
         try:
             filled = fill(given_fields(), pasted="pasted" in request.args)
+            read = {"fields": filled.fields, "read": filled.read}
             return jsonify(everywhere(filled)), 200
         except BadLink as bad:
-            return jsonify(error=asdict_of(bad)), 400
+            return jsonify(**read, error=asdict_of(bad)), 400
 
     @views.get("/api/link/parse")
     def parse() -> tuple[Response, int]:

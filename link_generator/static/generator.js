@@ -1,17 +1,30 @@
-// The form's live result. The link itself is made by the server; this only shows it.
+// The form's live result. Every link is made by the server; this only shows them.
 "use strict";
 const form = document.getElementById("generator");
 const $ = (id) => document.getElementById(id);
+const ASIDE = ["app", "as", "hub"]; // fields that alone ask for no link
 let newest = 0;
 let timer = null;
+let pasted = false;
+let known = $("repo").value; // what the repository's field held when it was last read
 
 function say(text) {
   if ($("status").textContent !== text) $("status").textContent = text;
 }
 
+function list(place, notes) {
+  place.replaceChildren(
+    ...notes.map((text) => {
+      const item = document.createElement("li");
+      item.textContent = `! ${text}`;
+      return item;
+    })
+  );
+}
+
 function showErrors(error) {
-  for (const place of document.querySelectorAll("p.error")) place.textContent = "";
-  for (const field of document.querySelectorAll(".field")) field.classList.remove("wrong");
+  for (const place of form.querySelectorAll("p.error")) place.textContent = "";
+  for (const field of form.querySelectorAll(".field")) field.classList.remove("wrong");
   const place = error && $(`${error.field}-error`);
   if (place) {
     place.textContent = `${error.message} ${error.hint}`;
@@ -21,62 +34,109 @@ function showErrors(error) {
   }
 }
 
-async function update() {
+// What was read from a pasted address goes into the fields, but for those changed since it was sent.
+function showFields(fields, read, sent) {
+  for (const [name, value] of Object.entries(fields)) {
+    const field = form.elements.namedItem(name);
+    if (!field || field.value !== (sent.get(name) || "")) continue;
+    if (field.value !== value) field.value = value;
+    if (name === "app" && value) form.querySelector(`.app [value="${value}"]`).closest("label").hidden = false;
+  }
+  const folded = form.querySelector("details");
+  if (folded && ["only", "repo2", "repo3"].some((name) => fields[name])) folded.open = true;
+  $("repo-read").textContent = read ? `✓ ${read}` : "";
+}
+
+function showDialect(name, made) {
+  $(`in-${name}`).hidden = !made.url;
+  $(`link-${name}`).value = made.url || "";
+  if ($(`config-${name}`)) $(`config-${name}`).value = made.config || "";
+  list($(`notes-${name}`), made.warnings || []);
+  const asked = made.error && (made.error.field !== "host" || $("hub").value);
+  $(`not-in-${name}`).textContent = asked ? `${made.error.message} ${made.error.hint}` : "";
+}
+
+function fieldsOfForm() {
   const query = new URLSearchParams(new FormData(form));
   history.replaceState(null, "", `/?${query}`);
+  return query;
+}
+
+async function update() {
+  const query = fieldsOfForm();
   const mine = ++newest;
-  if (![...query].some(([name, value]) => name !== "app" && value)) {
+  if (![...query].some(([name, value]) => !ASIDE.includes(name) && value)) {
     showErrors(null);
     $("result").hidden = true;
-    $("warnings").replaceChildren();
+    $("repo-read").textContent = "";
+    list($("warnings"), []);
     say("Paste an address to see your link.");
     return;
   }
+  const filling = pasted;
+  pasted = false;
   let answer;
   try {
-    answer = await (await fetch(`/api/link?${query}`)).json();
+    const more = filling ? "&pasted=1" : "";
+    answer = await (await fetch(`/api/link/everywhere?${query}${more}`)).json();
   } catch {
+    pasted = filling;
     say("The server does not answer; your fields are kept.");
     return;
   }
-  if (mine !== newest) return; // a newer question is under way
+  if (mine !== newest) {
+    pasted = pasted || filling;
+    return; // a newer question is under way
+  }
   $("summary").hidden = true;
   showErrors(answer.error);
-  $("warnings").replaceChildren(
-    ...(answer.warnings || []).map((text) => {
-      const item = document.createElement("li");
-      item.textContent = `! ${text}`;
-      return item;
-    })
-  );
-  $("result").hidden = Boolean(answer.error);
+  if (answer.fields && filling) {
+    known = answer.fields.repo;
+    showFields(answer.fields, answer.read, query);
+    fieldsOfForm();
+  }
+  list($("warnings"), answer.warnings || []);
+  $("result").hidden = !answer.url;
   if (answer.error) {
     say("✗ This link will not work yet");
     return;
   }
   $("url").value = answer.url;
   $("open").href = answer.url;
-  $("badge").value = `[![Launch](${location.origin}/static/badge.svg)](${answer.url})`;
+  for (const [name, text] of Object.entries(answer.badges)) $(`badge-${name}`).value = text;
+  for (const [name, made] of Object.entries(answer.links)) if ($(`in-${name}`)) showDialect(name, made);
   const count = answer.warnings.length;
   say(count ? `✓ Link ready, ${count} note${count > 1 ? "s" : ""}` : "✓ Ready to share");
 }
 
-async function copy() {
-  const field = $("url");
+async function copy(button) {
+  const field = $(button.dataset.copy);
   field.select();
   try {
     await navigator.clipboard.writeText(field.value);
   } catch {
     document.execCommand("copy"); // pages without TLS have no clipboard
   }
-  $("copy").textContent = "Copied";
+  button.dataset.label = button.dataset.label || button.textContent;
+  button.textContent = "Copied";
   say("✓ Copied");
-  setTimeout(() => ($("copy").textContent = "Copy link"), 2000);
+  setTimeout(() => (button.textContent = button.dataset.label), 2000);
 }
 
-form.addEventListener("input", () => {
+document.addEventListener("input", (event) => {
+  if (event.target.form !== form) return;
+  if (event.target.name === "as") return void fieldsOfForm();
+  if (event.target.name === "repo") $("repo-read").textContent = "";
   clearTimeout(timer);
   timer = setTimeout(update, 400);
+});
+$("repo").addEventListener("paste", () => (pasted = true));
+$("repo").addEventListener("change", () => {
+  // Typed to its end: an address of a file becomes its fields now.
+  if ($("repo").value === known) return;
+  pasted = true;
+  clearTimeout(timer);
+  update();
 });
 form.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -85,7 +145,10 @@ form.addEventListener("submit", (event) => {
     if (wrong) wrong.focus();
   });
 });
-$("copy").addEventListener("click", copy);
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.addEventListener("click", () => copy(button));
+}
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !$("result").hidden) copy();
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || $("result").hidden) return;
+  copy(document.querySelector('[data-copy="url"]'));
 });

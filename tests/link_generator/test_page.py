@@ -1,5 +1,7 @@
 """The generator over HTTP: JSON for programs, and the page with what was pasted into it."""
 
+from html import unescape
+
 import pytest
 from flask import Flask
 
@@ -89,6 +91,19 @@ def test_the_page_asks_once_for_all_that_it_shows(browser):
     assert browser.get("/api/link/everywhere?repo=x").status_code == 400
 
 
+def test_a_link_that_lacks_the_environment_fills_the_rest(browser):
+    hub = "https://h.org/hub/user-redirect/git-pull?repo=https://h/r&branch=dev"
+    answer = browser.get("/api/link/everywhere", query_string={"repo": hub, "pasted": "1"})
+    assert (answer.status_code, answer.json["error"]["field"]) == (400, "env")
+    assert (answer.json["fields"]["repo"], answer.json["fields"]["branch"]) == (
+        "https://h/r",
+        "dev",
+    )
+    page = unescape(browser.get("/", query_string={"repo": hub}).text)
+    assert "This is a JupyterHub link" in page
+    assert 'value="dev"' in page
+
+
 @pytest.mark.parametrize(
     "env", ["gh/org/env@v1", "git@h.org:a/b", "https://h.org:8443/a/b.git@pkg@1.0", "intro-ds"]
 )
@@ -104,3 +119,22 @@ def test_the_address_of_an_environment_alone_is_the_form_with_it(browser):
     answer = browser.get("/with/gh/org/env@v1")
     assert answer.headers["Location"] == "/?env=gh%2Forg%2Fenv%40v1"
     assert browser.get("/with/gh/org/env@v1/hub/home").status_code == 404
+
+
+def test_a_pasted_link_fills_the_page_without_javascript(browser):
+    answer = browser.get("/", query_string={"repo": BINDER})
+    text = unescape(answer.text)
+    assert answer.status_code == 200
+    assert "This is a Binder link - we filled in the fields from it." in text
+    assert 'value="gh/org/env@v1"' in text
+    assert 'value="https://github.com/org/repo"' in text
+    assert "https://mybinder.org/v2/gh/org/env/v1?urlpath=git-pull%3F" in text
+    assert "/with/gh/org/env@v1" in text
+    assert ":target: https://me.org/l/launch?" in text
+
+
+def test_what_one_dialect_cannot_say_leaves_the_others(browser):
+    answer = browser.get("/", query_string=FIELDS | {"only": "wk1"})
+    assert answer.status_code == 200
+    assert "Binder cannot give one folder alone." in answer.text
+    assert "only=wk1" in answer.text
