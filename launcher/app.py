@@ -162,8 +162,13 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
     app.after_request(request.finish)
     app.jinja_env.filters["moment"] = request.moment
     app.jinja_env.filters["human"] = human
+    preflight = Preflight(parts.environments, parts.mirrors, launcher.background)
     app.register_blueprint(
-        page.create_blueprint(public_url=config.public_url, catalogue=config.environments.catalogue)
+        page.create_blueprint(
+            public_url=config.public_url,
+            catalogue=config.environments.catalogue,
+            check=preflight.check,
+        )
     )
     shown = ShownBuilds(
         parts.store,
@@ -184,9 +189,7 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
             launcher.environments.prebuild.pushed,
         )
     )
-    app.register_blueprint(
-        check.create_blueprint(Preflight(parts.environments, parts.mirrors, launcher.background))
-    )
+    app.register_blueprint(check.create_blueprint(preflight))
     app.register_blueprint(health.create_blueprint(parts.runtime, gateway))
     errors.register(app)
     return app

@@ -1,8 +1,8 @@
-"""The page that makes launch links, and the same as JSON. Checks nothing outside the link."""
+"""The page that makes launch links, and the same as JSON. Contacts nothing itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -14,13 +14,20 @@ from link_generator.badges import MARKUPS, compose_badges
 from link_generator.dialects import Composed, Place, parse_any
 from link_generator.dialects.jupyterhub import unescape_env
 from link_generator.form import FORM, Filled, fill, write, write_all
-from link_generator.link import APPS, MORE, BadLink, compose_link
+from link_generator.link import APPS, MORE, BadLink, Link, compose_link
 
+STATES = {"ok": "✓", "warn": "!", "fail": "✗"}
 ASIDE = ("app", "as", "hub")
 """Fields that alone ask for no link."""
 
 
-def create_blueprint(*, public_url: str, catalogue: Mapping[str, Any]) -> Blueprint:
+Check = Callable[[Link], Sequence[Any]]
+"""Looks at what a link names; rows with `name`, `state`, `sentence` and `hint`."""
+
+
+def create_blueprint(
+    *, public_url: str, catalogue: Mapping[str, Any], check: Check | None = None
+) -> Blueprint:
     """The generator; `catalogue` has the environments that links may call by name."""
     views = Blueprint(
         "link_generator",
@@ -50,11 +57,14 @@ def create_blueprint(*, public_url: str, catalogue: Mapping[str, Any]) -> Bluepr
     def generator() -> tuple[str, int]:
         given = {**given_fields(), **{name: request.args.get(name, "") for name in ASIDE}}
         result, error, read = None, None, ""
+        checks: Sequence[Any] = ()
         if any(value for name, value in given.items() if name not in ASIDE):
             try:
                 filled = fill(given_fields())
                 given, read = {**given, **filled.fields}, filled.read
                 result = everywhere(filled)
+                if check and request.args.get("check"):
+                    checks = check(filled.draft.link())
             except BadLink as bad:
                 error = asdict_of(bad)
         page = render_template(
@@ -65,6 +75,9 @@ def create_blueprint(*, public_url: str, catalogue: Mapping[str, Any]) -> Bluepr
             error=error,
             apps=APPS,
             catalogue=catalogue,
+            checkable=check is not None,
+            checks=checks,
+            states=STATES,
             markups=MARKUPS,
         )
         return page, 400 if error else 200

@@ -97,6 +97,7 @@ async function update() {
   }
   list($("warnings"), answer.warnings || []);
   $("result").hidden = !answer.url;
+  if ($("checklist")) $("checklist").hidden = !answer.url;
   if (answer.error) {
     say("✗ This link will not work yet");
     return;
@@ -105,8 +106,59 @@ async function update() {
   $("open").href = answer.url;
   for (const [name, text] of Object.entries(answer.badges)) $(`badge-${name}`).value = text;
   for (const [name, made] of Object.entries(answer.links)) if ($(`in-${name}`)) showDialect(name, made);
+  if ($("checklist")) {
+    $("checklist").hidden = false;
+    $("check-status").textContent = "";
+    showChecks([]);
+    check(fieldsOfForm(), mine);
+  }
   const count = answer.warnings.length;
   say(count ? `✓ Link ready, ${count} note${count > 1 ? "s" : ""}` : "✓ Ready to share");
+}
+
+const MARKS = { ok: "✓ ok", warn: "! warn", fail: "✗ fail" };
+
+function showChecks(checks) {
+  $("checks").replaceChildren(
+    ...checks.map((one) => {
+      const item = document.createElement("li");
+      item.className = one.state;
+      const mark = document.createElement("span");
+      mark.className = "mark";
+      mark.textContent = MARKS[one.state];
+      item.append(mark, ` ${one.sentence}`);
+      if (one.hint && one.state !== "ok") {
+        const hint = document.createElement("span");
+        hint.className = "help";
+        hint.textContent = ` ${one.hint}`;
+        item.append(hint);
+      }
+      return item;
+    })
+  );
+}
+
+// Asked once the link has rested for a moment: the server looks at the repositories.
+async function check(query, mine) {
+  await new Promise((done) => setTimeout(done, 600));
+  if (mine !== newest) return;
+  $("check-status").textContent = "Checking the environment and the content …";
+  let answer;
+  try {
+    answer = await (await fetch(`/api/check?${query}`)).json();
+  } catch {
+    answer = {};
+  }
+  if (mine !== newest) return;
+  showChecks(answer.checks || []);
+  if (!answer.checks) {
+    $("check-status").textContent = "It could not be checked now; the link itself may be fine.";
+    return;
+  }
+  const bad = answer.checks.filter((one) => one.state !== "ok").length;
+  const words = `${bad} of ${answer.checks.length} need${bad === 1 ? "s" : ""} a look`;
+  $("check-status").textContent = bad ? words : "Everything is there.";
+  if (!answer.usable) say("✗ This link will not work yet");
 }
 
 async function copy(button) {
@@ -152,3 +204,6 @@ document.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || $("result").hidden) return;
   copy(document.querySelector('[data-copy="url"]'));
 });
+if ($("checklist") && !$("result").hidden && !$("checks").children.length) {
+  check(fieldsOfForm(), newest); // the page was opened with a link in its address
+}

@@ -211,3 +211,21 @@ def test_pages_fit_a_phone(box, student, scheme):
         width = page.evaluate("document.documentElement.scrollWidth")
         assert width <= 320, f"{path} scrolls sideways"
         page.screenshot(path=ARTEFACTS / f"{box.runtime}-320-{scheme}-{name}.png", full_page=True)
+
+
+def test_the_page_checks_a_link_before_it_is_shared(box, student):
+    page = student.new_context().new_page()
+    page.goto(
+        f"{box.url}/?env={box.git.url('env')}@v1&repo={box.git.url('course')}&path=wek1.ipynb"
+    )
+    row = page.locator("#checks li.fail")
+    row.wait_for()
+    assert "Did you mean 'week1.ipynb'?" in row.inner_text()
+    assert "will not work yet" in page.locator("#status").inner_text()
+    page.get_by_label("File to open").fill("week1.ipynb")
+    page.get_by_text("week1.ipynb exists").wait_for()
+    assert not row.count()
+    plain = student.new_context(java_script_enabled=False).new_page()
+    plain.goto(page.url)
+    plain.get_by_role("button", name="Check this link").click()
+    assert "week1.ipynb exists" in plain.locator("#checks").inner_text()
