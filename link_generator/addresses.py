@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote, urlsplit
 
-from link_generator.link import SHORT_HOSTS, is_ssh
+from link_generator.link import LONGEST, SHORT_HOSTS, is_ssh
 
 HOSTS = ("github.com", "gitlab.com", "codeberg.org", "bitbucket.org")
 """Hosts that answer with `.git` and without, so that it can go."""
@@ -42,6 +42,8 @@ def read_web_address(address: str) -> tuple[str, str, str] | None:
         parts = urlsplit(address)
     except ValueError:
         return None
+    if len(address) > LONGEST:
+        return None  # is refused later; the shapes below take their time with it
     if parts.scheme not in ("https", "http"):
         return None
     host, path = parts.netloc.lower().removeprefix("www."), parts.path.rstrip("/")

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qsl, unquote, urlencode
 
+LONGEST = 8000
+"""Characters of an address; longer ones are left as they are, for whoever refuses them."""
 WRAPPED = (
-    re.compile(r"\]\(\s*<?([^\s<>]+?)>?\s*\)\s*$"),  # markdown, also a badge
-    re.compile(r"""<a\s[^>]*href\s*=\s*["']([^"']+)["']""", re.IGNORECASE),
+    re.compile(r"""<a\s[^>]{0,200}href\s*=\s*["']([^"']+)["']""", re.IGNORECASE),
     re.compile(r":target:\s*(\S+)"),  # reStructuredText
 )
 TWICE = re.compile(r"[\w.+-]*%(3A|2F|40)", re.IGNORECASE)
@@ -20,12 +21,15 @@ TWICE = re.compile(r"[\w.+-]*%(3A|2F|40)", re.IGNORECASE)
 def unmangle(text: str) -> str:
     """The address in a text that was pasted, without what stands around it."""
     text = text.strip()
+    if len(text) > LONGEST:
+        return text
+    if text.endswith(")") and "](" in text:  # markdown, also a badge
+        text = text[text.rindex("](") + 2 : -1].strip(" <>")
     for wrapped in WRAPPED:
         found = wrapped.search(text)
         if found:
             text = found[1]
-    while "&amp;" in text:
-        text = text.replace("&amp;", "&")
+    text = re.sub(r"&(?:amp;)+", "&", text)
     text = text.lstrip("<([\"'")
     while text and (text[-1] in ".,;!>\"'" or closes_nothing(text)):
         text = text[:-1]

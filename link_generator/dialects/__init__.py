@@ -15,10 +15,7 @@ from link_generator.dialects import binder, canvas, jupyterbook, jupyterhub, lau
 from link_generator.dialects.draft import Draft
 from link_generator.dialects.place import Composed, Place
 from link_generator.link import BadLink
-from link_generator.mangled import unmangle
-
-LONGEST = 8000
-"""Characters of an address; browsers and servers refuse longer ones anyway."""
+from link_generator.mangled import LONGEST, unmangle
 
 
 class Dialect(Protocol):
