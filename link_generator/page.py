@@ -116,13 +116,29 @@ def create_blueprint(
         """A JupyterHub's addresses below one environment, for Jupyter Book and its kind."""
         if "/hub/" not in rest:
             return redirect(f"/?{urlencode({'env': unescape_env(rest)})}")
-        query = request.query_string.decode("latin-1")
-        draft, _notes = parse_any(f"{public_url}/with/{quote(rest, safe='/@:')}?{query}")
+        draft, _notes = parse_any(f"{public_url}/with/{quote(rest, safe='/@:')}?{raw_query()}")
         if draft.dialect != "jupyterbook":
             abort(404, "A link below /with/ ends in /hub/user-redirect/git-pull?repo=...")
         return redirect(compose_link(draft.link(), public_url))
 
+    @views.get("/hub/user-redirect/<path:rest>")
+    @views.get("/hub/lti/launch")
+    def hub(rest: str = "") -> Answer:
+        """A hub's link whose host was changed to ours; the only environment here is meant."""
+        draft, _notes = parse_any(f"{public_url}{request.path}?{raw_query()}")
+        if len(catalogue) != 1 or draft.dialect == "address":
+            raise BadLink(
+                "env",
+                "A hub's link names no environment, and this server has not just one.",
+                "Put it before /hub, as in /with/gh/org/env@v1/hub/user-redirect/git-pull?...",
+            )
+        return redirect(compose_link(draft.with_env(next(iter(catalogue))), public_url))
+
     return views
+
+
+def raw_query() -> str:
+    return request.query_string.decode("latin-1")
 
 
 def given_fields() -> dict[str, str]:

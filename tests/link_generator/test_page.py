@@ -5,6 +5,7 @@ from html import unescape
 import pytest
 from flask import Flask
 
+from launcher.web import errors, request
 from link_generator import page
 
 BINDER = (
@@ -14,12 +15,19 @@ BINDER = (
 FIELDS = {"env": "gh/org/env@v1", "repo": "https://github.com/org/repo", "branch": "dev"}
 
 
+def browse(catalogue):
+    app = Flask("launcher.web", template_folder="templates", static_folder="static")
+    app.before_request(request.begin)
+    app.register_blueprint(
+        page.create_blueprint(public_url="https://me.org/l", catalogue=catalogue)
+    )
+    errors.register(app)
+    return app.test_client()
+
+
 @pytest.fixture
 def browser():
-    app = Flask("launcher.web", template_folder="templates", static_folder="static")
-    app.config.update(TESTING=True)
-    app.register_blueprint(page.create_blueprint(public_url="https://me.org/l", catalogue={}))
-    return app.test_client()
+    return browse({})
 
 
 @pytest.mark.parametrize(
@@ -119,6 +127,29 @@ def test_the_address_of_an_environment_alone_is_the_form_with_it(browser):
     answer = browser.get("/with/gh/org/env@v1")
     assert answer.headers["Location"] == "/?env=gh%2Forg%2Fenv%40v1"
     assert browser.get("/with/gh/org/env@v1/hub/home").status_code == 404
+
+
+HUB = "/hub/user-redirect/git-pull?repo=https%3A%2F%2Fh%2Fr&urlpath=tree%2Fr%2Fa+b.ipynb&branch=dev"
+CANVAS = (
+    "/hub/lti/launch?next=%2Fhub%2Fuser-redirect%2Fgit-pull%3Frepo%3Dhttps%253A%252F%252Fh%252Fr"
+)
+
+
+def test_a_hub_s_link_whose_host_was_changed_opens_in_the_only_environment():
+    browser = browse({"intro-ds": None})
+    own = "https://me.org/l/launch?env=intro-ds&repo=https://h/r"
+    assert browser.get(HUB).headers["Location"] == f"{own}&branch=dev&path=a%20b.ipynb&app=notebook"
+    assert browser.get(CANVAS).headers["Location"] == own
+    assert browser.get("/hub/user-redirect/lab/tree/x").status_code == 400
+    assert browser.get("/hub/user-redirect/git-pull?repo=file:///etc").status_code == 400
+
+
+@pytest.mark.parametrize("catalogue", [{}, {"a": None, "b": None}])
+def test_where_it_is_not_the_only_one_the_page_says_how_to_name_it(catalogue):
+    for link in (HUB, CANVAS):
+        answer = browse(catalogue).get(link)
+        assert answer.status_code == 400
+        assert "/with/gh/org/env@v1/hub/user-redirect/git-pull" in answer.text
 
 
 def test_a_pasted_link_fills_the_page_without_javascript(browser):
