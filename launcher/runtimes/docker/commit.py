@@ -15,7 +15,6 @@ import json
 import posixpath
 import tarfile
 import tempfile
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
@@ -31,12 +30,10 @@ from envs.netrc import Netrc
 from launcher.errors import LaunchError
 from launcher.runtimes.docker import buildkit
 from launcher.runtimes.docker.exec import output_of, run_in_container
-from launcher.runtimes.docker.limits import BuildLimits, kill
+from launcher.runtimes.docker.limits import BuildLimits, container_name, kill
 from launcher.runtimes.docker.steps import Copy, Mount, Run, Script, copied, parse_script
 
 CACHE_LABEL = "launcher.cache"
-CONTAINER = "launcher-build-"
-"""How the names of builds' containers begin."""
 SECRETS = "/run/launcher"
 """In memory, and root's: no step can put anything in the way there."""
 INSTALLS = "/tmp/uv-cache"
@@ -118,7 +115,7 @@ class CommitBuild:
             tmpfs={SECRETS: "mode=0755,size=1m"} if self.netrc else None,
             network_mode=self.limits.network or "bridge",
             security_opt=["no-new-privileges"],
-            name=f"{CONTAINER}{uuid.uuid4().hex[:12]}",  # a label would go into the image
+            name=container_name(),  # a label would go into the image
             **self.limits.of_container(),
         )
 

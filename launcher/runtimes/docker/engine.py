@@ -20,7 +20,7 @@ from envs.room import ROOMY, Room
 from launcher.runtimes.docker import buildkit
 from launcher.runtimes.docker.commit import CommitBuild
 from launcher.runtimes.docker.context import DOCKERFILE
-from launcher.runtimes.docker.limits import NO_LIMITS, BuildLimits, kill
+from launcher.runtimes.docker.limits import NO_LIMITS, BuildLimits, container_name, kill
 
 LONGEST_CHECK = 240
 """Seconds that an image may take to show that sessions can start from it."""
@@ -131,6 +131,7 @@ class Engine:
                 user="1000:1000",
                 network_mode="none",
                 environment={"HOME": "/tmp"},
+                name=container_name(),
                 **self.limits.of_container(),
             )
         except ImageNotFound as error:

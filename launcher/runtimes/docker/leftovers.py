@@ -8,10 +8,14 @@ from datetime import datetime
 
 import docker
 from docker.errors import DockerException
+from docker.models.images import Image
 
 from launcher.runtimes.docker import buildkit
-from launcher.runtimes.docker.commit import CACHE_LABEL, CONTAINER
+from launcher.runtimes.docker.commit import CACHE_LABEL
+from launcher.runtimes.docker.limits import CONTAINER
 
+IMAGES = "launcher-build/"
+"""How the names of images under construction begin."""
 Row = tuple[str, str, int]
 
 
@@ -20,16 +24,18 @@ def sweep(client: docker.DockerClient, *, older: float, cache: int, dry_run: boo
     found: list[Row] = []
     for container in client.containers.list(all=True, filters={"name": f"^/{CONTAINER}"}):
         if age(container.attrs["Created"]) > older:
-            found.append(("container", str(container.name), 0))
-            if not dry_run:
-                with contextlib.suppress(DockerException):
+            with contextlib.suppress(DockerException):
+                if not dry_run:
                     container.remove(force=True)
-    for image in client.images.list("launcher-build/*"):
-        if age(image.attrs["Created"]) > older:
-            found.append(("leftover", image.tags[0], int(image.attrs["Size"])))
-            if not dry_run:
-                with contextlib.suppress(DockerException):
-                    client.images.remove(image.tags[0])
+                found.append(("container", str(container.name), 0))
+    for image in client.images.list(f"{IMAGES}*"):
+        # An image of cached steps may have good names as well.
+        for tag in image.tags if age(tagged(image)) > older else ():
+            with contextlib.suppress(DockerException):
+                if tag.startswith(IMAGES):
+                    if not dry_run:
+                        client.images.remove(tag)
+                    found.append(("leftover", tag, int(image.attrs["Size"])))
     return found + caches(client, keep=cache, dry_run=dry_run)
 
 
@@ -51,6 +57,12 @@ def caches(client: docker.DockerClient, *, keep: int, dry_run: bool) -> list[Row
                 with contextlib.suppress(DockerException):
                     client.volumes.get(one["Name"]).remove()
     return found
+
+
+def tagged(image: Image) -> str:
+    """When it got its name: an image of cached steps is as old as those."""
+    named = str(image.attrs.get("Metadata", {}).get("LastTagTime", ""))
+    return max(named, str(image.attrs["Created"]))
 
 
 def age(created: str) -> float:

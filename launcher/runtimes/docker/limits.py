@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from envs.errors import OverLimit
 
 PERIOD = 100_000
 """Microseconds over which the kernel counts CPU time."""
+CONTAINER = "launcher-build-"
+"""How the names of builds' containers begin."""
 KILLED = 137
 """Exit code of what the kernel killed."""
 
@@ -61,6 +64,11 @@ class BuildLimits:
 
 
 NO_LIMITS = BuildLimits()
+
+
+def container_name() -> str:
+    """A name by which what a killed build leaves is found."""
+    return f"{CONTAINER}{uuid.uuid4().hex[:12]}"
 
 
 def kill(container: Any) -> None:
