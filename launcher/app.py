@@ -33,7 +33,8 @@ from launcher.runtimes import choose_runtime
 from launcher.runtimes.base import Runtime
 from launcher.session import Limits
 from launcher.sessions import Sessions
-from launcher.web import builds, check, errors, health, hooks, launch, request, sessions, work
+from launcher.short_links import ShortLinks
+from launcher.web import builds, check, errors, go, health, hooks, launch, request, sessions, work
 from launcher.web.shown_builds import ShownBuilds
 from link_generator import page
 
@@ -190,6 +191,7 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
         )
     )
     app.register_blueprint(check.create_blueprint(preflight))
+    app.register_blueprint(go.create_blueprint(ShortLinks(config.data / "links")))
     app.register_blueprint(health.create_blueprint(parts.runtime, gateway))
     errors.register(app)
     return app

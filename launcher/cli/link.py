@@ -1,4 +1,7 @@
-"""`launcher link new|parse|check`: make a link, read one, and try whether one would work."""
+"""`launcher link new|parse|check`: make a link, read one, and try whether one would work.
+
+Short links are in `short.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
-from launcher.cli import Context
+from launcher.cli import Context, short
 from launcher.preflight import FAIL, OK, WARN, Preflight
 from link_generator.dialects import DIALECTS, Place, parse_any
 from link_generator.form import fill, write
@@ -43,6 +46,7 @@ def add_parser(commands: Any) -> None:
         words_of = words.add_parser(name, help=what)
         words_of.add_argument("url")
         words_of.set_defaults(handler=handler)
+    short.add_parsers(words)
 
 
 def new(args: argparse.Namespace, context: Context) -> int:

@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from envs import errors as env
 from launcher import errors as launcher
+from launcher import short_links
 from launcher.web.request import wants_json
 from link_generator.link import BadLink
 
@@ -42,6 +43,8 @@ TABLE: dict[type[Exception], Row] = {
     ),
     env.BuildCancelled: Row(409, "E-ENV-CANCELLED", "The build was cancelled", (TEACHER,)),
     env.GitHostDown: Row(503, "E-GIT-DOWN", "The git server cannot be reached", (AGAIN, TEACHER)),
+    short_links.NoShortLink: Row(404, "E-LINK", "That link isn't one of ours", ()),
+    short_links.LinkClosed: Row(403, "E-CLOSED", "This link is not open now", ()),
     launcher.ContentNotFound: Row(404, "E-REPO", "We can't find the course files", (TEACHER,)),
     launcher.UnknownBranch: Row(404, "E-BRANCH", "The course has no such branch", (TEACHER,)),
     launcher.PathNotFound: Row(404, "E-PATH", "The file to open is not there", (TEACHER,)),

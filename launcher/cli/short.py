@@ -1,0 +1,85 @@
+"""`launcher link save|saved|close|open`: short links, changed after they were shared."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from launcher.cli import Context
+from launcher.short_links import BadShortLink, ShortLink, ShortLinks, clock
+from link_generator.dialects import parse_any
+
+
+def add_parsers(words: Any) -> None:
+    save_ = words.add_parser("save", help="give a link a short name, or change what it means")
+    save_.add_argument("slug", metavar="NAME", help="of /go/NAME")
+    save_.add_argument("url", help="the link, of any kind that `parse` reads")
+    save_.add_argument("--title", default="", help="what students read")
+    save_.add_argument("--opens", default="", metavar="TIME", help="for example 2026-11-23T09:00")
+    save_.add_argument("--closes", default="", metavar="TIME")
+    save_.set_defaults(handler=save)
+    words.add_parser("saved", help="list short links").set_defaults(handler=saved)
+    for name, what in (("close", "let it say that it is closed"), ("open", "open it again")):
+        one = words.add_parser(name, help=f"a short link: {what}")
+        one.add_argument("slug", metavar="NAME")
+        one.set_defaults(handler=switch, enabled=name == "open")
+
+
+def save(args: argparse.Namespace, context: Context) -> int:
+    made = links_of(context).save(
+        args.slug,
+        parse_any(args.url)[0].link(),
+        title=args.title,
+        opens=seconds_of(args.opens),
+        closes=seconds_of(args.closes),
+    )
+    context.show(row(made, context), f"{address(made, context)}\nmeans {made.link}")
+    return 0
+
+
+def saved(_args: argparse.Namespace, context: Context) -> int:
+    every = links_of(context).all()
+    lines = [f"{one.slug:24} {state(one):32} {one.link}" for one in every]
+    context.show([row(one, context) for one in every], "\n".join(lines) or "There is none yet.")
+    return 0
+
+
+def switch(args: argparse.Namespace, context: Context) -> int:
+    made = links_of(context).enable(args.slug, enabled=args.enabled)
+    context.show(row(made, context), f"{address(made, context)} is {state(made)}")
+    return 0
+
+
+def links_of(context: Context) -> ShortLinks:
+    return ShortLinks(context.config.data / "links")
+
+
+def row(link: ShortLink, context: Context) -> dict[str, Any]:
+    return {"url": address(link, context), "state": link.state(time.time()), **asdict(link)}
+
+
+def address(link: ShortLink, context: Context) -> str:
+    return f"{context.config.public_url}/go/{link.slug}"
+
+
+def state(link: ShortLink) -> str:
+    said = link.state(time.time())
+    return {"early": f"opens {clock(link.opens)}", "late": f"closed {clock(link.closes)}"}.get(
+        said, said
+    )
+
+
+def seconds_of(text: str) -> float:
+    """A time of this machine's clock, or with its own offset, as Unix seconds; empty is 0.
+
+    :raises BadShortLink: it is none.
+    """
+    if not text:
+        return 0.0
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except (ValueError, OverflowError) as error:
+        raise BadShortLink(f"{text!r} is not a time.", hint="Write 2026-11-23T09:00.") from error
