@@ -29,6 +29,7 @@ from launcher.launch import Launcher
 from launcher.launches import Launches
 from launcher.prebuild import Prebuild
 from launcher.preflight import Preflight
+from launcher.rehearsal import Rehearsals
 from launcher.runtimes import choose_runtime
 from launcher.runtimes.base import Runtime
 from launcher.session import Limits
@@ -163,7 +164,12 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
     app.after_request(request.finish)
     app.jinja_env.filters["moment"] = request.moment
     app.jinja_env.filters["human"] = human
-    preflight = Preflight(parts.environments, parts.mirrors, launcher.background)
+    preflight = Preflight(
+        parts.environments,
+        parts.mirrors,
+        launcher.background,
+        Rehearsals(config.data / "rehearsals"),
+    )
     app.register_blueprint(
         page.create_blueprint(
             public_url=config.public_url,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from launcher.content.size import human
 from launcher.environment import Environments
 from launcher.errors import LaunchError
 from launcher.launch import check_path
+from launcher.rehearsal import Rehearsal, Rehearsals
 from link_generator.link import APPS, Content, Link, is_inside
 
 OK, WARN, FAIL = "ok", "warn", "fail"
@@ -37,7 +39,8 @@ class Check:
     """One thing that a link needs."""
 
     name: str
-    """`environment`, `content`, `only`, `path`, `app`, `kernel`, `size` or `solutions`."""
+    """`environment`, `content`, `only`, `path`, `app`, `kernel`, `size`, `solutions` or
+    `rehearsal`."""
     state: str
     """`ok`, `warn` (the link works) or `fail`."""
     sentence: str
@@ -53,6 +56,7 @@ class Preflight:
     environments: Environments
     mirrors: Mirrors
     background: ThreadPoolExecutor
+    rehearsals: Rehearsals | None = None
 
     def check(self, link: Link) -> list[Check]:
         """Every check of the link, the environment's first."""
@@ -70,7 +74,8 @@ class Preflight:
             sources.append(source)
         if sources and sources[0]:
             checks += self._content(link, sources[0], lock)
-        return checks
+        rehearsed = self.rehearsals.last(link) if self.rehearsals else None
+        return [*checks, *([rehearsal_check(rehearsed)] if rehearsed else [])]
 
     def _environment(self, link: Link) -> tuple[Version | None, Check]:
         try:
@@ -188,6 +193,13 @@ def solution_checks(paths: Sequence[str] | Mapping[str, int], link: Link) -> lis
     hint = "Give one folder without them as only=, or keep them in another repository."
     more = " and more" if len(seen) > 3 else ""
     return [Check("solutions", WARN, said + ", ".join(seen[:3]) + more, hint, tuple(seen[:20]))]
+
+
+def rehearsal_check(found: Rehearsal) -> Check:
+    at = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.at))
+    if found.ok:
+        return Check("rehearsal", OK, f"Rehearsed {at}: {found.cells} cells ran")
+    return Check("rehearsal", WARN, f"Rehearsed {at}: {found.error}", "Mend it and rehearse again.")
 
 
 def failed(name: str, error: EnvError | LaunchError) -> Check:

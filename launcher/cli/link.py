@@ -10,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
+from launcher import rehearsal
 from launcher.cli import Context, short
 from launcher.preflight import FAIL, OK, WARN, Preflight
+from launcher.rehearsal import Rehearsals
 from link_generator.dialects import DIALECTS, Place, parse_any
 from link_generator.form import fill, write
 from link_generator.link import APPS, FIELDS, split_env
@@ -46,6 +48,12 @@ def add_parser(commands: Any) -> None:
         words_of = words.add_parser(name, help=what)
         words_of.add_argument("url")
         words_of.set_defaults(handler=handler)
+    rehearse_ = words.add_parser(
+        "rehearse", help="click it as a throw-away student and run the notebook top to bottom"
+    )
+    rehearse_.add_argument("url")
+    rehearse_.add_argument("--timeout", type=float, default=600.0, help="seconds for one cell")
+    rehearse_.set_defaults(handler=rehearse)
     short.add_parsers(words)
 
 
@@ -82,11 +90,31 @@ def parse(args: argparse.Namespace, context: Context) -> int:
 def check(args: argparse.Namespace, context: Context) -> int:
     link = parse_any(args.url)[0].link()
     parts = context.parts
+    rehearsals = Rehearsals(context.config.data / "rehearsals")
     with ThreadPoolExecutor(max_workers=4) as background:
-        checks = Preflight(parts.environments, parts.mirrors, background).check(link)
+        checks = Preflight(parts.environments, parts.mirrors, background, rehearsals).check(link)
     lines = []
     for one in checks:
         lines.append(f"{WORDS[one.state]} {one.name}: {one.sentence}")
         lines += [f"     {one.hint}"] if one.hint and one.state != OK else []
     context.show([asdict(one) for one in checks], "\n".join(lines))
     return 1 if any(one.state == FAIL for one in checks) else 0
+
+
+def rehearse(args: argparse.Namespace, context: Context) -> int:
+    link = parse_any(args.url)[0].link()
+    host, port = context.config.listen
+    found = rehearsal.rehearse(
+        link,
+        server=f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}",  # noqa: S104
+        secret=context.parts.secret,
+        runtime=context.parts.runtime,
+        homes=context.parts.homes,
+        say=(lambda line: None) if context.json else print,
+        timeout=args.timeout,
+    )
+    Rehearsals(context.config.data / "rehearsals").keep(link, found)
+    word = "ok  " if found.ok else "FAIL"
+    said = found.error or f"{found.cells} cells ran in {found.seconds:.0f} s"
+    context.show(asdict(found), f"{word} {said}")
+    return 0 if found.ok else 1

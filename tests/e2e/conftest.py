@@ -85,14 +85,14 @@ class Box:
     def log_text(self):
         return self.data.with_suffix(".log").read_text()
 
-    def cli(self, *args):
+    def cli(self, *args, code=0):
         done = subprocess.run(
             [sys.executable, "-m", "launcher", *args, "--settings", str(self.settings), "--json"],
             capture_output=True,
             text=True,
             timeout=120,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == code, done.stderr
         return json.loads(done.stdout)
 
     def builds(self):

@@ -11,7 +11,7 @@ import pytest
 import requests
 import yaml
 
-from launcher.demo.click import Click
+from launcher.click import Click
 from tests.e2e.conftest import wait_for
 
 
@@ -147,3 +147,35 @@ def test_an_unused_session_stops_and_its_work_comes_back(idle):
     assert student.session_url != first
     answer = student.browser.get(f"{student.session_url}api/contents/course/mine.txt", timeout=10)
     assert answer.json()["content"] == "my work"
+
+
+def notebook(*sources, tags=()):
+    cells = [
+        {"cell_type": "code", "id": f"c{n}", "metadata": {"tags": list(tags)}, "outputs": [],
+         "execution_count": None, "source": source}
+        for n, source in enumerate(sources)
+    ]  # fmt: skip
+    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
+def test_a_rehearsal_runs_the_notebook_and_leaves_nothing(box):
+    box.content.commit(
+        {
+            "good.ipynb": notebook("x = 41", "x += 1", "print(x); assert x == 42"),
+            "bad.ipynb": notebook("x = 1", "x / 0", "never"),
+            "meant.ipynb": notebook("x / 0", tags=["raises-exception"]),
+        }
+    )
+    before = set((box.data / "homes").iterdir())
+    good = box.cli("link", "rehearse", box.link(path="good.ipynb"))
+    assert (good["ok"], good["cells"]) == (True, 3)
+    assert box.cli("link", "rehearse", box.link(path="meant.ipynb"))["ok"]
+    bad = box.cli("link", "rehearse", box.link(path="bad.ipynb"), code=1)
+    assert (bad["ok"], bad["cells"]) == (False, 1)
+    assert bad["error"] == "Cell 2: The cell raised ZeroDivisionError: division by zero"
+    gone = box.cli("link", "rehearse", box.link(path="none.ipynb"), code=1)
+    assert "'none.ipynb' is not in the course files" in gone["error"]
+    assert set((box.data / "homes").iterdir()) == before
+    rows = {row["name"]: row for row in box.cli("link", "check", box.link(path="good.ipynb"))}
+    assert rows["rehearsal"]["state"] == "ok"
+    assert "3 cells ran" in rows["rehearsal"]["sentence"]

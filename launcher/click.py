@@ -29,6 +29,8 @@ class Click:
 
     browser: requests.Session = field(default_factory=requests.Session)
     url: str = ""
+    reached: str = ""
+    """The server's own address, where its public one does not lead to it from here."""
 
     def __post_init__(self) -> None:
         self.browser.trust_env = False  # the launcher is on this machine, whatever proxy is set
@@ -51,6 +53,8 @@ class Click:
                 raise ClickFailed(error["message"], hint=error["hint"])
             if launch["url"]:
                 self.url = launch["url"]
+                if self.reached:
+                    self.url = self.reached + urlsplit(self.url).path
                 return self.url
             if time.monotonic() > deadline:
                 raise ClickFailed(f"The launch took longer than {timeout:.0f} s.")
@@ -69,19 +73,30 @@ class Click:
         answer = self.browser.get(f"{self.session_url}api/contents/{path}", timeout=30)
         return dict(self._json(answer)["content"])
 
-    def run(self, code: str, *, timeout: float = 60.0) -> str:
+    def kernel(self, name: str = "python3", notebook: str = "") -> str:
+        """The id of a new kernel, in the notebook's folder where one is named."""
+        asked: dict[str, Any] = {"name": name}
+        if notebook:
+            asked = {"path": notebook, "name": "", "type": "notebook", "kernel": asked}
+        answer = self.browser.post(
+            f"{self.session_url}api/{'sessions' if notebook else 'kernels'}",
+            data=json.dumps(asked),
+            headers={"Origin": self.session_url.split("/s/")[0]},
+            timeout=60,
+        )
+        made = self._json(answer)
+        return str((made["kernel"] if notebook else made)["id"])
+
+    def run(self, code: str, *, kernel: str = "", timeout: float = 60.0) -> str:
         """Run code in a kernel over the WebSocket and return what it printed.
 
         :raises ClickFailed: it raised, or took longer than `timeout`.
         """
-        answer = self.browser.post(
-            f"{self.session_url}api/kernels",
-            data=json.dumps({"name": "python3"}),
-            headers={"Origin": self.session_url.split("/s/")[0]},
-            timeout=30,
-        )
-        kernel = self._json(answer)["id"]
-        return asyncio.run(asyncio.wait_for(self._execute(kernel, code), timeout))
+        where = kernel or self.kernel()
+        try:
+            return asyncio.run(asyncio.wait_for(self._execute(where, code), timeout))
+        except TimeoutError as error:
+            raise ClickFailed(f"The cell took longer than {timeout:.0f} s.") from error
 
     async def _execute(self, kernel: str, code: str) -> str:
         cookies = {cookie.name: cookie.value or "" for cookie in self.browser.cookies}
