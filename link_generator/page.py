@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import segno
 from flask import Blueprint, Response, abort, jsonify, redirect, render_template, request
 from werkzeug.wrappers import Response as Answer
 
@@ -50,6 +51,7 @@ def create_blueprint(
             "read": filled.read,
             "warnings": filled.notes,
             "links": {name: shown(made) for name, made in links.items()},
+            "qr": f"/api/link/qr.svg?{urlencode(filled.fields)}",
             "badges": compose_badges(own.url, f"{public_url.rstrip('/')}/static/badge.svg"),
         }
 
@@ -102,6 +104,19 @@ def create_blueprint(
             return jsonify(everywhere(filled)), 200
         except BadLink as bad:
             return jsonify(**read, error=asdict_of(bad)), 400
+
+    @views.get("/api/link/qr.svg")
+    def qr() -> tuple[Response, int]:
+        """The link as a picture that phones read."""
+        try:
+            url = compose_link(fill(given_fields()).draft.link(), public_url)
+            picture = segno.make(url, micro=False).svg_inline(scale=4, border=4, light="#ffffff")
+        except (BadLink, segno.DataOverflowError) as error:
+            bad = error if isinstance(error, BadLink) else BadLink("link", "It is too long.")
+            return jsonify(error=asdict_of(bad)), 400
+        header = '<?xml version="1.0" encoding="utf-8"?>'
+        text = picture.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+        return Response(header + text, content_type="image/svg+xml"), 200
 
     @views.get("/api/link/parse")
     def parse() -> tuple[Response, int]:

@@ -104,6 +104,7 @@ async function update() {
   }
   $("url").value = answer.url;
   $("open").href = answer.url;
+  $("qr").src = $("qr-file").href = answer.qr;
   for (const [name, text] of Object.entries(answer.badges)) $(`badge-${name}`).value = text;
   for (const [name, made] of Object.entries(answer.links)) if ($(`in-${name}`)) showDialect(name, made);
   if ($("checklist")) {

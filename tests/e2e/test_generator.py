@@ -70,12 +70,12 @@ def test_a_pasted_badge_fills_the_fields_and_every_tab(student, site):
     assert page.get_by_role("radio", name="Notebook").is_checked()
     page.get_by_role("radio", name="Link", exact=True).focus()
     seen = []
-    for _ in range(4):
+    for _ in range(5):
         page.keyboard.press("ArrowRight")
         shown = page.locator(".panel:visible")
         assert shown.count() == 1
         seen.append(shown.get_attribute("id"))
-    assert seen == ["as-badge", "as-binder", "as-hub", "as-book"]
+    assert seen == ["as-badge", "as-qr", "as-binder", "as-hub", "as-book"]
     assert "as=book" in page.url
     assert "/with/gh/org/env@v1" in page.locator("#config-jupyterbook").input_value()
     page.keyboard.press("ArrowLeft")

@@ -1,8 +1,10 @@
 """The generator over HTTP: JSON for programs, and the page with what was pasted into it."""
 
+import xml.etree.ElementTree as ET
 from html import unescape
 
 import pytest
+import segno
 from flask import Flask
 
 from launcher.web import errors, request
@@ -169,3 +171,15 @@ def test_what_one_dialect_cannot_say_leaves_the_others(browser):
     assert answer.status_code == 200
     assert "Binder cannot give one folder alone." in answer.text
     assert "only=wk1" in answer.text
+
+
+def test_the_qr_code_is_that_of_the_link(browser):
+    answer = browser.get("/api/link/qr.svg", query_string=FIELDS)
+    assert answer.content_type == "image/svg+xml"
+    url = browser.get("/api/link", query_string=FIELDS).json["url"]
+    drawn = segno.make(url, micro=False).svg_inline(scale=4, border=4, light="#ffffff")
+    assert drawn.partition("<path")[2] in answer.text
+    assert ET.fromstring(answer.text).tag == "{http://www.w3.org/2000/svg}svg"
+    assert browser.get("/api/link/qr.svg", query_string={"repo": "x"}).status_code == 400
+    page = browser.get("/", query_string=FIELDS).text
+    assert "/api/link/qr.svg?env=gh%2Forg%2Fenv%40v1" in unescape(page)
