@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ from launcher.history import History
 from launcher.home import Homes
 from launcher.launch import Launcher
 from launcher.launches import Launches
+from launcher.metrics import Metrics
 from launcher.prebuild import Prebuild
 from launcher.preflight import Preflight
 from launcher.rehearsal import Rehearsals
@@ -35,7 +37,22 @@ from launcher.runtimes.base import Runtime
 from launcher.session import Limits
 from launcher.sessions import Sessions
 from launcher.short_links import ShortLinks
-from launcher.web import builds, check, errors, go, health, hooks, launch, request, sessions, work
+from launcher.web import (
+    binder,
+    build_stream,
+    builds,
+    check,
+    errors,
+    go,
+    health,
+    hooks,
+    launch,
+    request,
+    sessions,
+    work,
+)
+from launcher.web.binder_links import BinderLinks
+from launcher.web.rate import RateLimit
 from launcher.web.shown_builds import ShownBuilds
 from link_generator import page
 
@@ -183,8 +200,23 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
         parts.channels,
         lambda repo: any(one.opens(repo) for one in config.git.credentials),
     )
+    metrics = Metrics(parts.store)
+    launches = Launches(metrics.measured(launcher.launch), errors.EXPECTED)
+    app.register_blueprint(launch.create_blueprint(launches, shown.address))
+    links = BinderLinks(parts.versions)
+    app.register_blueprint(binder.create_blueprint(links, parts.runtime, gateway, metrics))
     app.register_blueprint(
-        launch.create_blueprint(Launches(launcher.launch, errors.EXPECTED), shown.address)
+        build_stream.create_blueprint(
+            build_stream.BuildStream(
+                links,
+                launches,
+                launcher.sessions,
+                config.public_url,
+                config.trusted_proxies,
+                RateLimit(config.web.starts_per_hour),
+                threading.BoundedSemaphore(max(1, config.web.streams)),
+            )
+        )
     )
     app.register_blueprint(builds.create_blueprint(shown))
     app.register_blueprint(sessions.create_blueprint(launcher.sessions, parts.history))

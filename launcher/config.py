@@ -136,6 +136,8 @@ class DockerConfig:
 @dataclass(frozen=True)
 class WebConfig:
     threads: int
+    streams: int
+    starts_per_hour: int
     origins: tuple[str, ...]
 
 
@@ -335,7 +337,16 @@ def _typed(settings: dict[str, Any]) -> Config:
             "docker",
             {"network": _text, "homes": _one_of("auto", "bind", "volume")},
         ),
-        web=section(WebConfig, "web", {"threads": _count, "origins": _origins}),
+        web=section(
+            WebConfig,
+            "web",
+            {
+                "threads": _count,
+                "streams": _count,
+                "starts_per_hour": _count,
+                "origins": _origins,
+            },
+        ),
         log=section(
             LogConfig,
             "log",

@@ -50,7 +50,7 @@ class Environments:
         older = self._while_built(version) if link.env in self.catalogue else None
         if older:
             said = f"A newer version of {called} is being built; this is the one before it"
-            tell(Progress(Phase.ENVIRONMENT, said))
+            tell(Progress(Phase.ENVIRONMENT, said, image=older))
             return older
         try:
             image = self.store.ensure_image(version, say=saying(tell))
@@ -61,9 +61,10 @@ class Environments:
             log.warning("%s of %s failed, %s is used", called, repo, older.name)
             said = f"The newest version of {called} cannot be built ({error.message})"
             tell(Progress(Phase.ENVIRONMENT, said))
-            tell(Progress(Phase.ENVIRONMENT, "The last good version is used instead"))
+            instead = "The last good version is used instead"
+            tell(Progress(Phase.ENVIRONMENT, instead, image=older))
             return older
-        tell(Progress(Phase.ENVIRONMENT, f"Environment {called} is ready"))
+        tell(Progress(Phase.ENVIRONMENT, f"Environment {called} is ready", image=image))
         return image
 
     def _while_built(self, version: Version) -> Image | None:

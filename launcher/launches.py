@@ -66,6 +66,13 @@ class Launch:
             self._events.append(Event(len(self._events) + 1, time.time(), progress))
             self._changed.notify_all()
 
+    def wait_for_news(self, since: int, timeout: float) -> bool:
+        """True when there are events after the cursor, or the launch has ended, in time."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: bool(self.ended) or len(self._events) > since, timeout
+            )
+
     def wait(self, timeout: float) -> bool:
         """True when the launch has ended within `timeout` seconds."""
         with self._changed:

@@ -6,6 +6,8 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from envs.image import Image
+
 
 class Phase(enum.Enum):
     """The steps of a launch, in order; the last two end it."""
@@ -27,6 +29,8 @@ class Progress:
     message: str
     log: bool = False
     """True for a line of a build log, which pages keep in a details element."""
+    image: Image | None = None
+    """The environment's image, on the event that says it is ready."""
 
 
 Tell = Callable[[Progress], None]

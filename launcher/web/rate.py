@@ -1,0 +1,80 @@
+"""How often an address may ask, and which address a request comes from. No I/O here."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+MOST = 10_000
+"""Addresses that are remembered; then the hours of all of them begin again."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What is left after a request."""
+
+    allowed: bool
+    limit: int
+    remaining: int
+    reset: float
+    """Unix seconds at which all of it is there again."""
+
+    @property
+    def wait(self) -> int:
+        """Seconds until then."""
+        return max(1, round(self.reset - time.time()))
+
+    def headers(self) -> dict[str, str]:
+        return {
+            "x-ratelimit-limit": str(self.limit),
+            "x-ratelimit-remaining": str(self.remaining),
+            "x-ratelimit-reset": str(int(self.reset)),
+        }
+
+
+@dataclass
+class RateLimit:
+    """So many requests per address and window; a limit of 0 is none."""
+
+    limit: int
+    window: float = 3600.0
+    """Seconds."""
+    _counts: dict[str, tuple[float, int]] = field(default_factory=dict)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, who: str) -> Taken | None:
+        """Count a request of `who`; None where there is no limit."""
+        if not self.limit:
+            return None
+        now = time.time()
+        with self._guard:
+            began, count = self._counts.get(who, (now, 0))
+            if now - began >= self.window:
+                began, count = now, 0
+            allowed = count < self.limit
+            if len(self._counts) >= MOST:
+                self._counts.clear()
+            self._counts[who] = (began, count + allowed)
+        return Taken(allowed, self.limit, self.limit - count - allowed, began + self.window)
+
+
+def client_address(forwarded_for: str, trusted: Sequence[str]) -> str:
+    """The address behind the proxies that are trusted; of IPv6 its network, which one house has.
+
+    The gateway writes the list's last part itself, so nobody can choose what is found.
+    """
+    found = ""
+    for part in reversed(forwarded_for.split(",")):
+        try:
+            address = ipaddress.ip_address(part.strip())
+        except ValueError:
+            break
+        found = str(address)
+        if address.version == 6:
+            found = str(ipaddress.ip_network(f"{address}/64", strict=False))
+        if not any(address in ipaddress.ip_network(one, strict=False) for one in trusted):
+            break
+    return found
