@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import subprocess
+import tarfile
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 import requests
+import yaml
 
 from tests.e2e.conftest import make_box
 from tests.git_server import Repo
@@ -18,14 +23,33 @@ pytestmark = pytest.mark.slow
 NODE = Path(__file__).parent.parent / "node"
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_args):
+        pass
+
+
 @pytest.fixture(scope="module")
-def box(data_root):
+def site(tmp_path_factory):
+    """The folder and the address of a course's own site, which is no part of the launcher."""
+    folder = tmp_path_factory.mktemp("site")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def box(data_root, site):
     root = data_root / "binder-local"
     root.mkdir()
     box = make_box(root, "local")
     notebook = (box.content.folder / "week1.ipynb").read_text()
     files = {"requirements.txt": "cowsay==6.1\n", "index.ipynb": notebook, "data/a b.txt": "one\n"}
     Repo.create(box.git.root / "both", files, tag="v1")
+    settings = yaml.safe_load(box.settings.read_text())
+    settings["web"] = {"origins": [site[1]]}
+    box.settings.write_text(yaml.safe_dump(settings))
     box.start()
     yield box
     box.cli("session", "stop", "all")
@@ -106,3 +130,22 @@ def test_the_gateway_serves_health_and_numbers(box):
         probe = http.get(f"{box.url}/versions", headers={"Origin": "https://book.example.org"})
         assert probe.headers["Access-Control-Allow-Origin"] == "*"
         assert 'launcher_builds_total{outcome="built"} 1.0' in http.get(f"{box.url}/metrics").text
+
+
+@pytest.mark.browser
+def test_thebe_runs_a_cell_on_a_page_of_another_site(box, site, student):
+    folder, address = site
+    # The published bundle needs none of the package's dependencies.
+    pack = ["npm", "pack", "--silent", "thebe-core@0.5.0"]
+    subprocess.run(pack, cwd=folder, check=True, capture_output=True, timeout=120)
+    with tarfile.open(folder / "thebe-core-0.5.0.tgz") as packed:
+        packed.extractall(folder, filter="data")
+    for script in (folder / "package" / "dist" / "lib").glob("*.min.js"):
+        shutil.copy(script, folder)
+    shutil.copy(NODE / "thebe.html", folder)
+    page = student.new_context().new_page()
+    page.set_default_timeout(90_000)
+    page.goto(f"{address}/thebe.html")
+    code = "import cowsay; print(open('data/a b.txt').read(), cowsay.__version__)"
+    said = page.evaluate("(given) => runCell(...given)", [box.url, box.git.url("both"), code])
+    assert said == "one\n 6.1\n"
