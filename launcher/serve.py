@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hmac
 import logging
@@ -68,9 +69,18 @@ def start(config: Config) -> Running:
     :raises launcher.errors.LaunchError: the port is taken, or nothing can start sessions.
     """
     make_data_folder(config.data)
-    lock = hold(config.data / "serve.lock")
-    secret = identity.load_secret(config.data)
-    gateway = ensure_gateway(config, secret)
+    with contextlib.ExitStack() as undo:  # what began ends again where the rest cannot
+        lock = undo.enter_context(hold(config.data / "serve.lock"))
+        secret = identity.load_secret(config.data)
+        gateway = ensure_gateway(config, secret)
+        undo.callback(gateway.stop)
+        running = _serve(config, secret, gateway, lock)
+        undo.pop_all()
+        return running
+
+
+def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Running:
+    """The app behind a gateway that runs."""
     if config.listen[1] == 0:
         config = replace(config, public_url=gateway.url)
     parts = create_parts(config)
