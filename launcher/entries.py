@@ -1,0 +1,79 @@
+"""Settings whose keys the administrator chooses: the catalogue, credentials, channels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from envs.credentials import Credential, parts_of
+from launcher.values import text
+
+CATALOGUE_KEYS = {"repo", "tag", "title", "builder"}
+CREDENTIAL_KEYS = {"url", "token_file", "key_file", "username"}
+
+
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """An environment that links may call by name."""
+
+    repo: str
+    tag: str = ""
+    title: str = ""
+    builder: str = ""
+    """`repo2docker`, or empty for what `environments.builder` says."""
+
+
+def catalogue(value: Any) -> Mapping[str, CatalogueEntry]:
+    entries = {}
+    for name, entry in value.items():
+        if not isinstance(entry, dict) or not entry.get("repo"):
+            raise ValueError(f"{name} needs at least `repo: <address>`")
+        for key in entry:
+            if key not in CATALOGUE_KEYS:
+                known = ", ".join(sorted(CATALOGUE_KEYS))
+                raise ValueError(f"{name} has the unknown key {key!r}; known: {known}")
+        if entry.get("builder", "repo2docker") != "repo2docker":
+            raise ValueError(f"{name}: builder is repo2docker, or left out")
+        entries[str(name)] = CatalogueEntry(**{key: str(value) for key, value in entry.items()})
+    return entries
+
+
+def channels(value: Any) -> Mapping[str, str]:
+    for name, url in value.items():
+        if not re.match(r"(https?|file)://[^\s]+$", text(url)):
+            raise ValueError(f"{name}: {url!r} is no address such as https://... or file:///...")
+        folder = url.removeprefix("file://")
+        if folder != url and not Path(folder).is_dir():
+            raise ValueError(f"{name}: there is no folder {folder}")
+    return {str(name): url.rstrip("/") for name, url in value.items()}
+
+
+def credentials(value: Any) -> tuple[Credential, ...]:
+    found = []
+    for name, entry in value.items():
+        if not isinstance(entry, dict) or not isinstance(entry.get("url"), str):
+            raise ValueError(f"{name} needs at least `url: <address>` and a file")
+        for key in entry:
+            if key not in CREDENTIAL_KEYS:
+                known = ", ".join(sorted(CREDENTIAL_KEYS))
+                raise ValueError(f"{name} has the unknown key {key!r}; known: {known}")
+        try:
+            ssh = parts_of(entry["url"])[0][0] == "ssh"
+        except ValueError as error:
+            raise ValueError(f"{name}: {entry['url']!r} is no git address") from error
+        wanted, other = ("key_file", "token_file") if ssh else ("token_file", "key_file")
+        if wanted not in entry or other in entry:
+            raise ValueError(f"{name}: this address needs `{wanted}`, and no `{other}`")
+        file = Path(str(entry[wanted])).expanduser()
+        if not file.is_file():
+            raise ValueError(f"{name}: there is no file {file}")
+        more = {"username": str(entry["username"])} if "username" in entry else {}
+        found.append(Credential(str(name), entry["url"], file.absolute(), **more))
+    return tuple(found)
+
+
+def names(value: Any) -> Mapping[str, str]:
+    return {str(key): text(one) for key, one in value.items()}

@@ -1,0 +1,138 @@
+"""How values of settings are read: each function takes what YAML holds, or says what it is not."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def seconds(value: Any) -> float:
+    """`90`, `30s`, `10m` or `12h` as seconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", str(value).strip())
+    if not found:
+        raise ValueError(f"{value!r} is not a time such as 30s, 10m or 12h")
+    return float(found[1]) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2] or "s"]
+
+
+def size(value: Any) -> int:
+    """`1048576`, `512M` or `1G` as bytes."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", str(value).strip(), re.IGNORECASE)
+    if not found:
+        raise ValueError(f"{value!r} is not a size such as 512M or 1G")
+    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
+
+
+def text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a text; put it in quotes")
+    return value
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{value!r} is not a list")
+    return tuple(text(item) for item in value)
+
+
+def count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is not a whole number")
+    return value
+
+
+def at_least_one(value: Any) -> int:
+    if not count(value):
+        raise ValueError("it is at least 1")
+    return int(value)
+
+
+def zero_or_more(value: Any) -> float:
+    return float(value) if value == 0 and not isinstance(value, bool) else positive(value)
+
+
+def positive(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise ValueError(f"{value!r} is not a number above 0")
+    return float(value)
+
+
+def one_of(*known: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in known:
+            raise ValueError(f"{value!r} is none of {', '.join(known)}")
+        return str(value)
+
+    return read
+
+
+def url(value: Any) -> str:
+    if not re.fullmatch(r"https?://[^/\s?#@]+(/[^\s?#]*)?", text(value)):
+        raise ValueError(f"{value!r} is not an address such as https://notebooks.example.org")
+    address = str(value).rstrip("/")
+    if address.count("/") > 2:
+        raise ValueError(f"{value!r} has a path; the launcher needs a host name of its own")
+    return address
+
+
+def origins(value: Any) -> tuple[str, ...]:
+    origins = tuple(one.rstrip("/").lower() for one in texts(value))
+    for origin in origins:
+        if origin != "*" and not re.fullmatch(r"https?://[^/\s?#@*]+", origin):
+            raise ValueError(f"{origin!r} is neither https://HOST nor '*'")
+    return origins
+
+
+def mirror(needs: str = "") -> Callable[[Any], str]:
+    """The address of a mirror with `needs` in it; what must be there may also be missing whole."""
+
+    def read(value: Any) -> str:
+        if needs and text(value) == "":
+            return ""
+        good = re.fullmatch(r"(https?|file)://[A-Za-z0-9._~:/?&=@%+{}-]+", text(value))
+        if not good or needs not in value:
+            raise ValueError(f"{value!r} is not an address" + (f" with {needs}" if needs else ""))
+        return str(value).rstrip("/")
+
+    return read
+
+
+def index(value: Any) -> str:
+    if re.match(r"\w+://[^/]*@", text(value)):
+        raise ValueError("every session would see its password; put that into builds.netrc_file")
+    return str(value)
+
+
+def address(value: Any) -> tuple[str, int]:
+    host, _, port = str(value).rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{value!r} is not HOST:PORT")
+    return host.strip("[]"), int(port)
+
+
+def data_folder(value: Any) -> Path:
+    if text(value):
+        return Path(value).expanduser().absolute()
+    if os.geteuid() == 0:
+        return Path("/var/lib/launcher")
+    return Path.home() / ".local/share/launcher"
+
+
+def ca_bundle(value: Any) -> Path | None:
+    named = os.environ.get("SSL_CERT_FILE", "") if value == "auto" else text(value)
+    if not named:
+        return None
+    if not Path(named).is_file():
+        raise ValueError(f"there is no file {named}")
+    return Path(named)
+
+
+def file_path(value: Any) -> Path | None:
+    if not text(value):
+        return None
+    path = Path(value).expanduser().absolute()
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    return path
