@@ -5,6 +5,7 @@ const $ = (id) => document.getElementById(id);
 const ASIDE = ["app", "as", "hub"]; // fields that alone ask for no link
 let newest = 0;
 let timer = null;
+let stale = false; // the fields have changed since the link was made
 let pasted = false;
 let known = $("repo").value; // what the repository's field held when it was last read
 
@@ -65,6 +66,7 @@ function fieldsOfForm() {
 async function update() {
   const query = fieldsOfForm();
   const mine = ++newest;
+  stale = false;
   if (![...query].some(([name, value]) => !ASIDE.includes(name) && value)) {
     showErrors(null);
     $("result").hidden = true;
@@ -163,6 +165,11 @@ async function check(query, mine) {
 }
 
 async function copy(button) {
+  if (stale) {
+    clearTimeout(timer);
+    await update(); // nobody gets the link of a moment ago
+    if ($("result").hidden) return;
+  }
   const field = $(button.dataset.copy);
   field.select();
   try {
@@ -180,6 +187,8 @@ document.addEventListener("input", (event) => {
   if (event.target.form !== form) return;
   if (event.target.name === "as") return void fieldsOfForm();
   if (event.target.name === "repo") $("repo-read").textContent = "";
+  stale = true;
+  if (!$("result").hidden) say("Making the link …");
   clearTimeout(timer);
   timer = setTimeout(update, 400);
 });

@@ -127,3 +127,14 @@ def test_what_a_pasted_link_says_never_becomes_markup(student, site):
     page.get_by_text("Ready to share").wait_for()
     assert asked == []
     assert page.locator("img[src=x]").count() == 0
+
+
+def test_a_link_that_is_copied_at_once_is_that_of_the_fields(student, site):
+    page = student.new_context().new_page()
+    page.goto(f"{site}/?env=gh/org/env@v1&repo=https://github.com/org/repo")
+    page.get_by_text("Ready to share").wait_for()
+    page.get_by_label("File to open").fill("week1.ipynb")
+    assert page.locator("#status").inner_text() == "Making the link …"
+    page.get_by_role("button", name="Copy link").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.locator("#url").input_value().endswith("&path=week1.ipynb")
