@@ -25,7 +25,14 @@ def test_every_golden_dockerfile_is_understood(path):
 
 
 def test_a_base_is_understood():
-    base = Base("3.11", "bookworm", ("jupyterlab",), "0.9", ca=b"x", index_url="https://pypi.org/")
+    base = Base(
+        "3.11",
+        "bookworm",
+        ("jupyterlab",),
+        "0.9",
+        ca=b"x",
+        index_url="https://index.example.org/simple/",
+    )
     script = parse_script(render_base(base, root_image="launcher/debian:bookworm"))
     assert script.config == (
         "EXPOSE 8888",
@@ -34,7 +41,7 @@ def test_a_base_is_understood():
     last = script.steps[-1]
     assert isinstance(last, Run)
     assert last.user == "1000:1000"
-    assert last.environment["UV_DEFAULT_INDEX"] == "https://pypi.org/"
+    assert last.environment["UV_DEFAULT_INDEX"] == "https://index.example.org/simple/"
 
 
 def test_values_are_what_a_dockerfile_makes_of_them():
