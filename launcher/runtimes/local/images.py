@@ -7,25 +7,22 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import uv
 
-from envs.base import LAB_PAGE
 from envs.builder import Say
 from envs.conda import PROGRAM
 from envs.errors import BuildFailed, NotOffered
 from envs.halt import NO_HALT, Halt
 from envs.image import Image
 from envs.lock import pip_part
-from envs.netrc import Netrc, read_netrc
+from envs.netrc import read_netrc
 from envs.readers.r import asked_by
 from envs.recipe import Conda, Recipe
 from envs.render import LOCK
@@ -33,13 +30,13 @@ from envs.room import ROOMY, Room
 from envs.smoke import SCRIPT
 from launcher.config import CondaConfig
 from launcher.runtimes.local import conda
-from launcher.runtimes.local.processes import send, tree
-from launcher.runtimes.local.sandbox import FIRST_UID, Sandbox
+from launcher.runtimes.local.build_steps import BUILD_UID, BuildSteps
+from launcher.runtimes.local.pythons import find_python, has_python
+from launcher.runtimes.local.sandbox import Sandbox
+from launcher.runtimes.local.venv import LOCK_FILE, venv_steps
 
 BUILDER = "venv-2"
-LOCK_FILE = "launcher.lock"
 """Counts up when the same recipe would give another image."""
-BUILD_UID = FIRST_UID - 1
 
 
 @dataclass
@@ -206,15 +203,16 @@ class LocalImages:
 
         steps = venv_steps(recipe, place=place, python=python, server=self.server, cache=cache)
         netrc = read_netrc(self.netrc) if self.netrc else None
+        run = BuildSteps(self.folder, self.sandbox, self.conda, self.index_url, self.ca_bundle).run
         for step in steps:
             tell(f"$ {' '.join(step)}")
             installs = netrc if {"install", "finish"} & set(step) else None
-            self._run(conda.activated(place, step), place, home, tell, halt, netrc=installs)
+            run(conda.activated(place, step), place, home, tell, halt, netrc=installs)
         say("Checking that sessions can start from it")
         try:
             smoke = [conda.server_python(place), "-c", SCRIPT]
             smoke += ["lenient"] if recipe.conda else []
-            self._run(conda.activated(place, smoke), place, home, tell, halt)
+            run(conda.activated(place, smoke), place, home, tell, halt)
         except BuildFailed as error:
             why = error.log_tail[-1] if error.log_tail else error.message
             raise BuildFailed(
@@ -228,174 +226,8 @@ class LocalImages:
     def _channels(self, wanted: Conda) -> tuple[str, ...]:
         return self.conda.urls(wanted.channels)
 
-    def _run(
-        self,
-        step: Sequence[str],
-        place: Path,
-        home: Path,
-        say: Say,
-        halt: Halt,
-        *,
-        netrc: Netrc | None = None,
-    ) -> None:
-        """One step, in the sandbox as a user of its own: requirements can run any program."""
-        if netrc:
-            with self._secret(netrc) as secret:
-                hidden = lambda line: say(netrc.hidden(line))  # noqa: E731
-                self._run_with(step, place, home, hidden, halt, secret)
-        else:
-            self._run_with(step, place, home, say, halt)
-
-    @contextlib.contextmanager
-    def _secret(self, netrc: Netrc) -> Iterator[Path]:
-        """The indexes' credentials in a file that only the build's user can read, for one step."""
-        folder = self.folder / f"secret-{uuid.uuid4().hex}"
-        folder.mkdir(mode=0o700)
-        file = folder / "netrc"
-        try:
-            file.touch(mode=0o600)
-            file.write_text(netrc.text, "utf-8")
-            if self.sandbox.own_uids:
-                for path in (file, folder):
-                    os.chown(path, BUILD_UID, BUILD_UID)
-            yield file
-        finally:
-            shutil.rmtree(folder)
-
-    def _run_with(
-        self,
-        step: Sequence[str],
-        place: Path,
-        home: Path,
-        say: Say,
-        halt: Halt,
-        secret: Path | None = None,
-    ) -> None:
-        command = self.sandbox.command(
-            step,
-            home=home,
-            uid=BUILD_UID,
-            read=[
-                *outside_usr(find_python_of(place, step)),
-                *self.trusted_files(),
-                *self.conda.folders(),
-                *([secret.parent] if secret else []),
-            ],
-            write=[place, self.folder / "cache"],
-            chdir=str(place / "repo"),
-        )
-        path = f"{place}/venv/bin:/usr/local/bin:/usr/bin:/bin"
-        extra = {
-            "PATH": path,
-            "VIRTUAL_ENV": f"{place}/venv",
-            "NB_PYTHON_PREFIX": f"{place}/venv",
-            "KERNEL_PYTHON_PREFIX": f"{place}/venv",
-            "REPO_DIR": f"{place}/repo",
-            "UV_CACHE_DIR": str(self.folder / "cache"),
-            "UV_PYTHON_DOWNLOADS": "never",
-            "UV": uv.find_uv_bin(),
-            **self.trust(),
-            **conda.variables(place, f"{self.sandbox.home(home)}/.local/bin:{path}"),
-        }
-        if secret:
-            extra["NETRC"] = str(secret)
-        if self.index_url:
-            extra |= {"UV_DEFAULT_INDEX": self.index_url, "PIP_INDEX_URL": self.index_url}
-        tail: list[str] = []
-        process = subprocess.Popen(
-            command,
-            env=self.sandbox.environment(home, extra),
-            cwd=None if self.sandbox.bwrap else place / "repo",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
-        try:
-            with halt.ending(lambda: end_group(process)):
-                for line in process.stdout or ():
-                    tail.append(line.rstrip("\n"))
-                    say(tail[-1])
-                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        finally:
-            end_group(process)  # what it left behind; its id is its own until `wait`
-            process.communicate()
-        if process.returncode:
-            wrong = ("error", "its ")  # of a tool, or of the smoke run
-            errors = [line for line in tail if any(one in line.lower() for one in wrong)] or tail[
-                -1:
-            ]
-            said = errors[0].strip() if errors else f"exit code {process.returncode}"
-            raise BuildFailed(
-                f"{step[0].rsplit('/', 1)[-1]} failed with exit code {process.returncode}: {said}",
-                log_tail=tail[-20:],
-            )
-
-    def trusted_files(self) -> list[Path]:
-        """What a sandbox must see beside /usr and /etc: uv, and a CA bundle elsewhere."""
-        found = [Path(uv.find_uv_bin())]
-        if self.ca_bundle and not str(self.ca_bundle).startswith(("/etc/", "/usr/")):
-            found.append(self.ca_bundle)
-        return found
-
-    def trust(self) -> dict[str, str]:
-        """The CA bundle, by the names that programs know."""
-        if not self.ca_bundle:
-            return {}
-        names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "GIT_SSL_CAINFO")
-        return {name: str(self.ca_bundle) for name in names}
-
     def _index(self, name: str) -> Path:
         return self.folder / f"{re.sub(r'[^A-Za-z0-9.-]', '_', name)}.json"
-
-
-def venv_steps(
-    recipe: Recipe, *, place: Path, python: Path, server: Sequence[str], cache: Path
-) -> list[list[str]]:
-    """The commands that make the recipe's venv. No I/O here."""
-    tool = uv.find_uv_bin()
-    install = [tool, "pip", "install", "--quiet", "--compile-bytecode", "--link-mode=copy"]
-    if recipe.lock:
-        install += ["--constraint", LOCK]
-    requirements = ["--requirements", recipe.requirements] if recipe.requirements else []
-    steps = [
-        [tool, "venv", "--quiet", "--seed", "--python", str(python), str(place / "venv")],
-        [*install, *([] if recipe.conda else requirements), "--", *server],
-    ]
-    if recipe.conda:
-        # The venv's own Python from here on: VIRTUAL_ENV is conda's environment as soon as it is.
-        steps += conda.install_steps(place, python=python, cache=cache)
-        steps += [[*install, *requirements]] if requirements else []
-        steps.append(conda.finish_step(place))
-    lab = str(place / "venv" / "etc" / "jupyter" / "labconfig")
-    write = 'mkdir -p "$1" && printf %s "$2" > "$1/page_config.json"'
-    steps.append(["bash", "-c", write, "page", lab, LAB_PAGE])
-    if recipe.package:
-        steps.append([*install, "."])
-    if recipe.post_build:
-        steps += [
-            ["sed", "-i", "s/\\r$//", recipe.post_build],
-            ["chmod", "+x", recipe.post_build],
-            ["bash", "-c", 'head -c2 "$1" | grep -q "#!" && exec "$1"; exec bash "$1"', "postBuild",
-             f"./{recipe.post_build}"],
-        ]  # fmt: skip
-    freeze = '"$1" pip freeze --quiet --no-cache > "$2"'
-    lock = str(place / LOCK_FILE)
-    steps.append(["bash", "-c", freeze, "freeze", tool, lock])
-    if recipe.conda:
-        steps.append(["bash", "-c", 'cat "$1" >> "$2"', "lock", conda.places_in(place).lock, lock])
-    if recipe.start:
-        steps += [["sed", "-i", "s/\\r$//", recipe.start], ["chmod", "+x", recipe.start]]
-    return steps
-
-
-def end_group(process: subprocess.Popen[str]) -> None:
-    """End a step that nobody has waited for yet, and all that it started."""
-    send(tree(process.pid), signal.SIGKILL)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def size_of(folder: Path) -> int:
@@ -427,48 +259,6 @@ def needs_engine(what: str) -> NotOffered:
         f"{what} needs a Docker engine, and this launcher runs without one.",
         hint="Start an engine and set runtime: docker.",
     )
-
-
-def has_python(version: str) -> bool:
-    try:
-        return bool(find_python(version))
-    except NotOffered:
-        return False
-
-
-def find_python(version: str) -> Path:
-    """An interpreter of this version on this machine; the system's own first.
-
-    :raises NotOffered: there is none.
-    """
-    candidates = [f"/usr/bin/python{version}", shutil.which(f"python{version}") or ""]
-    if f"{sys.version_info.major}.{sys.version_info.minor}" == version:
-        candidates.append(str(Path(sys.base_prefix, "bin", f"python{version}")))
-    for candidate in candidates:
-        if candidate and Path(candidate).exists() and "/shims/" not in candidate:
-            return Path(candidate)
-    raise NotOffered(
-        f"Python {version} is not installed on this machine.",
-        hint=f"Install it (package python{version}), or use runtime: docker.",
-    )
-
-
-def find_python_of(place: Path, step: Sequence[str]) -> Path:
-    """The interpreter that the venv stands on, or the one that it is being made from."""
-    with contextlib.suppress(OSError):
-        for line in (place / "venv" / "pyvenv.cfg").read_text("utf-8").splitlines():
-            key, _, value = line.partition("=")
-            if key.strip() == "home":
-                return Path(value.strip(), "python3")
-    return (
-        Path(step[step.index("--python") + 1]) if "--python" in step else Path("/usr/bin/python3")
-    )
-
-
-def outside_usr(python: Path) -> list[Path]:
-    """The interpreter's own tree, where sandboxes do not see it anyway."""
-    prefix = python.resolve().parent.parent
-    return [] if str(prefix).startswith("/usr") else [prefix]
 
 
 def check_system_packages(packages: Sequence[str]) -> None:

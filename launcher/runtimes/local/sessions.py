@@ -21,9 +21,11 @@ from launcher.errors import SessionFailed, SessionGone
 from launcher.ports import free_port
 from launcher.runtimes.base import Completed
 from launcher.runtimes.local import conda
-from launcher.runtimes.local.images import LocalImages, find_python_of, outside_usr
+from launcher.runtimes.local.images import LocalImages
 from launcher.runtimes.local.processes import start_time, stop_tree
+from launcher.runtimes.local.pythons import find_python_of, outside_usr
 from launcher.runtimes.local.sandbox import FIRST_UID, Sandbox
+from launcher.runtimes.local.trust import trust_variables, trusted_files
 from launcher.session import Session, SessionSpec
 
 Argv = list[str]
@@ -193,7 +195,11 @@ class LocalRuntime:
         return conda.activated(place, [*begin, *command])
 
     def _sandboxed(self, owner: str, home: Path, place: Path, command: Sequence[str]) -> Argv:
-        read = [place, *outside_usr(find_python_of(place, ())), *self.images.trusted_files()]
+        read = [
+            place,
+            *outside_usr(find_python_of(place, ())),
+            *trusted_files(self.images.ca_bundle),
+        ]
         return self.sandbox.command(command, home=home, uid=uid_of(owner), read=read)
 
     def _environment(self, home: Path, place: Path) -> dict[str, str]:
@@ -207,7 +213,7 @@ class LocalRuntime:
             "REPO_DIR": f"{place}/repo",
             "NB_PYTHON_PREFIX": f"{place}/venv",
             "JUPYTER_RUNTIME_DIR": runtime_dir,
-            **self.images.trust(),
+            **trust_variables(self.images.ca_bundle),
             **conda.variables(place, path),
         }
         return self.sandbox.environment(home, extra)

@@ -1,0 +1,155 @@
+"""One step of a build: a command in the sandbox, as a user of its own, with its output told."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import uv
+
+from envs.builder import Say
+from envs.errors import BuildFailed
+from envs.halt import Halt
+from envs.netrc import Netrc
+from launcher.config import CondaConfig
+from launcher.runtimes.local import conda
+from launcher.runtimes.local.processes import send, tree
+from launcher.runtimes.local.pythons import find_python_of, outside_usr
+from launcher.runtimes.local.sandbox import FIRST_UID, Sandbox
+from launcher.runtimes.local.trust import trust_variables, trusted_files
+
+BUILD_UID = FIRST_UID - 1
+
+
+@dataclass(frozen=True)
+class BuildSteps:
+    """Runs the steps of builds; what they write is in their place and in the cache."""
+
+    folder: Path
+    """Where secrets are for one step, and the `cache` of packages."""
+    sandbox: Sandbox
+    conda: CondaConfig
+    index_url: str
+    ca_bundle: Path | None
+
+    def run(
+        self,
+        step: Sequence[str],
+        place: Path,
+        home: Path,
+        say: Say,
+        halt: Halt,
+        *,
+        netrc: Netrc | None = None,
+    ) -> None:
+        """Run the step in `place`; requirements can run any program.
+
+        :raises BuildFailed: it failed, or was halted; with the end of its output.
+        """
+        if netrc:
+            with self._secret(netrc) as secret:
+                hidden = lambda line: say(netrc.hidden(line))  # noqa: E731
+                self._run(step, place, home, hidden, halt, secret)
+        else:
+            self._run(step, place, home, say, halt)
+
+    @contextlib.contextmanager
+    def _secret(self, netrc: Netrc) -> Iterator[Path]:
+        """The indexes' credentials in a file that only the build's user can read, for one step."""
+        folder = self.folder / f"secret-{uuid.uuid4().hex}"
+        folder.mkdir(mode=0o700)
+        file = folder / "netrc"
+        try:
+            file.touch(mode=0o600)
+            file.write_text(netrc.text, "utf-8")
+            if self.sandbox.own_uids:
+                for path in (file, folder):
+                    os.chown(path, BUILD_UID, BUILD_UID)
+            yield file
+        finally:
+            shutil.rmtree(folder)
+
+    def _run(
+        self,
+        step: Sequence[str],
+        place: Path,
+        home: Path,
+        say: Say,
+        halt: Halt,
+        secret: Path | None = None,
+    ) -> None:
+        command = self.sandbox.command(
+            step,
+            home=home,
+            uid=BUILD_UID,
+            read=[
+                *outside_usr(find_python_of(place, step)),
+                *trusted_files(self.ca_bundle),
+                *self.conda.folders(),
+                *([secret.parent] if secret else []),
+            ],
+            write=[place, self.folder / "cache"],
+            chdir=str(place / "repo"),
+        )
+        path = f"{place}/venv/bin:/usr/local/bin:/usr/bin:/bin"
+        extra = {
+            "PATH": path,
+            "VIRTUAL_ENV": f"{place}/venv",
+            "NB_PYTHON_PREFIX": f"{place}/venv",
+            "KERNEL_PYTHON_PREFIX": f"{place}/venv",
+            "REPO_DIR": f"{place}/repo",
+            "UV_CACHE_DIR": str(self.folder / "cache"),
+            "UV_PYTHON_DOWNLOADS": "never",
+            "UV": uv.find_uv_bin(),
+            **trust_variables(self.ca_bundle),
+            **conda.variables(place, f"{self.sandbox.home(home)}/.local/bin:{path}"),
+        }
+        if secret:
+            extra["NETRC"] = str(secret)
+        if self.index_url:
+            extra |= {"UV_DEFAULT_INDEX": self.index_url, "PIP_INDEX_URL": self.index_url}
+        tail: list[str] = []
+        process = subprocess.Popen(
+            command,
+            env=self.sandbox.environment(home, extra),
+            cwd=None if self.sandbox.bwrap else place / "repo",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        try:
+            with halt.ending(lambda: end_group(process)):
+                for line in process.stdout or ():
+                    tail.append(line.rstrip("\n"))
+                    say(tail[-1])
+                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        finally:
+            end_group(process)  # what it left behind; its id is its own until `wait`
+            process.communicate()
+        if process.returncode:
+            wrong = ("error", "its ")  # of a tool, or of the smoke run
+            errors = [line for line in tail if any(one in line.lower() for one in wrong)] or tail[
+                -1:
+            ]
+            said = errors[0].strip() if errors else f"exit code {process.returncode}"
+            raise BuildFailed(
+                f"{step[0].rsplit('/', 1)[-1]} failed with exit code {process.returncode}: {said}",
+                log_tail=tail[-20:],
+            )
+
+
+def end_group(process: subprocess.Popen[str]) -> None:
+    """End a step that nobody has waited for yet, and all that it started."""
+    send(tree(process.pid), signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
