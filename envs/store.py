@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
-import os
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from envs.build import NOW, Build, read_records, write_record
-from envs.build_log import LOG, Line, LogWriter, read_log_lines
+from envs.build import Build, write_record
+from envs.build_log import LOG, LogWriter, read_log_lines
 from envs.builder import Builder, Say
 from envs.checkout import checkout
 from envs.errors import BadEnvironment, BuildCancelled, BuildFailed, EnvError, NotOffered, OverLimit
@@ -26,6 +25,7 @@ from envs.log_tail import LogTail
 from envs.readers import read_recipe
 from envs.readers.texts import read_texts
 from envs.recipe import Recipe
+from envs.records import Records
 from envs.slots import Slots, locked
 from envs.version import EXISTING, Version
 
@@ -47,6 +47,11 @@ class Store:
     at_once: int = 2
     """Builds that run at a time; more wait for a place."""
 
+    @functools.cached_property
+    def records(self) -> Records:
+        """What is kept of its builds."""
+        return Records(self.folder)
+
     def ensure_image(self, version: Version, *, say: Say) -> Image:
         """The image of this version, built if nobody has built it yet.
 
@@ -58,7 +63,7 @@ class Store:
         try:
             source, recipe, name = self.plan(version)
         except (BadEnvironment, NotOffered) as error:
-            self._note_refusal(version, error)
+            self.records.note_refusal(version, error)
             raise
         fetched = time.monotonic() - began
         found = self.builder.find_image(name)
@@ -68,20 +73,20 @@ class Store:
             found = self.builder.find_image(name)
             if found:
                 return found
-            last = self.last_build(name)
+            last = self.records.last(name)
             # An older failure says nothing of the build that was watched and, say, killed.
             if waited_since and last and last.ended >= waited_since:
                 if last.outcome == "failed":
-                    raise last.as_error(tuple(self.read_log(name).splitlines()[-20:]))
+                    raise last.as_error(tuple(self.records.log(name).splitlines()[-20:]))
                 if last.outcome == "cancelled":
                     raise BuildCancelled(last.error, hint=last.hint)
             return self._build(version, name, recipe, source, fetched, say)
 
     def cancel(self, name: str) -> bool:
         """End the build of this image, whichever process runs it; False when nobody builds it."""
-        if not self._is_built(name):
+        if not self.records.is_built(name):
             return False
-        (self._place(name) / CANCEL).touch()
+        (self.records.place(name) / CANCEL).touch()
         return True
 
     def find_image(self, version: Version) -> Image | None:
@@ -91,7 +96,7 @@ class Store:
     def lock_of(self, version: Version) -> str:
         """The packages of the version's image, empty where they are not known."""
         try:
-            return self.read_lock(self.plan(version)[2])
+            return self.records.lock(self.plan(version)[2])
         except EnvError:
             return ""
 
@@ -100,7 +105,7 @@ class Store:
 
         Of a version that is not built that is the one before it.
         """
-        for build in reversed(self.builds()):
+        for build in reversed(self.records.all()):
             same = (build.repo, build.ref) == (version.repo, version.ref)
             if same and build.outcome == "built":
                 image = self.builder.find_image(build.name)
@@ -110,7 +115,7 @@ class Store:
 
     def remove(self, name: str) -> bool:
         """Remove the image; False while somebody builds it."""
-        place = self._place(name)
+        place = self.records.place(name)
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (place / "lock").open("w") as file:
             if not locked(file):
@@ -142,59 +147,6 @@ class Store:
         plan = self.builder.plan(recipe, source)
         return source, recipe, image_name(version.repo, version.commit, plan)
 
-    def builds(self) -> list[Build]:
-        """Every build ever started to its end, oldest first."""
-        return read_records(self.folder.glob("logs/*/*.json"))
-
-    def last_build(self, name: str) -> Build | None:
-        every = read_records(self._place(name).glob("*.json"))
-        return every[-1] if every else None
-
-    def unfinished(self) -> list[Build]:
-        """The builds under way, and those whose process was killed, oldest first."""
-        found = read_records(self.folder.glob(f"logs/*/{NOW}"))
-        return [build if self._is_built(build.name) else interrupted(build) for build in found]
-
-    def newest_build(self, name: str) -> Build | None:
-        """The build of the image that is under way, else the last one."""
-        now = read_records(iter([self._place(name) / NOW]))
-        last = self.last_build(name)
-        if not now or (last and last.started >= now[0].started):
-            return last
-        return now[0] if self._is_built(name) else interrupted(now[0])
-
-    def read_log(self, name: str) -> str:
-        """The log of the image's newest build, empty if it was never built here."""
-        try:
-            return (self._place(name) / LOG).read_text("utf-8")
-        except FileNotFoundError:
-            return ""
-
-    def log_lines(self, name: str) -> tuple[Line, ...]:
-        """The same with the time of each line."""
-        return read_log_lines(self._place(name))
-
-    def read_lock(self, name: str) -> str:
-        """The packages of the newest build of the image's commit, empty if there is none."""
-        try:
-            return self._lock_file(name).read_text("utf-8")
-        except FileNotFoundError:
-            return ""
-
-    def _lock_file(self, name: str) -> Path:
-        """One for all images of a commit: a new base or builder keeps to its versions, too."""
-        commit, _, _hash = name.rpartition("-")
-        return self.folder / "locks" / f"{commit.replace('/', '_').replace(':', '@')}.txt"
-
-    def _keep_lock(self, name: str) -> None:
-        text = self.builder.lock(name)
-        if text:
-            path = self._lock_file(name)
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temp = path.with_suffix(".tmp")
-            temp.write_text(text, "utf-8")
-            os.replace(temp, path)
-
     def _build_locked(
         self,
         name: str,
@@ -205,7 +157,7 @@ class Store:
         halt: Halt,
     ) -> Image:
         """Build with the versions of the last time, else with the newest."""
-        lock = kept_part(self.read_lock(name))
+        lock = kept_part(self.records.lock(name))
         if lock and recipe.ours:
             say("Keeping to the package versions of this commit's last build")
             try:
@@ -228,7 +180,7 @@ class Store:
         fetched: float,
         say: Say,
     ) -> Image:
-        place, began = self._place(name), time.monotonic()
+        place, began = self.records.place(name), time.monotonic()
         build = Build(name, version.repo, version.ref, version.commit, time.time(), 0.0, "running")
         write_record(place, build)
         ended = replace(build, outcome="interrupted")
@@ -241,8 +193,9 @@ class Store:
                 labels = labels_of(version, name, recipe)
                 with slots.one(log.write, halt):
                     image = self._build_locked(name, recipe, source, labels, log.write, halt)
-                if not self.read_lock(name):  # the first one counts: a network may be down once
-                    self._keep_lock(name)
+                got = self.builder.lock(name)
+                if got and not self.records.lock(name):  # the first one: a network may be down once
+                    self.records.keep_lock(name, got)
                 ended = replace(build, outcome="built")
                 return image
             except BuildCancelled as cancelled:
@@ -262,24 +215,6 @@ class Store:
                 seconds = round(time.monotonic() - began, 3)
                 write_record(place, replace(ended, seconds=seconds))
 
-    def _note_refusal(self, version: Version, error: EnvError) -> None:
-        """A build that never began has a record, too; one while it says the same."""
-        name = image_name(version.repo, version.commit, "refused")
-        last = self.last_build(name)
-        if last and last.hint == error.hint and error.message.endswith(last.sentence):
-            return
-        place = self._place(name)
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        build = Build(name, version.repo, version.ref, version.commit, time.time(), 0.0, "running")
-        with LogWriter(place, lambda line: None) as log:
-            log.write(f"Repository {version.repo} {version.ref}, commit {version.commit}")
-            log.write(f"The build failed: {error.message}", always=True)
-        placed = re.fullmatch(r"(\S+) line (\d+): (.*)", error.message, re.DOTALL)
-        why = FirstError(error.message, error.hint)
-        if placed:
-            why = FirstError(placed[3], error.hint, placed[1], int(placed[2]))
-        write_record(place, build.failed(why))
-
     def _why(self, failed: EnvError, place: Path, source: Path, recipe: Recipe) -> FirstError:
         """The first error of the log; a limit of this server says for itself what it is."""
         said = FirstError(failed.message, failed.hint)
@@ -287,21 +222,13 @@ class Store:
             return said
         return explain(read_log_lines(place), failed.message, read_texts(source, recipe)) or said
 
-    def _is_built(self, name: str) -> bool:
-        """True while some process builds the image: then it holds the image's lock."""
-        try:
-            with (self._place(name) / "lock").open("r") as file:
-                return not locked(file)
-        except FileNotFoundError:
-            return False
-
     @contextlib.contextmanager
     def _turn(self, name: str, say: Say) -> Iterator[float]:
         """Hold the image's lock; since when it was waited for, 0.0 when it was free at once.
 
         Meanwhile the log of whoever builds is shown.
         """
-        place = self._place(name)
+        place = self.records.place(name)
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (place / "lock").open("w") as file:
             waited_since = 0.0
@@ -314,14 +241,6 @@ class Store:
                     tail.follow(say)
             (place / CANCEL).unlink(missing_ok=True)  # of a build that ended before it was seen
             yield waited_since
-
-    def _place(self, name: str) -> Path:
-        return self.folder / "logs" / name.replace("/", "_").replace(":", "@")
-
-
-def interrupted(build: Build) -> Build:
-    """A build whose process was killed, as far as it is known."""
-    return replace(build, outcome="interrupted", error="The build was interrupted.")
 
 
 def opening(version: Version, name: str, recipe: Recipe, fetched: float) -> Iterator[str]:

@@ -91,7 +91,9 @@ class Cleanup:
         found = {session.image: "a session uses it" for session in self.runtime.list()}
         clicked = {one.image for one in self.history.all() if max(one.started, one.ended) > since}
         found |= dict.fromkeys(clicked, f"a link used it in the last {self.keep_days:.0f} days")
-        built = [one for one in self.store.builds() if one.outcome == "built" and one.name in own]
+        built = [
+            one for one in self.store.records.all() if one.outcome == "built" and one.name in own
+        ]
         newest = {one.repo: one.name for one in built}  # the records are sorted by time
         for one in built:
             if one.ended > since:
@@ -109,7 +111,7 @@ class Cleanup:
 
     def _own(self) -> list[Image]:
         """The images that a record of this data folder knows."""
-        known = {build.name for build in self.store.builds()}
+        known = {build.name for build in self.store.records.all()}
         return [image for image in self.runtime.images.list_images() if image.name in known]
 
     def _named(self) -> Iterator[tuple[str, str]]:
@@ -124,7 +126,7 @@ class Cleanup:
 
     def _checkouts(self, needed: dict[str, str], *, dry_run: bool) -> list[Removed]:
         """Files of versions whose image is gone; a click fetches them again."""
-        commits = {one.commit for one in self.store.builds() if one.name in needed}
+        commits = {one.commit for one in self.store.records.all() if one.name in needed}
         gone = []
         for folder in sorted((self.store.folder / "sources").glob("*-*")):
             old = time.time() - folder.lstat().st_mtime > max(self.longest_build, DAY)

@@ -81,8 +81,8 @@ class Builds(Collector):
     store: Store
 
     def collect(self) -> Iterator[Metric]:
-        ended = self.store.builds()
-        running = [one for one in self.store.unfinished() if one.outcome == "running"]
+        ended = self.store.records.all()
+        running = [one for one in self.store.records.unfinished() if one.outcome == "running"]
         total = CounterMetricFamily(
             "launcher_builds", "Builds of environments that ended", labels=["outcome"]
         )

@@ -112,7 +112,7 @@ def environment_check(store: Store, version: Version) -> Check:
     image = store.find_image(version)
     if image:
         return Check("environment", OK, f"Environment {called} is ready")
-    build = store.newest_build(store.plan(version)[2])
+    build = store.records.newest(store.plan(version)[2])
     minutes = f"about {minutes_of(store):.0f} min"
     if build and build.outcome == "running":
         said = f"Environment {called} is being built"
@@ -128,7 +128,7 @@ def environment_check(store: Store, version: Version) -> Check:
 
 def minutes_of(store: Store) -> float:
     """What a build takes here, from those that were done; at least one."""
-    took = [build.seconds for build in store.builds() if build.outcome == "built"]
+    took = [build.seconds for build in store.records.all() if build.outcome == "built"]
     return max(1.0, statistics.median(took) / 60) if took else 3.0
 
 

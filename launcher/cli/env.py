@@ -156,7 +156,7 @@ def watch(args: argparse.Namespace, context: Context) -> int:
 
 def list_(_args: argparse.Namespace, context: Context) -> int:
     images = context.parts.runtime.images.list_images()
-    builds = {build.name: build for build in context.parts.store.builds()}
+    builds = {build.name: build for build in context.parts.store.records.all()}
     rows = [
         {**asdict(image), "labels": dict(image.labels), "build": asdict(builds[image.name])}
         if image.name in builds
@@ -175,9 +175,9 @@ def list_(_args: argparse.Namespace, context: Context) -> int:
 
 def logs(args: argparse.Namespace, context: Context) -> int:
     store, name = context.parts.store, args.env
-    if not (name.startswith("env/") and store.newest_build(name)):
+    if not (name.startswith("env/") and store.records.newest(name)):
         *_, name = store.plan(version_of(args.env, context))
-    text, build = store.read_log(name), store.newest_build(name)
+    text, build = store.records.log(name), store.records.newest(name)
     if build is None:
         raise BadEnvironment(
             f"{args.env} was never built here.", hint="See `launcher env list` for what was."
@@ -187,7 +187,7 @@ def logs(args: argparse.Namespace, context: Context) -> int:
         return 0
     out = io.StringIO() if context.json else sys.stdout
     build = follow_build(store, name, Display(out, terminal=out.isatty())) or build
-    text = store.read_log(name)
+    text = store.records.log(name)
     context.show({"log": text.splitlines(), "build": asdict(build)}, outcome_of(build))
     return 0 if build.outcome == "built" else 1
 
@@ -217,7 +217,7 @@ def cancel(args: argparse.Namespace, context: Context) -> int:
 def lock(args: argparse.Namespace, context: Context) -> int:
     store = context.parts.store
     name = args.env if args.env.startswith("env/") else store.plan(version_of(args.env, context))[2]
-    text = store.builder.lock(name) or store.read_lock(name)
+    text = store.builder.lock(name) or store.records.lock(name)
     if not text:
         raise BadEnvironment(
             f"{args.env} was not built here, or by a Dockerfile that keeps no list.",

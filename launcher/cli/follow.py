@@ -54,10 +54,10 @@ def follow_build(store: Store, name: str, display: Display, *, every: float = 0.
     shown = 0
     try:
         while True:
-            build = store.newest_build(name)  # before its lines: then none of them is missed
+            build = store.records.newest(name)  # before its lines: then none of them is missed
             if build is None:
                 return None
-            lines = store.log_lines(name)
+            lines = store.records.log_lines(name)
             if len(lines) < shown:  # it was begun again
                 shown = 0
             stages = stages_of(lines, outcome=build.outcome, ended=build.seconds)

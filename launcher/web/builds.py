@@ -53,7 +53,7 @@ def create_blueprint(shown: ShownBuilds) -> Blueprint:
         if len({build.repo for build in found}) > 1:
             return listing(f"{name} {tag}: which one?", found, shown)
         if request.args.get("view") == "raw":
-            text = shown.store.read_log(found[0].name)
+            text = shown.store.records.log(found[0].name)
             return Response(text, content_type="text/plain; charset=utf-8")
         said = build_json(found[0], shown)
         if wants_json():
@@ -100,7 +100,7 @@ def rows(builds: Sequence[Build], shown: ShownBuilds) -> list[dict[str, Any]]:
 
 def build_json(build: Build, shown: ShownBuilds, *, since: int = 0) -> dict[str, Any]:
     """Everything of a build that changes while it runs, with the log's lines after the cursor."""
-    lines = shown.store.log_lines(build.name)
+    lines = shown.store.records.log_lines(build.name)
     took = duration(build)
     found = stages_of(lines, outcome=build.outcome, ended=build.seconds)
     first = max(since, len(lines) - MOST_LINES)
@@ -152,8 +152,8 @@ def details(build: Build, shown: ShownBuilds) -> dict[str, Any]:
     """What only the page as a whole shows."""
     image = shown.store.builder.find_image(build.name) if build.outcome == "built" else None
     before = shown.before(build)
-    packages = packages_of(shown.store.read_lock(build.name)) if build.outcome == "built" else {}
-    earlier = packages_of(shown.store.read_lock(before.name)) if before else {}
+    packages = packages_of(shown.store.records.lock(build.name)) if build.outcome == "built" else {}
+    earlier = packages_of(shown.store.records.lock(before.name)) if before else {}
     return {
         "name": shown.name_of(build),
         "tag": build.ref or build.commit[:12],

@@ -32,7 +32,7 @@ class ShownBuilds:
     def every(self) -> list[Build]:
         """The newest build of each image, the newest first."""
         newest: dict[str, Build] = {}
-        for build in [*self.store.builds(), *self.store.unfinished()]:
+        for build in [*self.store.records.all(), *self.store.records.unfinished()]:
             known = newest.get(build.name)
             if self.is_public(build) and (known is None or known.started <= build.started):
                 newest[build.name] = build
@@ -60,7 +60,7 @@ class ShownBuilds:
         """The newest build of exactly this image."""
         if not re.fullmatch(r"env/[\w.-]+:[\w.-]+", image):
             return None
-        build = self.store.newest_build(image)
+        build = self.store.records.newest(image)
         return build if build and self.is_public(build) else None
 
     def tag_of(self, name: str, tag: str) -> str:

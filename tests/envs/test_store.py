@@ -57,7 +57,7 @@ def test_a_built_image_needs_no_git_host(store, version, host):
 
 def test_the_log_says_what_is_built_from_what(store, version):
     image = store.ensure_image(version, say=ignore)
-    log = store.read_log(image.name)
+    log = store.records.log(image.name)
     assert version.commit in log
     assert "Used: requirements.txt" in log
     assert "line 2" in log
@@ -114,7 +114,7 @@ def test_a_build_that_is_killed_half_way_is_done_again(store, version, builder):
     assert builder.find_image(name) is None, "nothing may look built"
     store.ensure_image(version, say=ignore)
     assert builder.count() == 2
-    assert [build.outcome for build in store.builds()] == ["built"]
+    assert [build.outcome for build in store.records.all()] == ["built"]
 
 
 def test_a_failed_build_leaves_nothing_and_is_recorded(store, env, host, git, builder):
@@ -125,8 +125,8 @@ def test_a_failed_build_leaves_nothing_and_is_recorded(store, env, host, git, bu
             store.ensure_image(version, say=ignore)
     *_, name = store.plan(version)
     assert builder.find_image(name) is None
-    assert [build.outcome for build in store.builds()] == ["failed", "failed"]
-    assert "The build failed: broken" in store.read_log(name)
+    assert [build.outcome for build in store.records.all()] == ["failed", "failed"]
+    assert "The build failed: broken" in store.records.log(name)
 
 
 def test_who_waited_for_a_failed_build_gets_its_error_not_another_build(
@@ -192,4 +192,4 @@ def test_versions_that_were_withdrawn_do_not_stop_a_class(store, version, builde
     said = []
     assert store.ensure_image(version, say=said.append) == first
     assert any("not possible any more (gone 1 was withdrawn)" in line for line in said)
-    assert store.read_lock(first.name) == "gone==1\n", "tried again the next time"
+    assert store.records.lock(first.name) == "gone==1\n", "tried again the next time"

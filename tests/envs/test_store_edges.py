@@ -115,7 +115,7 @@ def test_who_watched_a_build_that_was_killed_builds_though_an_older_one_failed(s
         (store.builder.folder / "go").touch()
         watcher.join(20)
     assert images, "the watcher took over and built"
-    assert [build.outcome for build in store.builds()] == ["failed", "built"]
+    assert [build.outcome for build in store.records.all()] == ["failed", "built"]
 
 
 def test_who_comes_late_from_another_process_sees_the_log_from_its_first_line(store, version):
@@ -128,7 +128,7 @@ def test_who_comes_late_from_another_process_sees_the_log_from_its_first_line(st
         (store.builder.folder / "go").touch()
         watcher.join(20)
     *_, name = store.plan(version)
-    assert said == store.read_log(name).splitlines()
+    assert said == store.records.log(name).splitlines()
     assert said[0] == f"Building {name}"
     assert said[-1] == "line 1"
 
@@ -138,8 +138,8 @@ def test_a_build_killed_in_the_middle_shows_nowhere_as_built(store, version):
         os.kill(process.pid, signal.SIGKILL)
     *_, name = store.plan(version)
     assert store.builder.find_image(name) is None
-    assert store.builds() == []
-    assert "compiling" in store.read_log(name)
+    assert store.records.all() == []
+    assert "compiling" in store.records.log(name)
 
 
 def test_a_build_is_cancelled_from_another_process_and_who_watched_is_told(store, version):
@@ -161,7 +161,7 @@ def test_a_build_is_cancelled_from_another_process_and_who_watched_is_told(store
         watcher.join(20)
         process.join(20)
     assert [error.message for error in errors] == ["The build was cancelled."]
-    assert [build.outcome for build in store.builds()] == ["cancelled"]
+    assert [build.outcome for build in store.records.all()] == ["cancelled"]
     assert said[-1] == "The build was cancelled."
     assert store.builder.find_image(name) is None
     (store.builder.folder / "go").touch()
@@ -193,8 +193,8 @@ def test_a_failed_build_is_tried_again_by_the_next_who_asks(store, version):
     fail_once(store, version)
     (store.builder.folder / "go").touch()
     image = store.ensure_image(version, say=ignore)
-    assert store.last_build(image.name).outcome == "built"
-    assert "failed" not in store.read_log(image.name)
+    assert store.records.last(image.name).outcome == "built"
+    assert "failed" not in store.records.log(image.name)
 
 
 def test_a_bug_in_a_builder_is_recorded_as_interrupted_and_not_as_a_failed_environment(
@@ -204,7 +204,7 @@ def test_a_bug_in_a_builder_is_recorded_as_interrupted_and_not_as_a_failed_envir
     (store.builder.folder / "go").touch()
     with pytest.raises(RuntimeError):
         store.ensure_image(version, say=ignore)
-    assert [build.outcome for build in store.builds()] == ["interrupted"]
+    assert [build.outcome for build in store.records.all()] == ["interrupted"]
 
 
 def test_a_failure_keeps_the_end_of_the_log_for_those_who_watched(store, version):
@@ -225,7 +225,7 @@ def test_a_failure_keeps_the_end_of_the_log_for_those_who_watched(store, version
     (store.builder.folder / "go").touch()
     for thread in watchers:
         thread.join(20)
-    assert len(store.builds()) == 1
+    assert len(store.records.all()) == 1
     assert [error.message for error in errors] == ["no such package"] * 3
     assert sum("compiling" in error.log_tail for error in errors) == 2
 
@@ -234,7 +234,7 @@ def test_a_record_that_was_cut_off_does_not_hide_the_others(store, version):
     (store.builder.folder / "go").touch()
     image = store.ensure_image(version, say=ignore)
     next(store.folder.glob("logs/*")).joinpath("1.json").write_text('{"name": "env/x')
-    assert [build.name for build in store.builds()] == [image.name]
+    assert [build.name for build in store.records.all()] == [image.name]
 
 
 def test_a_tail_begins_anew_with_a_new_log_of_the_same_name(tmp_path):
@@ -267,12 +267,12 @@ def test_what_is_refused_before_a_build_has_a_record_with_its_line(tmp_path, hos
     for _ in range(3):
         with pytest.raises(BadEnvironment):
             store.ensure_image(resolve_version(host.url("refused"), "v1", git=git), say=list)
-    (build,) = store.builds()
+    (build,) = store.records.all()
     assert (build.outcome, build.file, build.line, build.ref) == ("failed", "apt.txt", 2, "v1")
     assert "is not the name of a Debian package" in build.sentence
-    assert "apt.txt line 2" in store.read_log(build.name)
+    assert "apt.txt line 2" in store.records.log(build.name)
     repo.commit({"apt.txt": "x_y\n"})
     repo.git("tag", "v2")
     with pytest.raises(BadEnvironment):
         store.ensure_image(resolve_version(host.url("refused"), "v2", git=git), say=list)
-    assert [build.ref for build in store.builds()] == ["v1", "v2"]
+    assert [build.ref for build in store.records.all()] == ["v1", "v2"]

@@ -57,11 +57,11 @@ def test_a_failure_is_told_by_its_first_error_everywhere(store, version):
     assert str(failed.value) == failed.value.message == sentence
     assert "package index" in failed.value.hint
     name = failed.value.image
-    build = store.newest_build(name)
+    build = store.records.newest(name)
     assert (build.outcome, build.error, build.file, build.line) == (
         "failed", sentence, "requirements.txt", 2,
     )  # fmt: skip
-    lines = store.log_lines(name)
+    lines = store.records.log_lines(name)
     assert "No solution found" in lines[build.log_line - 1].text
     assert lines[-1].text == f"The build failed: {sentence}"
 
@@ -88,7 +88,7 @@ def test_who_waited_gets_the_same_error(store, version):
 def test_a_build_under_way_is_known_and_a_killed_one_is_not_under_way(store, version):
     store.builder.pause = 0.5
     *_, name = store.plan(version)
-    assert store.newest_build(name) is None
+    assert store.records.newest(name) is None
 
     def ensure():
         with pytest.raises(BuildFailed):
@@ -96,24 +96,24 @@ def test_a_build_under_way_is_known_and_a_killed_one_is_not_under_way(store, ver
 
     thread = threading.Thread(target=ensure)
     thread.start()
-    while not store.unfinished():
+    while not store.records.unfinished():
         assert thread.is_alive()
         time.sleep(0.01)
     mark = next(store.folder.glob("logs/*/now"))
     kept = mark.read_text()
-    assert store.newest_build(name).outcome == "running"
-    assert [build.outcome for build in store.unfinished()] == ["running"]
+    assert store.records.newest(name).outcome == "running"
+    assert [build.outcome for build in store.records.unfinished()] == ["running"]
     thread.join(20)
-    assert store.unfinished() == []
-    assert store.newest_build(name).outcome == "failed"
+    assert store.records.unfinished() == []
+    assert store.records.newest(name).outcome == "failed"
     for record in mark.parent.glob("*.json"):
         record.unlink()
     mark.write_text(kept)  # what a killed process leaves
-    assert store.newest_build(name).outcome == "interrupted"
-    assert [build.outcome for build in store.unfinished()] == ["interrupted"]
+    assert store.records.newest(name).outcome == "interrupted"
+    assert [build.outcome for build in store.records.unfinished()] == ["interrupted"]
     with pytest.raises(BuildFailed):
         store.ensure_image(version, say=ignore)
-    assert store.unfinished() == []
+    assert store.records.unfinished() == []
 
 
 def test_included_files_are_read_and_links_out_of_the_repository_are_not(tmp_path):

@@ -44,7 +44,7 @@ def scene(tmp_path):
 
     def built(name, days, ref="v1", repo=REPO):
         started = time.time() - days * DAY
-        place = cleanup.store._place(name)
+        place = cleanup.store.records.place(name)
         place.mkdir(parents=True)
         write_record(place, Build(name, repo, ref, name[-12:], started, 1, "built"))
         builder._file(name).write_text("built")
@@ -96,7 +96,7 @@ def test_channels_with_what_a_rollback_goes_to_and_the_catalogue_stay(scene):
 
 def test_an_image_that_is_being_built_stays(scene):
     name = scene.built("env/a:1", days=300)
-    with (scene.cleanup.store._place(name) / "lock").open("w") as lock:
+    with (scene.cleanup.store.records.place(name) / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert gone(scene) == []
     assert gone(scene) == [name]

@@ -49,10 +49,10 @@ def begin(store, ref="v1"):
 
     thread = threading.Thread(target=build)
     thread.start()
-    while not store.unfinished():
+    while not store.records.unfinished():
         assert thread.is_alive()
         thread.join(0.01)
-    return thread, store.unfinished()[0].name
+    return thread, store.records.unfinished()[0].name
 
 
 def test_a_running_build_is_followed_to_its_end(store):
@@ -60,7 +60,7 @@ def test_a_running_build_is_followed_to_its_end(store):
     out = io.StringIO()
     build = follow_build(store, name, Display(out, terminal=False), every=0.02)
     thread.join(20)
-    assert out.getvalue() == store.read_log(name)
+    assert out.getvalue() == store.records.log(name)
     assert "line 7" in out.getvalue()
     assert outcome_of(build).startswith(f"{name} was ready after ")
 
@@ -76,7 +76,7 @@ def test_a_terminal_shows_the_stages_and_where_the_build_is(store):
     assert " Python packages 0." in said
     assert " in all" in said
     assert said.endswith("\r\x1b[K")
-    for line in store.read_log(name).splitlines():
+    for line in store.records.log(name).splitlines():
         assert said.count(f"  {line}\n") == 1
 
 

@@ -118,7 +118,7 @@ def test_a_failure_is_a_red_card_with_its_line_above_the_log(scene):
 
 
 def test_a_moved_tag_that_fails_names_the_commit_that_students_still_use(scene):
-    good = scene.store.newest_build(scene.build("v1")).commit
+    good = scene.store.records.newest(scene.build("v1")).commit
     scene.repo.commit({"requirements.txt": "nosuch\n"})
     scene.repo.git("tag", "--force", "v1")
     scene.build("v1")
@@ -140,7 +140,7 @@ def test_what_a_build_prints_never_becomes_markup(scene):
 def test_an_environment_is_found_by_every_name_it_has(scene):
     image = scene.build("v1")
     browser = scene.browser()
-    commit = scene.store.newest_build(image).commit
+    commit = scene.store.records.newest(image).commit
     for name in ("intro/v1", "env/v1", "intro/stable", f"env/{commit}", f"env/{commit[:8]}"):
         assert image in browser.get(f"/env/{name}", headers=JSON).json["image"], name
     assert browser.get(address(image)).status_code == 200

@@ -1,0 +1,111 @@
+"""What is kept of builds: for each image its log, a record per build, and the packages it got."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from envs.build import NOW, Build, read_records, write_record
+from envs.build_log import LOG, Line, LogWriter, read_log_lines
+from envs.errors import EnvError
+from envs.explain import FirstError
+from envs.image import image_name
+from envs.slots import locked
+from envs.version import Version
+
+
+@dataclass(frozen=True)
+class Records:
+    """Read by pages and commands while builds go on; written by the store."""
+
+    folder: Path
+
+    def place(self, name: str) -> Path:
+        """The folder of the image's log, records and lock file."""
+        return self.folder / "logs" / name.replace("/", "_").replace(":", "@")
+
+    def all(self) -> list[Build]:
+        """Every build ever started to its end, oldest first."""
+        return read_records(self.folder.glob("logs/*/*.json"))
+
+    def last(self, name: str) -> Build | None:
+        every = read_records(self.place(name).glob("*.json"))
+        return every[-1] if every else None
+
+    def unfinished(self) -> list[Build]:
+        """The builds under way, and those whose process was killed, oldest first."""
+        found = read_records(self.folder.glob(f"logs/*/{NOW}"))
+        return [build if self.is_built(build.name) else interrupted(build) for build in found]
+
+    def newest(self, name: str) -> Build | None:
+        """The build of the image that is under way, else the last one."""
+        now = read_records(iter([self.place(name) / NOW]))
+        last = self.last(name)
+        if not now or (last and last.started >= now[0].started):
+            return last
+        return now[0] if self.is_built(name) else interrupted(now[0])
+
+    def log(self, name: str) -> str:
+        """The log of the image's newest build, empty if it was never built here."""
+        try:
+            return (self.place(name) / LOG).read_text("utf-8")
+        except FileNotFoundError:
+            return ""
+
+    def log_lines(self, name: str) -> tuple[Line, ...]:
+        """The same with the time of each line."""
+        return read_log_lines(self.place(name))
+
+    def lock(self, name: str) -> str:
+        """The packages of the newest build of the image's commit, empty if there is none."""
+        try:
+            return self._lock_file(name).read_text("utf-8")
+        except FileNotFoundError:
+            return ""
+
+    def _lock_file(self, name: str) -> Path:
+        """One for all images of a commit: a new base or builder keeps to its versions, too."""
+        commit, _, _hash = name.rpartition("-")
+        return self.folder / "locks" / f"{commit.replace('/', '_').replace(':', '@')}.txt"
+
+    def keep_lock(self, name: str, text: str) -> None:
+        """Keep the packages that the image got."""
+        path = self._lock_file(name)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temp = path.with_suffix(".tmp")
+        temp.write_text(text, "utf-8")
+        os.replace(temp, path)
+
+    def note_refusal(self, version: Version, error: EnvError) -> None:
+        """A build that never began has a record, too; one while it says the same."""
+        name = image_name(version.repo, version.commit, "refused")
+        last = self.last(name)
+        if last and last.hint == error.hint and error.message.endswith(last.sentence):
+            return
+        place = self.place(name)
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        build = Build(name, version.repo, version.ref, version.commit, time.time(), 0.0, "running")
+        with LogWriter(place, lambda line: None) as log:
+            log.write(f"Repository {version.repo} {version.ref}, commit {version.commit}")
+            log.write(f"The build failed: {error.message}", always=True)
+        placed = re.fullmatch(r"(\S+) line (\d+): (.*)", error.message, re.DOTALL)
+        why = FirstError(error.message, error.hint)
+        if placed:
+            why = FirstError(placed[3], error.hint, placed[1], int(placed[2]))
+        write_record(place, build.failed(why))
+
+    def is_built(self, name: str) -> bool:
+        """True while some process builds the image: then it holds the image's lock."""
+        try:
+            with (self.place(name) / "lock").open("r") as file:
+                return not locked(file)
+        except FileNotFoundError:
+            return False
+
+
+def interrupted(build: Build) -> Build:
+    """A build whose process was killed, as far as it is known."""
+    return replace(build, outcome="interrupted", error="The build was interrupted.")
