@@ -15,6 +15,7 @@ from envs.git import Git
 from envs.store import Store
 from envs.version import Version, VersionCache
 from launcher import identity
+from launcher.capacity import Capacity, Plan, plan_memory
 from launcher.config import Config
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors
@@ -28,6 +29,7 @@ from launcher.history import History
 from launcher.home import Homes
 from launcher.launch import Launcher
 from launcher.launches import Launches
+from launcher.measured import Measured
 from launcher.metrics import Metrics
 from launcher.prebuild import Prebuild
 from launcher.preflight import Preflight
@@ -159,9 +161,24 @@ def create_launcher(parts: Parts, gateway: GatewayClient) -> Launcher:
             secret=parts.secret,
             limits=limits,
             start_timeout=config.session.start_timeout,
+            capacity=create_capacity(config),
         ),
         background=ThreadPoolExecutor(max_workers=16, thread_name_prefix="content"),
     )
+
+
+def create_capacity(config: Config) -> Capacity:
+    """What the settings allow, with what was measured of sessions."""
+    given = config.capacity
+    plan = Plan(
+        memory=plan_memory(given.memory, given.system),
+        reserve=given.reserve,
+        largest=config.session.memory,
+        sessions=given.sessions,
+        per_student=given.per_student,
+        per_course=given.per_course,
+    )
+    return Capacity(plan, Measured(config.data / "run" / "memory.json"))
 
 
 def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None) -> Flask:

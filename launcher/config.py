@@ -17,6 +17,7 @@ from launcher.errors import BadSettings
 from launcher.values import (
     address,
     at_least_one,
+    auto_or,
     ca_bundle,
     count,
     data_folder,
@@ -141,6 +142,23 @@ class SessionConfig:
 
 
 @dataclass(frozen=True)
+class CapacityConfig:
+    memory: int | None = setting(auto_or(size))
+    system: int = setting(size)
+    reserve: int = setting(size)
+    sessions: int = setting(count)
+    per_student: int = setting(count)
+    per_course: int = setting(count)
+
+
+@dataclass(frozen=True)
+class QueueConfig:
+    take_within: float = setting(seconds)
+    grace: float = setting(seconds)
+    idle: float = setting(seconds)
+
+
+@dataclass(frozen=True)
 class DockerConfig:
     network: str = setting(text)
     homes: str = setting(one_of("auto", "bind", "volume"))
@@ -177,6 +195,8 @@ class Config:
     conda: CondaConfig = setting(CondaConfig)
     content: ContentConfig = setting(ContentConfig)
     session: SessionConfig = setting(SessionConfig)
+    capacity: CapacityConfig = setting(CapacityConfig)
+    queue: QueueConfig = setting(QueueConfig)
     docker: DockerConfig = setting(DockerConfig)
     web: WebConfig = setting(WebConfig)
     log: LogConfig = setting(LogConfig)

@@ -77,6 +77,7 @@ class Reaper:
         """One look at all sessions; the ids of those it stopped."""
         stopped = []
         running = self.sessions.adopt()
+        self.sessions.measure(running)
         routes = self.sessions.gateway.routes()
         for session in running:
             use = use_of(session, self.sessions.status(session), routes.get(session.id))

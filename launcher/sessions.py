@@ -9,10 +9,11 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from launcher.capacity import Capacity, unlimited
 from launcher.errors import SessionFailed
 from launcher.gateway.client import GatewayClient
 from launcher.history import History
@@ -40,6 +41,7 @@ class Sessions:
     secret: bytes
     limits: Limits
     start_timeout: float
+    capacity: Capacity = field(default_factory=unlimited)
     _turns: dict[tuple[str, str], threading.Lock] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -161,12 +163,17 @@ class Sessions:
         self.history.ended(session_id, why)
         log.info("session stopped", extra={"session": session_id, "why": why})
 
+    def measure(self, running: Sequence[Session]) -> None:
+        """Look at what the running sessions use of memory now."""
+        images = {session.id: session.image for session in running}
+        self.capacity.measured.sample(self.runtime.memory(), images)
+
     def adopt(self) -> list[Session]:
         """Make the gateway's routes agree with the sessions that run; the running ones.
 
         Called at start and by the reaper, so a restart of anything heals within a round.
         """
-        found = self.runtime.list()
+        found = self.capacity.agree(self.runtime.list)
         running = {session.id: session for session in found if session.running}
         routes = self.gateway.routes()
         for session_id in routes.keys() - running.keys():

@@ -25,6 +25,11 @@ def size(value: Any) -> int:
     return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
 
 
+def auto_or(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """None for `auto`, else what `read` makes of it."""
+    return lambda value: None if value == "auto" else read(value)
+
+
 def text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is not a text; put it in quotes")

@@ -71,6 +71,9 @@ class FakeRuntime:
     def list(self):
         return list(self.rows.values())
 
+    def memory(self):
+        return {}
+
     def stop(self, session_id):
         self.rows.pop(session_id, None)
 

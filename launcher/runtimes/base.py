@@ -55,6 +55,9 @@ class Runtime(Protocol):
     def list(self) -> list[Session]:
         """All sessions of this launcher (one data folder), running or ended."""
 
+    def memory(self) -> dict[str, int]:
+        """Bytes that each running session uses now, by its id; cheap enough to ask often."""
+
     def stop(self, session_id: str) -> None:
         """Stop the session and remove it; its home stays. One that is gone is fine."""
 

@@ -41,6 +41,7 @@ def test_a_class_box_needs_three_lines(tmp_path):
         ("session: 5", "`session`", ""),
         ("session: {memory: lots}", "`session.memory`", ""),
         ("session: {idle: soon}", "`session.idle`", ""),
+        ("capacity: {memory: some}", "`capacity.memory`", ""),
         ("session: {cpus: 0}", "`session.cpus`", ""),
         ("web: {origins: ['course.example.org']}", "`web.origins`", ""),
         ("web: {origins: ['https://course.example.org/book']}", "`web.origins`", ""),

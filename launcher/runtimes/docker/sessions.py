@@ -21,6 +21,7 @@ from launcher.errors import SessionFailed, SessionGone
 from launcher.runtimes.base import Completed
 from launcher.runtimes.docker.exec import run_in_container
 from launcher.runtimes.docker.images import DockerImages
+from launcher.runtimes.docker.memory import memory_of_all
 from launcher.runtimes.docker.network import ensure_network
 from launcher.session import HOME_IN_SESSION, Session, SessionSpec
 
@@ -187,6 +188,11 @@ class DockerRuntime:
         }
         found = self.client.containers.list(all=True, filters=mine, ignore_removed=True)
         return [session_of(container, self.network) for container in found]
+
+    def memory(self) -> dict[str, int]:
+        mine = {"label": [f"launcher.instance={self.instance}", "launcher.session"]}
+        rows = self.client.api.containers(filters=mine)
+        return memory_of_all(self.client, rows, here=self.homes == "bind")
 
     def stop(self, session_id: str) -> None:
         container = self._container(session_id)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -23,12 +24,35 @@ def start_time(pid: int) -> int | None:
 
 def tree(pid: int) -> list[int]:
     """The process and all its descendants, children first."""
+    return descendants(pid, children_of_all())
+
+
+def children_of_all() -> dict[int, list[int]]:
+    """The children of every process of this machine."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError, IndexError):
                 parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
                 children.setdefault(parent, []).append(int(entry.name))
+    return children
+
+
+def memory_of_trees(roots: Mapping[str, int]) -> dict[str, int]:
+    """Resident bytes of each process with its descendants; pages that two share count twice."""
+    children, page = children_of_all(), os.sysconf("SC_PAGE_SIZE")
+    found = {}
+    for name, root in roots.items():
+        total = 0
+        for pid in descendants(root, children):
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                total += page * int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        found[name] = total
+    return found
+
+
+def descendants(pid: int, children: Mapping[int, Sequence[int]]) -> list[int]:
+    """The process and all below it, children first."""
     found, todo = [], [pid]
     while todo:
         here = todo.pop()

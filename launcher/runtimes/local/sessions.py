@@ -22,7 +22,7 @@ from launcher.ports import free_port
 from launcher.runtimes.base import Completed
 from launcher.runtimes.local import conda
 from launcher.runtimes.local.images import LocalImages
-from launcher.runtimes.local.processes import start_time, stop_tree
+from launcher.runtimes.local.processes import memory_of_trees, start_time, stop_tree
 from launcher.runtimes.local.pythons import find_python_of, outside_usr
 from launcher.runtimes.local.sandbox import FIRST_UID, Sandbox
 from launcher.runtimes.local.trust import trust_variables, trusted_files
@@ -123,6 +123,11 @@ class LocalRuntime:
     def list(self) -> list[Session]:
         ids = sorted(path.stem for path in self.folder.glob("*.json"))
         return [session for one in ids if (session := self.find(one))]
+
+    def memory(self) -> dict[str, int]:
+        rows = [row for path in self.folder.glob("*.json") if (row := self._row(path.stem))]
+        roots = {row["id"]: row["pid"] for row in rows if session_of(row).running}
+        return memory_of_trees(roots)
 
     def stop(self, session_id: str) -> None:
         row = self._row(session_id)

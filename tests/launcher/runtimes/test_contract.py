@@ -143,6 +143,12 @@ def test_everything_about_it_is_known_again_after_a_restart(running, runtime, co
     assert [one.id for one in other.list()] == [spec.id]
 
 
+def test_what_it_uses_of_memory_is_known(runtime, running):
+    spec, _ = running
+    used = runtime.memory()[spec.id]
+    assert 30 * 1024**2 < used < 512 * 1024**2
+
+
 def test_another_launcher_s_sessions_are_not_ours(running, config, kind, data_root):
     spec, _ = running
     elsewhere = replace(config, data=data_root / "elsewhere")
