@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from launcher.config import Config
-from launcher.content.delivered import all_delivered
+from launcher.content.delivered import all_delivered, folders_of
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors, Upstream
 from launcher.content.receipt import Receipt
@@ -21,14 +21,7 @@ from launcher.home import course_name
 from launcher.progress import Phase, Progress, Tell
 from launcher.session import Session, SessionSpec
 from launcher.sessions import Sessions
-from link_generator.link import (
-    APPS,
-    Content,
-    Link,
-    compose_link,
-    content_folders,
-    is_inside,
-)
+from link_generator.link import Content, Link, compose_link, is_inside
 
 
 @dataclass(frozen=True)
@@ -70,10 +63,9 @@ class Launcher:
                 student, course, image.name, compose_link(link, ""), tell
             )
             receipts = self._deliver(link, sources, spec, tell)
-            tell(Progress(Phase.OPENING, f"Opening {APPS[link.app].label}"))
+            tell(Progress(Phase.OPENING, f"Opening {link.opens}"))
             session = self.sessions.open(spec)
-        folder = content_folders(link)[0] if link.repo else ""
-        target = APPS[link.app].target(folder, link.path)
+        target = link.target(receipts[0].folder if receipts else "")
         return Opened(session, f"{self.config.public_url}{spec.base_url}{target}", receipts)
 
     def update(self, session: Session) -> tuple[Receipt, ...]:
@@ -109,7 +101,7 @@ class Launcher:
     ) -> tuple[Receipt, ...]:
         receipts = []
         for content, source, folder in zip(
-            link.contents, sources, content_folders(link), strict=True
+            link.contents, sources, folders_of(link, spec), strict=True
         ):
             tell(Progress(Phase.CONTENT, f"Copying {folder}, {source.commit[:7]}"))
             receipt = self.delivery.deliver(content, source, spec, folder)

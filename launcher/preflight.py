@@ -32,6 +32,8 @@ KERNELS = {"ir": "irkernel", "bash": "bash-kernel", "julia": "ijulia"}
 """Kernels beside Python's, each with the package that brings it; names of Julia's hold versions."""
 BRINGS = {"rstudio": ("rsession", "rstudio"), "vscode": ("vscode", "code-server", "codeserver")}
 """What the name of a package that brings the app holds."""
+PAGES = {"voila": "voila", "nbclassic": "nbclassic", "proxy": "jupyter-server-proxy"}
+"""The package that answers below a page's first part."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,8 @@ class Check:
     """One thing that a link needs."""
 
     name: str
-    """`environment`, `content`, `only`, `path`, `app`, `kernel`, `size`, `solutions` or
-    `rehearsal`."""
+    """`environment`, `content`, `only`, `path`, `app`, `urlpath`, `kernel`, `size`, `solutions`
+    or `rehearsal`."""
     state: str
     """`ok`, `warn` (the link works) or `fail`."""
     sentence: str
@@ -66,7 +68,7 @@ class Preflight:
         ]
         version, environment = self._environment(link)
         lock = self.environments.store.lock_of(version) if version else ""
-        checks = [environment, *app_checks(link, lock)]
+        checks = [environment, *app_checks(link, lock), *page_checks(link, lock)]
         sources = []
         for content, answer in zip(link.contents, asked, strict=True):
             source, found = repository_check(content, answer)
@@ -155,6 +157,22 @@ def app_checks(link: Link, lock: str) -> list[Check]:
         return [Check("app", OK, f"The environment has {app.label}")]
     hint = "Add its package to the environment, or choose JupyterLab."
     return [Check("app", FAIL, f"The environment has no {app.label}", hint)]
+
+
+def page_checks(link: Link, lock: str) -> list[Check]:
+    """Of a page of another program: nobody knows whether it is there before it runs."""
+    if not link.urlpath:
+        return []
+    said = f"The link opens the page {link.urlpath}"
+    name = link.urlpath.split("/")[0].split("?")[0]
+    package = PAGES.get(name, "")
+    if not package or not lock:
+        hint = "A program in the environment must answer there: open the link once to see it."
+        return [Check("urlpath", WARN, said, hint)]
+    if any(package in one for one in packages_of(lock)):
+        return [Check("urlpath", OK, f"{said}, and the environment has {package}")]
+    hint = f"Add {package} to the environment, or leave urlpath= out."
+    return [Check("urlpath", FAIL, f"{said}, but the environment has no {package}", hint)]
 
 
 def kernel_checks(notebook: str, lock: str) -> list[Check]:

@@ -9,10 +9,20 @@ from link_generator.addresses import read_web_address
 from link_generator.dialects import DIALECTS, Composed, Draft, Place, compose_in, parse_any
 from link_generator.dialects.binder import short_env
 from link_generator.dialects.jupyterhub import NO_ENV
-from link_generator.link import FIELDS, BadLink, further_contents, split_env
+from link_generator.dialects.opening import parse_opening
+from link_generator.link import (
+    FIELDS,
+    OF_CONTENT,
+    BadLink,
+    content_folder,
+    further_contents,
+    split_env,
+)
 
 FORM = (*FIELDS, "repo2", "branch2", "repo3", "branch3")
 """The form's fields; a link may name more repositories than it has room for."""
+NAMED = ("branch", "only", "dir", "path", "urlpath")
+"""Fields that a link fills besides repository, environment and app."""
 OWN = ("launcher", "jupyterbook")
 """Dialects whose links lead to this server if nothing else is said."""
 
@@ -36,13 +46,16 @@ def fill(given: Mapping[str, str], *, pasted: bool = False) -> Filled:
     :raises BadLink: a field that cannot work.
     """
     fields = dict.fromkeys(FORM, "") | {name: value.strip() for name, value in given.items()}
-    fields |= {"env": plain_env(fields["env"]), "only": fields["only"].strip("/")}
+    fields |= {"env": plain_env(fields["env"])}
+    fields |= {name: fields[name].strip("/") for name in fields if name[:3] in ("dir", "onl")}
     read = ""
     notes: tuple[str, ...] = ()
     if fields["repo"]:
         found, notes = parse_field(fields["repo"])
         read, more = take(found, fields, pasted=pasted)
         notes = (*notes, *more)
+    if fields["urlpath"]:
+        take_page(fields)
     env, tag = split_env(fields["env"])
     draft = Draft(
         env=env,
@@ -53,10 +66,20 @@ def fill(given: Mapping[str, str], *, pasted: bool = False) -> Filled:
         path=fields["path"],
         app=fields["app"] or "lab",
         more=further_contents({**fields}),
+        dir=fields["dir"],
+        urlpath=fields["urlpath"],
     )
     if env and not tag and "/" in env:
         notes = (*notes, "No tag is named: the link follows the environment's default branch.")
     return Filled(draft, fields, notes, read)
+
+
+def take_page(fields: dict[str, str]) -> None:
+    """A page of the session that was typed, as app, page and file; it counts more than the app."""
+    named = (fields["dir"], content_folder(fields["repo"])) if fields["repo"] else ()
+    opened, _ = parse_opening(fields["urlpath"], named)
+    fields |= {"app": opened.app, "urlpath": opened.urlpath}
+    fields["path"] = opened.path or fields["path"]
 
 
 def plain_env(text: str) -> str:
@@ -87,9 +110,9 @@ def take(found: Draft, fields: dict[str, str], *, pasted: bool) -> tuple[str, tu
     notes: tuple[str, ...] = ()
     if env and fields["env"] and fields["env"] != env and not pasted:
         notes = (f"The link's environment {env} was not taken, because you named another.",)
-    named = {name: getattr(found, name) for name in ("branch", "only", "path")} | {"env": env}
+    named = {name: getattr(found, name) for name in NAMED} | {"env": env}
     for number, content in enumerate(found.more, start=2):
-        named |= {f"{key}{number}": getattr(content, key) for key in ("repo", "branch", "only")}
+        named |= {f"{key}{number}": getattr(content, key) for key in OF_CONTENT}
     for name, value in named.items():
         # A link that was pasted is meant as a whole, but for the environment it may lack.
         if (pasted and (value or name != "env")) or not fields.get(name):

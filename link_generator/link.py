@@ -5,15 +5,25 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urlsplit
 
 from link_generator.mangled import read_query, seal, unmangle
+from link_generator.target import (
+    compose_target,
+    opens_file,
+    read_target,
+    why_no_page,
+    why_outside,
+)
 
-FIELDS = ("env", "repo", "branch", "only", "path", "app")
-MORE = re.compile(r"(repo|branch|only)([2-9])")
-"""Keys of further content repositories: repo2, branch2, only2, repo3 ..."""
+FIELDS = ("env", "repo", "branch", "only", "dir", "path", "app", "urlpath")
+OF_CONTENT = ("repo", "branch", "only", "dir")
+MORE = re.compile(rf"({'|'.join(OF_CONTENT)})([2-9])")
+"""Keys of further content repositories: repo2, branch2, only2, dir2, repo3 ..."""
 LONGEST = 2000
 """Characters of one field; git hosts and browsers refuse longer addresses anyway."""
 PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
@@ -23,6 +33,7 @@ IMAGE = re.compile(
 )
 """An image that exists already, as `docker pull` names it: https://github.com/distribution/reference"""
 SHORT_HOSTS = {"gh": "https://github.com/", "gl": "https://gitlab.com/"}
+INSIDE = "Name a file or page inside the session, for example lab/tree/week1.ipynb."
 IGNORED_KEYS = re.compile(r"utm_.*|fbclid|gclid")
 """Added by mail and chat programs on the way; not worth a note."""
 
@@ -78,6 +89,8 @@ class Content:
     """Branch, tag or commit; empty is its default branch."""
     only: str = ""
     """The one folder that students get; empty is all of it."""
+    dir: str = ""
+    """The folder of the home that the content gets; empty is the repository's name."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +114,11 @@ class Link:
     app: str = "lab"
     more: tuple[Content, ...] = ()
     """Further content repositories, each in a folder of its own."""
+    dir: str = ""
+    """The folder of the home that the content gets; empty is the repository's name."""
+    urlpath: str = ""
+    """A page of the session that is opened in place of the app: `proxy/8501/`, or what stands
+    before the content's folder and `path`: `voila/render`."""
 
     def __post_init__(self) -> None:
         for field in (*FIELDS, "tag"):
@@ -108,7 +126,8 @@ class Link:
         check_env(self.env)
         check_tag(self.env, self.tag)
         check_path("path", self.path)
-        check_content(Content(self.repo, self.branch, self.only), "")
+        check_content(self.first, "")
+        check_urlpath(self.urlpath, self.path, self.app)
         for number, content in enumerate(self.more, start=2):
             check_content(content, str(number))
         if self.app not in APPS:
@@ -121,6 +140,7 @@ class Link:
             )
         if self.more and not self.repo:
             raise BadLink("repo", "The link begins with repo2=.", "Call the first one repo=.")
+        check_folders(self)
         if len(self.more) > 8:
             raise BadLink("repo", "The link names more than nine content repositories.")
         if self.only and self.path and not is_inside(self.path, self.only):
@@ -133,8 +153,25 @@ class Link:
     @property
     def contents(self) -> tuple[Content, ...]:
         """All content repositories, the one that is opened first."""
-        first = Content(self.repo, self.branch, self.only)
-        return (first, *self.more) if self.repo else ()
+        return (self.first, *self.more) if self.repo else ()
+
+    @property
+    def first(self) -> Content:
+        return Content(self.repo, self.branch, self.only, self.dir)
+
+    @property
+    def opens(self) -> str:
+        """What is opened, for people."""
+        return self.urlpath or APPS[self.app].label
+
+    def target(self, folder: str) -> str:
+        """The address inside the session, relative to its own; `folder` is the content's."""
+        if not self.urlpath:
+            return APPS[self.app].target(folder, self.path)
+        if not self.path:
+            return compose_target(self.urlpath)
+        inside = "/".join(quote(part, safe="") for part in f"{folder}/{self.path}".split("/"))
+        return f"{compose_target(self.urlpath)}/{inside.lstrip('/')}"
 
 
 def is_inside(path: str, folder: str) -> bool:
@@ -159,7 +196,7 @@ def parse_link(url: str) -> tuple[Link, tuple[str, ...]]:
         if key in given:
             raise BadLink(key, f"The link names {key} twice.", "Keep one of them.")
         if key in FIELDS or MORE.fullmatch(key):
-            given[key] = value
+            given[key] = value.rstrip("/") if key.startswith("dir") else value
         elif not IGNORED_KEYS.fullmatch(key):
             notes.append(f"{key!r} means nothing in a launch link and was ignored.")
     more = further_contents(given)
@@ -170,7 +207,7 @@ def parse_link(url: str) -> tuple[Link, tuple[str, ...]]:
 
 
 def further_contents(given: dict[str, str]) -> tuple[Content, ...]:
-    """Take `repo2`, `branch2`, `only2`, `repo3` ... out of `given`; gaps in the numbers close."""
+    """Take `repo2`, `branch2`, `repo3` ... out of `given`; gaps in the numbers close."""
     found: dict[str, dict[str, str]] = {}
     for key in [key for key in given if MORE.fullmatch(key)]:
         value = given.pop(key)
@@ -186,7 +223,7 @@ def compose_link(link: Link, base_url: str) -> str:
     if link.app == "lab":
         del fields["app"]  # what a link without it means
     for number, content in enumerate(link.more, start=2):
-        named = {f"{name}{number}": getattr(content, name) for name in ("repo", "branch", "only")}
+        named = {f"{name}{number}": getattr(content, name) for name in OF_CONTENT}
         fields |= {name: value for name, value in named.items() if value}
     return seal(f"{base_url.rstrip('/')}/launch?{urlencode(fields, quote_via=quote, safe='/:@')}")
 
@@ -225,19 +262,25 @@ def env_address(env: str) -> str:
 
 
 def content_folders(link: Link) -> tuple[str, ...]:
-    """The folder of each content repository; of two with one name, the later is `owner-name`."""
-    found: list[str] = []
-    for content in link.contents:
-        plain = name = content_folder(content.repo)
-        if name in found:
-            owner = re.split(r"[/:]", content.repo.rstrip("/"))[-2]
-            plain = name = f"{content_folder(owner)}-{plain}"
-        number = 1
-        while name in found:
-            number += 1
-            name = f"{plain}-{number}"
-        found.append(name)
+    """The folder of each content repository, as far as the link alone can say."""
+    found: list[str] = [content.dir for content in link.contents]
+    for at, content in enumerate(link.contents):
+        found[at] = content.dir or next(one for one in folder_names(content) if one not in found)
     return tuple(found)
+
+
+def folder_names(content: Content) -> Iterator[str]:
+    """Names for its folder, best first: where one is another repository's, the next is taken."""
+    name = content.dir or content_folder(content.repo)
+    yield name
+    above = re.split(r"[/:]", content.repo.rstrip("/"))
+    if content.dir or len(above) < 2:
+        name = name.replace("/", "-")
+    else:
+        name = f"{content_folder(above[-2])}-{name}"
+    yield name
+    for number in itertools.count(2):
+        yield f"{name}-{number}"
 
 
 def content_folder(repo: str) -> str:
@@ -322,7 +365,7 @@ def check_address(field: str, address: str) -> None:
 
 def check_content(content: Content, number: str) -> None:
     """Refuse a content repository that cannot work; `number` is what its keys end with."""
-    for name in ("repo", "branch", "only"):
+    for name in OF_CONTENT:
         value = getattr(content, name)
         check_text(f"{name}{number}", value)
         if value and not content.repo:
@@ -337,6 +380,62 @@ def check_content(content: Content, number: str) -> None:
         raise BadLink(f"repo{number}", f"repo{number} is empty.", "Name a repository or drop it.")
     check_ref(f"branch{number}", content.branch)
     check_path(f"only{number}", content.only)
+    check_dir(f"dir{number}", content.dir)
+
+
+def check_dir(field: str, folder: str) -> None:
+    """Refuse a folder that is not plainly one of the student's own."""
+    check_path(field, folder)
+    parts = folder.split("/") if folder else []
+    if any(part.startswith((".", "-")) or part != part.strip() for part in parts):
+        raise BadLink(
+            field,
+            f"{folder!r} cannot be the content's folder.",
+            "Name a folder that begins with a letter or a digit, for example course/week1.",
+        )
+    if "" in parts or len(parts) > 5 or any(len(part.encode()) > 100 for part in parts):
+        raise BadLink(field, f"{folder!r} is too long, or ends with a slash.", "Shorten it.")
+    if not folder.isprintable():
+        raise BadLink(field, f"The {field} holds a character that is not shown.", "Type it again.")
+
+
+def check_folders(link: Link) -> None:
+    """Refuse content in the folder of other content, where a pull of the one meets the other."""
+    named = zip(content_folders(link), link.contents, itertools.count(1))
+    for (folder, _, first), (other, content, number) in itertools.combinations(named, 2):
+        if is_inside(folder, other) or is_inside(other, folder):
+            at = number if content.dir else first
+            raise BadLink(
+                f"dir{at if at > 1 else ''}",
+                f"Two contents of the link would be in one folder: {folder!r} and {other!r}.",
+                "Give each content repository a folder of its own.",
+            )
+
+
+def check_urlpath(page: str, path: str, app: str) -> None:
+    """Refuse a page that is not inside the session, or that an app or a file names better."""
+    if not page:
+        return
+    why = why_no_page(page)
+    if why:
+        raise BadLink("urlpath", f"The link's urlpath {why}: {page[:200]!r}.", INSIDE)
+    try:
+        plain = read_target(page) == ("lab", page, "")
+    except UnicodeDecodeError as error:
+        raise BadLink("urlpath", f"{page!r} is no valid percent-encoded text.", INSIDE) from error
+    if not plain:
+        raise BadLink("urlpath", f"{page!r} is an app's or a file's.", "Name app= and path= alone.")
+    if app != "lab":
+        raise BadLink("urlpath", "The link names an app and a page of its own.", "Drop one.")
+    if path and not opens_file(page, path):
+        raise BadLink("path", f"{page!r} opens no file of the content.", "Leave path= out.")
+
+
+def check_target(field: str, target: str) -> None:
+    """Refuse what a browser could read as another address than one inside the session."""
+    why = why_outside(target)
+    if why:
+        raise BadLink(field, f"The link's {field} {why}: {target[:200]!r}.", INSIDE)
 
 
 def check_tag(env: str, tag: str) -> None:

@@ -167,7 +167,7 @@ def place() -> Place:
 
     :raises BadLink: it leads nowhere.
     """
-    names = ("host", "server", "folder", "opens")
+    names = ("host", "server")
     return Place(**{name: request.args.get(name, "").strip() for name in names})
 
 

@@ -28,6 +28,8 @@ def add_parser(commands: Any) -> None:
     new_.add_argument("--env", default="", help="ENV or ENV@TAG: address, gh/org/repo or a name")
     for name in ("--repo", "--branch", "--only", "--path"):
         new_.add_argument(name, default="")
+    new_.add_argument("--dir", default="", help="the content's folder; empty: its own name")
+    new_.add_argument("--urlpath", default="", help="a page in place of the app: proxy/8501/")
     new_.add_argument(
         "--also",
         action="append",
@@ -39,7 +41,6 @@ def add_parser(commands: Any) -> None:
     new_.add_argument("--dialect", default="launcher", choices=tuple(DIALECTS), help="whose link")
     new_.add_argument("--host", default="", help="the server that it leads to")
     new_.add_argument("--server", default="", help="a named server of a JupyterHub")
-    new_.add_argument("--folder", default="", help="the content's folder on a hub or Binder")
     new_.set_defaults(handler=new)
     for name, handler, what in (
         ("parse", parse, "show what a link names"),
@@ -59,7 +60,7 @@ def add_parser(commands: Any) -> None:
 
 def new(args: argparse.Namespace, context: Context) -> int:
     filled = fill(fields_of(args))
-    place = Place(host=args.host, server=args.server, folder=args.folder)
+    place = Place(host=args.host, server=args.server)
     made = write(filled, args.dialect, place, context.config.public_url)
     said = {"url": made.url, "config": made.config, "warnings": [*filled.notes, *made.notes]}
     context.show(said, f"{made.url}\n\n{made.config}".strip())

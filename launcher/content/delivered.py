@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import tempfile
@@ -13,8 +14,9 @@ from typing import Any
 
 from launcher.content.receipt import Receipt
 from launcher.content.upstream import Upstream
+from launcher.home import course_name
 from launcher.session import SessionSpec
-from link_generator.link import Content
+from link_generator.link import Content, Link, content_folders, folder_names, is_inside
 
 REMEMBERED = 20
 """Receipts that are kept of one folder."""
@@ -77,6 +79,35 @@ def all_delivered(spec: SessionSpec) -> list[Delivered]:
     return sorted((one for one in found if one), key=lambda one: -one.at)
 
 
+def folders_of(link: Link, spec: SessionSpec) -> tuple[str, ...]:
+    """The folder of each content repository in this home: never one that another one has.
+
+    Two repositories of one name come in with two links; the later gets another folder.
+    """
+    had = {one.folder: course_name(one.repo) for one in all_delivered(spec)}
+    found: dict[str, str] = {}
+    for content, wanted in zip(link.contents, content_folders(link), strict=True):
+        mine = course_name(content.repo)
+        names = itertools.chain((wanted,), folder_names(content))
+        name = next(
+            name
+            for name in names
+            if name not in found
+            and not any(
+                clashes(name, mine, folder, owner) for folder, owner in (had | found).items()
+            )
+        )
+        found[name] = mine
+    return tuple(found)
+
+
+def clashes(name: str, mine: str, folder: str, owner: str) -> bool:
+    """Whether a folder is another repository's, or one is in the other."""
+    if name == folder:
+        return mine != owner
+    return is_inside(name, folder) or is_inside(folder, name)
+
+
 def record(spec: SessionSpec, delivered: Delivered) -> None:
     """Remember it; written at once or not at all."""
     path = delivered_file(spec, delivered.folder)
@@ -98,9 +129,10 @@ def read(path: Path) -> Delivered | None:
 
 
 def delivered_file(spec: SessionSpec, folder: str) -> Path:
-    name = folder
-    if len(folder) > 100:  # the longest name of a file is 255 bytes
-        name = f"{folder[:60]}-{hashlib.sha256(folder.encode()).hexdigest()[:12]}"
+    name = folder.replace("%", "%25").replace("/", "%2F")
+    if len(name.encode()) > 100:  # the longest name of a file is 255 bytes
+        short = name.encode()[:60].decode("utf-8", "ignore")
+        name = f"{short}-{hashlib.sha256(folder.encode()).hexdigest()[:12]}"
     return spec.home.with_name(f".delivered-{spec.home.name}-{name}.json")
 
 

@@ -5,6 +5,7 @@ The host copies only from its own prepared clone, and runs git only in its own f
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -49,7 +50,7 @@ class Delivery:
 
         :raises ContentFailed: it could not be done; what the student wrote is untouched.
         """
-        if folder in ("", ".", "..") or "/" in folder:
+        if not folder or {"", ".", "..", ".git"} & set(folder.split("/")):
             raise ContentFailed(f"{folder!r} cannot be the name of the content's folder.")
         last = find_delivered(spec, folder)
         new = Delivered(folder, content.repo, content.branch, widened(last, content), time.time())
@@ -131,18 +132,22 @@ def place_on_host(clone: Path, home: Path, folder: str) -> bool:
     """Copy the clone to `home/folder` unless something is there; it appears at once.
 
     The copy is made beside the home, where the student cannot reach it, and moved by a file
-    handle of the home: a link that the student makes meanwhile is never followed.
+    handle of the folder above: a link that the student makes meanwhile is never followed.
     """
-    handle = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    above, _, name = folder.rpartition("/")
     try:
-        if exists_at(handle, folder):
+        handle = open_below(home, above)
+    except (NotADirectoryError, PermissionError):
+        return False  # something of the student's is in the way: the pull inside says what
+    try:
+        if exists_at(handle, name):
             return False
         made = Path(tempfile.mkdtemp(dir=home.parent, prefix=".new-content-"))
         try:
-            copy_clone(clone, made / folder, os.fstat(handle))
-            os.rename(made / folder, folder, dst_dir_fd=handle)
+            copy_clone(clone, made / name, os.fstat(handle))
+            os.rename(made / name, name, dst_dir_fd=handle)
         except OSError as error:
-            if error.errno == errno.EXDEV or exists_at(handle, folder):
+            if error.errno == errno.EXDEV or exists_at(handle, name):
                 return False  # reconciling inside works for both
             raise ContentFailed(
                 f"The course files could not be copied: {error.strerror}.",
@@ -153,6 +158,31 @@ def place_on_host(clone: Path, home: Path, folder: str) -> bool:
     finally:
         os.close(handle)
     return True
+
+
+def open_below(home: Path, folder: str) -> int:
+    """A handle of a folder of the home; what is missing is made and is the student's.
+
+    :raises NotADirectoryError: a file or a link is in the way; none is followed.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    handle = os.open(home, flags)
+    for part in filter(None, folder.split("/")):
+        above = handle
+        try:
+            owner = os.fstat(above)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(part, 0o755, dir_fd=above)
+                if os.geteuid() == 0:
+                    os.chown(part, owner.st_uid, owner.st_gid, dir_fd=above, follow_symlinks=False)
+            handle = os.open(part, flags, dir_fd=above)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise NotADirectoryError(part) from error
+            raise
+        finally:
+            os.close(above)
+    return handle
 
 
 def exists_at(handle: int, name: str) -> bool:
@@ -184,6 +214,9 @@ def place_by_archive(clone: Path, spec: SessionSpec, runtime: Runtime, folder: s
     """Send the clone as a tar under a passing name, then rename it inside: all or nothing."""
     there = runtime.run(spec.id, ["test", "-e", folder])
     if there.code == 0 or runtime.run(spec.id, ["test", "-L", folder]).code == 0:
+        return False
+    above = folder.rpartition("/")[0]
+    if above and runtime.run(spec.id, ["mkdir", "-p", "--", above]).code != 0:
         return False
     passing = f".new-content-{spec.id[:12]}"
     runtime.run(spec.id, ["rm", "-rf", "--", passing])

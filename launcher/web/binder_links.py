@@ -11,8 +11,7 @@ from envs.errors import EnvError, UnknownRef
 from envs.version import VersionCache
 from link_generator.binder_spec import parse_spec
 from link_generator.dialects.binder import parse_launch
-from link_generator.link import Link
-from link_generator.target import check_target
+from link_generator.link import Link, check_target
 
 LANDING = ("labpath", "filepath", "urlpath")
 """Parts of an address that say where it opens."""

@@ -27,7 +27,7 @@ from launcher.launches import Launch, Launches
 from launcher.progress import Phase
 from launcher.web.errors import answer, error_json, explain
 from launcher.web.request import known_student, student, wants_json
-from link_generator.link import APPS, compose_link, parse_link
+from link_generator.link import compose_link, parse_link
 
 STRAIGHT_IN = 1.0
 """Seconds that a click waits, so that a session that is nearly ready needs no waiting page."""
@@ -172,7 +172,7 @@ def steps(launch: Launch) -> list[dict[str, Any]]:
         after = [event.at for event in events if own and event.cursor > own[-1].cursor]
         end = after[0] if after else now
         said = [event.progress.message for event in own if not event.progress.log]
-        label = APPS[launch.link.app].label if phase is Phase.OPENING else ""
+        label = launch.link.opens if phase is Phase.OPENING else ""
         found.append(
             {
                 "name": phase.value,

@@ -54,8 +54,8 @@ def create_blueprint(launcher: Launcher, undo: Undo) -> Blueprint:
         done = carried(asked.args.get("done", ""))
         return page("snapshots.html", session_id, folders=folders, done=done)
 
-    @views.get("/sessions/<session_id>/snapshots/<folder>/<snapshot>")
-    @views.get("/api/sessions/<session_id>/snapshots/<folder>/<snapshot>")
+    @views.get("/sessions/<session_id>/snapshots/<path:folder>/<snapshot>")
+    @views.get("/api/sessions/<session_id>/snapshots/<path:folder>/<snapshot>")
     def preview(session_id: str, folder: str, snapshot: str) -> Response:
         spec, folder = folder_of(own(session_id), folder)
         found = undo.preview(spec, folder, snapshot, asked.args.get("path"))
@@ -63,8 +63,8 @@ def create_blueprint(launcher: Launcher, undo: Undo) -> Blueprint:
             return jsonify(found)
         return page("snapshot.html", session_id, folder=folder, snapshot=found)
 
-    @views.post("/sessions/<session_id>/snapshots/<folder>/<snapshot>/restore")
-    @views.post("/api/sessions/<session_id>/snapshots/<folder>/<snapshot>/restore")
+    @views.post("/sessions/<session_id>/snapshots/<path:folder>/<snapshot>/restore")
+    @views.post("/api/sessions/<session_id>/snapshots/<path:folder>/<snapshot>/restore")
     def restore(session_id: str, folder: str, snapshot: str) -> Response:
         check_csrf()
         spec, folder = folder_of(own(session_id), folder)
@@ -77,8 +77,8 @@ def create_blueprint(launcher: Launcher, undo: Undo) -> Blueprint:
         ]
         return answer(session_id, done, [*said, *done["notes"]] or ["Everything is as it was then"])
 
-    @views.post("/sessions/<session_id>/folders/<folder>/start-over")
-    @views.post("/api/sessions/<session_id>/folders/<folder>/start-over")
+    @views.post("/sessions/<session_id>/folders/<path:folder>/start-over")
+    @views.post("/api/sessions/<session_id>/folders/<path:folder>/start-over")
     def start_over(session_id: str, folder: str) -> Response:
         check_csrf()
         spec, folder = folder_of(own(session_id), folder)

@@ -13,7 +13,7 @@ from link_generator.addresses import plain_address
 from link_generator.binder_spec import ARCHIVES, PROVIDERS, compose_spec, parse_spec
 from link_generator.dialects.draft import Draft, refuse_extras
 from link_generator.dialects.gitpull import compose_pull, parse_pull, pull_of, read_pull
-from link_generator.dialects.opening import compose_opening, parse_opening
+from link_generator.dialects.opening import Opening, compose_opening, parse_opening
 from link_generator.dialects.place import Composed, Place, address
 from link_generator.link import BadLink, env_address, env_image
 from link_generator.mangled import form
@@ -33,12 +33,11 @@ def compose(draft: Draft, place: Place) -> Composed:
     spec = compose_spec(repository, draft.tag)
     notes: tuple[str, ...] = ()
     one = (plain_address(draft.repo), draft.branch) == (repository, draft.tag)
-    if draft.repo and (not one or place.folder):
-        pull, notes = pull_of(draft, place, LABEL)
+    if draft.repo and (not one or draft.dir):
+        pull, notes = pull_of(draft, LABEL)
         opened = f"git-pull?{compose_pull(pull)}"
     else:
-        opened, notes = compose_opening(draft.app, "", draft.path)
-        opened = place.opens or opened
+        opened, notes = compose_opening(draft, "")
         if not draft.repo:
             notes = (*notes, "On Binder, students see the files of the environment's repository.")
     query = form([("urlpath", opened)])
@@ -72,8 +71,8 @@ def parse(parts: SplitResult) -> tuple[Draft, tuple[str, ...]] | None:
     old = LEGACY.fullmatch(parts.path.rstrip("/")) if "binder" in parts.netloc else None
     if old:
         repository, ref = parse_spec("gh", f"{old[1]}/{old[2]}/HEAD")
-        app, path, notes = parse_opening(unquote(old[3] or ""), ())
-        return draft_of(repository, ref, app, path), notes
+        opened, notes = parse_opening(unquote(old[3] or ""), ())
+        return draft_of(repository, ref, opened), notes
     return None
 
 
@@ -94,7 +93,7 @@ def parse_launch(repository: str, ref: str, query: str) -> tuple[Draft, tuple[st
     if inner:
         # Where nobody escaped the inner query, its parts follow as the outer one's.
         content, notes = parse_pull([*read_nested(inner[0], inner[1]), *pairs[at + 1 :]])
-        whole = draft_of(repository, ref, content.app, content.path)
+        whole = draft_of(repository, ref, Opening())
         return (
             Draft(
                 env=whole.env,
@@ -103,6 +102,8 @@ def parse_launch(repository: str, ref: str, query: str) -> tuple[Draft, tuple[st
                 branch=content.branch,
                 path=content.path,
                 app=content.app,
+                dir=content.dir,
+                urlpath=content.urlpath,
                 dialect="binder",
             ),
             notes,
@@ -111,9 +112,9 @@ def parse_launch(repository: str, ref: str, query: str) -> tuple[Draft, tuple[st
     for name, before in (("labpath", "lab/tree/"), ("filepath", "tree/"), ("urlpath", "")):
         if given.get(name):
             opened = before + given[name].lstrip("/")
-            app, path, notes = parse_opening(opened.rstrip("/") if before else opened, ())
-            return draft_of(repository, ref, app, path), notes
-    return draft_of(repository, ref, "lab", ""), ()
+            found, notes = parse_opening(opened.rstrip("/") if before else opened, ())
+            return draft_of(repository, ref, found), notes
+    return draft_of(repository, ref, Opening()), ()
 
 
 def read_nested(whole: str, query: str) -> list[tuple[str, str]]:
@@ -124,15 +125,16 @@ def read_nested(whole: str, query: str) -> list[tuple[str, str]]:
         raise BadLink("link", "The link is not valid percent-encoded text.") from error
 
 
-def draft_of(repository: str, ref: str, app: str, path: str) -> Draft:
+def draft_of(repository: str, ref: str, opened: Opening) -> Draft:
     """One repository as environment and content."""
     return Draft(
         env=short_env(repository),
         tag=ref,
         repo=repository,
         branch=ref,
-        path=path,
-        app=app,
+        path=opened.path,
+        app=opened.app,
+        urlpath=opened.urlpath,
         dialect="binder",
     )
 

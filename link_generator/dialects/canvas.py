@@ -20,7 +20,7 @@ LAUNCH = re.compile(r".*?/hub/(?:lti(?:11|13)?/launch|login|oauth_login)/?")
 
 def compose(draft: Draft, place: Place) -> Composed:
     """:raises BadLink: nbgitpuller cannot do it; `field` names the part."""
-    pull, notes = pull_of(draft, place, LABEL)
+    pull, notes = pull_of(draft, LABEL)
     base = place.base(HOST)
     after = f"{base.path}{jupyterhub.hub_path(place)}?{compose_pull(pull)}"
     notes = (*notes, jupyterhub.NO_ENV) if draft.env else notes

@@ -19,6 +19,8 @@ class Draft:
     path: str = ""
     app: str = "lab"
     more: tuple[Content, ...] = ()
+    dir: str = ""
+    urlpath: str = ""
     dialect: str = field(default="address", compare=False)
     """What it was read from; `address` is a plain repository or a file in it."""
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from link_generator.addresses import plain_address
 from link_generator.dialects.draft import Draft, refuse_extras
-from link_generator.dialects.opening import compose_opening, parse_opening
-from link_generator.dialects.place import Place
+from link_generator.dialects.opening import Opening, compose_opening, parse_opening
 from link_generator.link import IGNORED_KEYS, BadLink, content_folder
 from link_generator.mangled import form, read_query
 
@@ -42,7 +41,7 @@ def compose_pull(pull: GitPull) -> str:
     return form([(name, value) for name, value in pairs if value])
 
 
-def pull_of(draft: Draft, place: Place, where: str) -> tuple[GitPull, tuple[str, ...]]:
+def pull_of(draft: Draft, where: str) -> tuple[GitPull, tuple[str, ...]]:
     """The pull that opens a draft's content, and notes.
 
     :raises BadLink: nbgitpuller cannot do it.
@@ -55,11 +54,9 @@ def pull_of(draft: Draft, place: Place, where: str) -> tuple[GitPull, tuple[str,
             "Add its address as repo=.",
         )
     repo = plain_address(draft.repo)
-    folder = place.folder.strip("/") or content_folder(repo)
-    opened, notes = compose_opening(draft.app, folder, draft.path)
-    if place.opens:
-        opened, notes = place.opens, ()
-    named = place.folder or folder != clone_folder(repo)
+    folder = draft.dir or content_folder(repo)
+    opened, notes = compose_opening(draft, folder)
+    named = draft.dir or folder != clone_folder(repo)
     return GitPull(repo, opened, draft.branch, folder if named else ""), notes
 
 
@@ -96,18 +93,23 @@ def parse_pull(pairs: list[tuple[str, str]]) -> tuple[Draft, tuple[str, ...]]:
     repo = plain_address(given["repo"])
     folder = content_folder(repo)
     target = given.get("targetPath", "").strip("/")
-    if target and target != folder:
-        notes.append(f"The content's folder is named {folder!r} here, not {target!r}.")
-    app, path, more = opened_by(given, (target, clone_folder(given["repo"]), folder))
+    opened, more = opened_by(given, (target, clone_folder(given["repo"]), folder))
     branch = given.get("branch", "")
-    branch = "" if branch == "HEAD" else branch
-    return Draft(repo=repo, branch=branch, path=path, app=app), (*notes, *more)
+    draft = Draft(
+        repo=repo,
+        branch="" if branch == "HEAD" else branch,
+        path=opened.path,
+        app=opened.app,
+        dir="" if target == folder else target,
+        urlpath=opened.urlpath,
+    )
+    return draft, (*notes, *more)
 
 
-def opened_by(given: dict[str, str], folders: tuple[str, ...]) -> tuple[str, str, tuple[str, ...]]:
-    """App and path; `subPath` with `app` is how links said it before there was `urlpath`."""
+def opened_by(given: dict[str, str], folders: tuple[str, ...]) -> tuple[Opening, tuple[str, ...]]:
+    """What is opened; `subPath` with `app` is how links said it before there was `urlpath`."""
     if given.get("urlpath"):
         return parse_opening(given["urlpath"], tuple(filter(None, folders)))
     app = "lab" if given.get("app", "lab") in ("lab", "jupyterlab") else "notebook"
     app = "rstudio" if given.get("app") == "rstudio" else app
-    return app, given.get("subPath", "").strip("/"), ()
+    return Opening(app, given.get("subPath", "").strip("/")), ()

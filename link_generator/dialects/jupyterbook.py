@@ -28,6 +28,9 @@ def compose(draft: Draft, place: Place) -> Composed:
     """:raises BadLink: the buttons cannot do it; `field` names the part."""
     refuse_extras(draft, LABEL)
     draft.link()  # says so if there is no environment
+    for name in ("dir", "urlpath"):
+        if getattr(draft, name):
+            raise BadLink(name, f"Jupyter Book's buttons know no {name}.", "Leave it out.")
     if not draft.repo:
         raise BadLink("repo", "The book's repository is missing.", "Add its address as repo=.")
     if draft.app not in INTERFACES:
@@ -36,13 +39,13 @@ def compose(draft: Draft, place: Place) -> Composed:
     base = place.base(HOST)
     branch = draft.branch or "HEAD"  # without one, the theme would say master
     if (plain_address(env_address(draft.env)), draft.tag) == (repo, draft.branch):
-        opened, notes = compose_opening(draft.app, "", draft.path)
+        opened, notes = compose_opening(draft, "")
         url = address(
             base, f"/v2/{compose_spec(repo, draft.branch)}", f"urlpath={quote(opened, safe='/')}"
         )
         server = ("binderhub_url", address(base, "", ""))
     else:
-        opened, notes = compose_opening(draft.app, clone_folder(repo), draft.path)
+        opened, notes = compose_opening(draft, clone_folder(repo))
         within = f"/with/{escape_env(draft.env, draft.tag)}"
         query = urlencode([("repo", repo), ("urlpath", opened), ("branch", branch)], safe="/")
         url = address(base, f"{within}/hub/user-redirect/git-pull", query)

@@ -27,7 +27,7 @@ NO_ENV = "The hub chooses the environment: the link does not name it."
 
 def compose(draft: Draft, place: Place) -> Composed:
     """:raises BadLink: nbgitpuller cannot do it; `field` names the part."""
-    pull, notes = pull_of(draft, place, LABEL)
+    pull, notes = pull_of(draft, LABEL)
     path = hub_path(place)
     notes = (*notes, NO_ENV) if draft.env else notes
     return Composed(address(place.base(HOST), path, compose_pull(pull)), notes)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from link_generator.link import BadLink, check_path, check_text
+from link_generator.link import BadLink, check_text
 from link_generator.mangled import seal
 
 
@@ -17,15 +17,10 @@ class Place:
     host: str = ""
     server: str = ""
     """A named server of a JupyterHub."""
-    folder: str = ""
-    """Where the content goes in the home folder (`targetPath`); empty is the repository's name."""
-    opens: str = ""
-    """A path in the session that is opened in place of the app's."""
 
     def __post_init__(self) -> None:
-        for name in ("host", "server", "folder", "opens"):
+        for name in ("host", "server"):
             check_text(name, getattr(self, name))
-        check_path("folder", self.folder)
         if not re.fullmatch(r"[\w.~-]*", self.server):
             raise BadLink("server", f"{self.server!r} is not the name of a server.")
 

@@ -44,7 +44,7 @@ function showFields(fields, read, sent) {
     if (name === "app" && value) form.querySelector(`.app [value="${value}"]`).closest("label").hidden = false;
   }
   const folded = form.querySelector("details");
-  if (folded && ["only", "repo2", "repo3"].some((name) => fields[name])) folded.open = true;
+  if (folded && ["only", "dir", "urlpath", "repo2", "repo3"].some((name) => fields[name])) folded.open = true;
   $("repo-read").textContent = read ? `✓ ${read}` : "";
 }
 

@@ -20,6 +20,7 @@ from launcher.preflight import (
     Preflight,
     app_checks,
     kernel_checks,
+    page_checks,
     size_check,
     solution_checks,
 )
@@ -165,3 +166,12 @@ def test_apps_are_looked_for_in_the_environment():
     assert app_checks(Link("intro", app="rstudio"), "six==1\n")[0].state == "fail"
     lock = "jupyter-rsession-proxy==2.2\n"
     assert app_checks(Link("intro", app="rstudio"), lock)[0].state == "ok"
+
+
+def test_a_page_of_another_program_needs_its_package():
+    proxy = Link("intro", urlpath="proxy/8501/")
+    assert page_checks(Link("intro"), "") == []
+    assert page_checks(proxy, "")[0].state == "warn"
+    assert page_checks(proxy, "numpy==1\n")[0].state == "fail"
+    assert page_checks(proxy, "jupyter-server-proxy==4.1\n")[0].state == "ok"
+    assert page_checks(Link("intro", urlpath="dash"), "numpy==1\n")[0].state == "warn"

@@ -101,3 +101,12 @@ def test_every_dialect_has_a_link_or_a_reason():
     assert made["jupyterbook"].url.startswith("http://me/with/intro-ds/")
     assert made["binder"].field == "env"
     assert made["jupyterhub"].notes == ()
+
+
+def test_a_page_that_was_typed_is_read_as_app_page_and_file():
+    given = {"env": "intro", "repo": "https://github.com/o/r", "app": "notebook"}
+    filled = fill(given | {"urlpath": "/voila/render/r/wk1/a.ipynb", "dir": "/kurs/"})
+    fields = {name: filled.fields[name] for name in ("app", "urlpath", "path", "dir")}
+    assert fields == {"app": "lab", "urlpath": "voila/render", "path": "wk1/a.ipynb", "dir": "kurs"}
+    assert fill(given | {"urlpath": "lab/tree/r/a.ipynb"}).draft.path == "a.ipynb"
+    assert fill(given | {"urlpath": "proxy/8501/"}).draft.urlpath == "proxy/8501/"

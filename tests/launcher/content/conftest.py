@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from envs.git import Git
+from launcher.content.delivered import folders_of
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors
 from launcher.session import Limits, SessionSpec
@@ -33,6 +34,14 @@ class Student:
         content = Content(self.url, branch, only)
         upstream = self.mirrors.refresh(content.repo, content.branch)
         return Delivery(self.mirrors, self.runtime).deliver(content, upstream, self.spec, "course")
+
+    def open(self, link):
+        """Bring a link's content; the folders that it went to."""
+        found = folders_of(link, self.spec)
+        for content, folder in zip(link.contents, found, strict=True):
+            upstream = self.mirrors.refresh(content.repo, content.branch)
+            Delivery(self.mirrors, self.runtime).deliver(content, upstream, self.spec, folder)
+        return found
 
     def git(self, *args):
         return subprocess.run(

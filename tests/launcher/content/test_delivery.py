@@ -4,7 +4,10 @@ import os
 
 import pytest
 
+from launcher.content.delivery import place_on_host
 from launcher.errors import ContentFailed
+from link_generator.link import Content, Link
+from tests.git_server import Repo
 
 
 @pytest.fixture(params=[True, False], ids=["attached", "archive"])
@@ -117,3 +120,47 @@ def test_an_image_without_python_is_a_sentence(student, teacher, monkeypatch):
     with pytest.raises(ContentFailed) as caught:
         student.pull()
     assert "python3 and git" in caught.value.hint
+
+
+def test_two_repositories_of_one_name_never_share_a_folder(new_student, teacher, tmp_path, server):
+    student = new_student(attaches_folders=True)
+    other = Repo.create(tmp_path / "served/else/course", {"a.txt": "of the other\n"})
+    theirs = f"{server.url('else')}/course"
+    assert other.folder.name == "course"
+    assert student.open(Link("e", repo=student.url)) == ("course",)
+    student.write("a.txt", "mine\n")
+    both = Link("e", repo=student.url, more=(Content(theirs),))
+    assert student.open(both) == ("course", "else-course")
+    assert student.open(Link("e", repo=theirs)) == ("else-course",)
+    assert student.read("a.txt") == "mine\n"
+    assert (student.spec.home / "else-course/a.txt").read_text() == "of the other\n"
+    # Whatever folder a link names, it is not one that another repository has, nor one in it.
+    assert student.open(Link("e", repo=theirs, dir="course")) == ("course-2",)
+    assert student.open(Link("e", repo=theirs, dir="course/sub")) == ("course-sub",)
+    assert student.open(Link("e", repo=student.url, dir="course")) == ("course",)
+    assert student.read("a.txt") == "mine\n"
+    assert not (student.folder / "sub").exists()
+
+
+def test_the_link_s_folder_is_where_the_content_goes(any_student, teacher):
+    folder = "Kurs 1/übung #2"
+    link = Link("e", repo=any_student.url, dir=folder, path="a.txt")
+    assert any_student.open(link) == (folder,)
+    assert link.target(folder) == "lab/tree/Kurs%201/%C3%BCbung%20%232/a.txt"
+    place = any_student.spec.home / folder
+    (place / "a.txt").write_text("mine\n")
+    teacher.commit({"c.txt": "c\n"})
+    assert any_student.open(link) == (folder,)
+    assert (place / "a.txt").read_text() == "mine\n"
+    assert (place / "c.txt").read_text() == "c\n"
+
+
+@pytest.mark.parametrize("way", ["link", "file"])
+def test_nothing_is_put_where_a_student_s_link_leads(new_student, teacher, tmp_path, way):
+    student = new_student(attaches_folders=True)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    above = student.spec.home / "kurs"
+    above.symlink_to(elsewhere) if way == "link" else above.write_text("mine")
+    assert place_on_host(tmp_path, student.spec.home, "kurs/a") is False
+    assert os.listdir(elsewhere) == []

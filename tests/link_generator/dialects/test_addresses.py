@@ -37,6 +37,37 @@ REPOSITORIES = [
     ("https://gitlab.com/g/s/repo/-/issues", {"repo": "https://gitlab.com/g/s/repo"}),
     ("https://github.com/org/git-pull", {"repo": "https://github.com/org/git-pull"}),
     ("https://github.com/org/launch", {"repo": "https://github.com/org/launch"}),
+    (f"{GH}.git/", {"repo": GH}),
+    (f"<{GH}>.", {"repo": GH}),
+    (f"{GH}?tab=readme-ov-file", {"repo": GH}),
+    (f"{GH}?utm_source=mail&utm_medium=x", {"repo": GH}),
+    (f"{GH}#readme", {"repo": GH}),
+    (f"{GH}/wiki/Home", {"repo": GH}),
+    (f"{GH}/pull/3/files", {"repo": GH}),
+    (f"{GH}/actions", {"repo": GH}),
+    (f"{GH}/archive/refs/heads/main.zip", {"repo": GH}),
+    ("https%3A%2F%2Fgithub.com%2Forg%2Frepo", {"repo": GH}),
+    ("HTTPS://GitHub.com/org/repo", {"repo": GH}),
+    ("ssh://git@github.com/org/repo.git", {"repo": "ssh://git@github.com/org/repo.git"}),
+    ("gl/g/s/repo", {"repo": "https://gitlab.com/g/s/repo"}),
+    ("git@gitlab.com:g/s/repo.git", {"repo": "git@gitlab.com:g/s/repo.git"}),
+    (
+        "https://gitlab.com/g/s/repo/-/merge_requests/4/diffs",
+        {"repo": "https://gitlab.com/g/s/repo"},
+    ),
+    ("https://codeberg.org/o/r.git", {"repo": "https://codeberg.org/o/r"}),
+    ("https://bitbucket.org/o/r.git", {"repo": "https://bitbucket.org/o/r"}),
+    (
+        "https://dev.azure.com/org/proj/_git/repo",
+        {"repo": "https://dev.azure.com/org/proj/_git/repo"},
+    ),
+    ("git@ssh.dev.azure.com:v3/org/proj/repo", {"repo": "git@ssh.dev.azure.com:v3/org/proj/repo"}),
+    (
+        "https://org.visualstudio.com/proj/_git/repo",
+        {"repo": "https://org.visualstudio.com/proj/_git/repo"},
+    ),
+    ("https://git.sr.ht/~jo/repo", {"repo": "https://git.sr.ht/~jo/repo"}),
+    ("https://huggingface.co/spaces/o/r", {"repo": "https://huggingface.co/spaces/o/r"}),
 ]
 FILES = [
     (f"{GH}/blob/main/wk1/a%20b.ipynb", {"repo": GH, "branch": "main", "path": "wk1/a b.ipynb"}),
@@ -98,6 +129,66 @@ FILES = [
         {"repo": "https://bitbucket.org/o/r", "branch": "main", "path": "a.ipynb"},
     ),
     ("https://gist.github.com/jo/0123456789abcdef0123456789abcdef#file-a-py", {"repo": GIST}),
+    (
+        "https://gist.github.com/0123456789abcdef0123456789abcdef.git",
+        {"repo": "https://gist.github.com/0123456789abcdef0123456789abcdef.git"},
+    ),
+    (
+        "git@gist.github.com:0123456789abcdef0123456789abcdef.git",
+        {"repo": "git@gist.github.com:0123456789abcdef0123456789abcdef.git"},
+    ),
+    (
+        f"{GH}/blob/main/wk1/a.ipynb?utm_source=x.",
+        {"repo": GH, "branch": "main", "path": "wk1/a.ipynb"},
+    ),
+    (f"{GH}/blob/{'c' * 40}/a.ipynb", {"repo": GH, "branch": "c" * 40, "path": "a.ipynb"}),
+    (f"{GH}/blame/main/a.py", {"repo": GH, "branch": "main", "path": "a.py"}),
+    (f"{GH}/commits/main/a.py", {"repo": GH, "branch": "main", "path": "a.py"}),
+    (
+        f"{GH}/blob/main/%C3%BCbung%20%231.ipynb",
+        {"repo": GH, "branch": "main", "path": "übung #1.ipynb"},
+    ),
+    (f"{GH}/tree/feature%2Fx/wk1", {"repo": GH, "branch": "feature/x", "path": "wk1"}),
+    (
+        "https://github.com/org/repo/raw/main/a.csv?download=",
+        {"repo": GH, "branch": "main", "path": "a.csv"},
+    ),
+    (
+        "https://raw.githubusercontent.com/org/repo/refs/tags/v1/b.ipynb?token=ABC",
+        {"repo": GH, "branch": "v1", "path": "b.ipynb"},
+    ),
+    (
+        "https://nbviewer.jupyter.org/github/org/repo/tree/main/wk1/",
+        {"repo": GH, "branch": "main", "path": "wk1"},
+    ),
+    (
+        "https://colab.research.google.com/github/org/repo/blob/main/a.ipynb#scrollTo=x",
+        {"repo": GH, "branch": "main", "path": "a.ipynb"},
+    ),
+    (
+        "https://bitbucket.org/o/r/src/main/",
+        {"repo": "https://bitbucket.org/o/r", "branch": "main"},
+    ),
+    (
+        f"https://bitbucket.org/o/r/src/{'d' * 40}/wk1/a.ipynb?at=main",
+        {"repo": "https://bitbucket.org/o/r", "branch": "d" * 40, "path": "wk1/a.ipynb"},
+    ),
+    (
+        "https://codeberg.org/o/r/src/commit/" + "e" * 40 + "/a.ipynb",
+        {"repo": "https://codeberg.org/o/r", "branch": "e" * 40, "path": "a.ipynb"},
+    ),
+    (
+        "https://codeberg.org/o/r/src/branch/feature%2Fx/a.ipynb",
+        {"repo": "https://codeberg.org/o/r", "branch": "feature/x", "path": "a.ipynb"},
+    ),
+    (
+        "https://gitlab.com/g/s/repo/-/raw/main/a.ipynb?inline=false",
+        {"repo": "https://gitlab.com/g/s/repo", "branch": "main", "path": "a.ipynb"},
+    ),
+    (
+        "https://gitlab.com/g/s/repo/-/tags/v1",
+        {"repo": "https://gitlab.com/g/s/repo", "branch": "v1"},
+    ),
     (GIST, {"repo": GIST}),
     (
         "https://gist.githubusercontent.com/jo/0123456789abcdef0123456789abcdef/raw/"
@@ -135,6 +226,54 @@ BINDER = [
         BOTH | {"path": "a.ipynb", "app": "notebook"},
     ),
     ("https://mybinder.org/v2/gh/org/repo/main?urlpath=rstudio", BOTH | {"app": "rstudio"}),
+    ("https://mybinder.org/v2/gh/org/repo/main?urlpath=vscode/?folder=x", BOTH | {"app": "vscode"}),
+    ("https://mybinder.org/v2/gh/org/repo/main?urlpath=desktop", BOTH | {"urlpath": "desktop"}),
+    (
+        "https://mybinder.org/v2/gh/org/repo/main?urlpath=%2Fproxy%2F8501%2F",
+        BOTH | {"urlpath": "proxy/8501/"},
+    ),
+    (
+        "https://mybinder.org/v2/gh/org/repo/main?urlpath=proxy/8501/%3Fembed%3Dtrue",
+        BOTH | {"urlpath": "proxy/8501/?embed=true"},
+    ),
+    (
+        "https://mybinder.org/v2/gh/org/repo/main?urlpath=voila%2Frender%2Fwk1%2Fa%20b.ipynb",
+        BOTH | {"urlpath": "voila/render", "path": "wk1/a b.ipynb"},
+    ),
+    (
+        "https://mybinder.org/v2/gh/org/repo/main?urlpath=apps/dash.ipynb",
+        BOTH | {"urlpath": "apps", "path": "dash.ipynb"},
+    ),
+    ("https://mybinder.org/v2/gh/org/repo/main?urlpath=apps/dash", BOTH | {"urlpath": "apps/dash"}),
+    (
+        "https://mybinder.org/v2/gh/org/repo/main?urlpath=lab/workspaces/auto-W/tree/a.ipynb",
+        BOTH | {"urlpath": "lab/workspaces/auto-W/tree", "path": "a.ipynb"},
+    ),
+    (
+        "https://mybinder.org/v2/gh/org/repo/main?urlpath=lab/workspaces/demo%3Freset",
+        BOTH | {"urlpath": "lab/workspaces/demo?reset"},
+    ),
+    ("https://mybinder.org/v2/gh/org/repo/main?urlpath=nbclassic", BOTH | {"urlpath": "nbclassic"}),
+    (
+        "https://mybinder.org/v2/gh/org/repo/main?urlpath=nbclassic/notebooks/a.ipynb",
+        BOTH | {"urlpath": "nbclassic/notebooks", "path": "a.ipynb"},
+    ),
+    ("https://mybinder.org/v2/gh/org/repo/main?urlpath=pluto", BOTH | {"urlpath": "pluto"}),
+    (
+        "https://mybinder.org/v2/gh/org/repo/feature/x",
+        BOTH | {"tag": "feature/x", "branch": "feature/x"},
+    ),
+    ("https://mybinder.org/v2/gh/org/repo/main?utm_source=a&fbclid=b", BOTH),
+    ("https://mybinder.org/v2/gh/org/repo/main!", BOTH),
+    (
+        "https://mybinder.org/v2/gist/jo/0123456789abcdef0123456789abcdef/HEAD",
+        {"env": GIST, "repo": GIST},
+    ),
+    (
+        "https://mybinder.org/v2/git/git%40git.example.org%3Ao%2Fr.git/main",
+        {"env": "git@git.example.org:o/r.git", "tag": "main",
+         "repo": "git@git.example.org:o/r.git", "branch": "main"},
+    ),
     ("https://mybinder.org/v2/gh/org/repo/HEAD", BOTH | {"tag": "", "branch": ""}),
     (
         "https://mybinder.org/v2/gl/g%2Fs%2Frepo/v1?urlpath=%2Flab%2Ftree%2F/a.ipynb",
@@ -194,7 +333,27 @@ HUBS = [
     (
         "https://hub.example.org/hub/user-redirect/git-pull?repo=https://github.com/org/repo"
         "&urlpath=lab/tree/hw/a.ipynb&targetPath=hw",
-        {"repo": GH, "path": "a.ipynb"},
+        {"repo": GH, "path": "a.ipynb", "dir": "hw"},
+    ),
+    (
+        "https://hub.example.org/hub/user-redirect/git-pull?repo=https://github.com/org/repo"
+        "&urlpath=rstudio/&targetpath=Desktop/kurs%20%C3%BC/",
+        {"repo": GH, "app": "rstudio", "dir": "Desktop/kurs ü"},
+    ),
+    (
+        "https://hub.example.org/hub/user-redirect/git-pull?repo=https://github.com/org/repo"
+        "&urlpath=shiny/repo/app/&branch=main",
+        {"repo": GH, "branch": "main", "urlpath": "shiny", "path": "app/"},
+    ),
+    (
+        "https://hub.example.org/hub/user-redirect/git-pull?repo=https://github.com/org/repo.git"
+        "&urlpath=voila%2Frender%2Frepo.git%2Fa%20b.ipynb",
+        {"repo": GH, "urlpath": "voila/render", "path": "a b.ipynb"},
+    ),
+    (
+        "https://hub.example.org/hub/user-redirect/git-pull?repo=https://github.com/org/repo"
+        "&urlpath=desktop",
+        {"repo": GH, "urlpath": "desktop"},
     ),
     # Jupyter Book 1 and 2
     (
@@ -296,8 +455,6 @@ def test_what_cannot_be_read_says_why(text, field):
         (HUBS[2][0], "'gpu'"),
         (HUBS[0][0] + "&backup=true", "Backups"),
         (HUBS[0][0] + "&colour=red", "colour"),
-        (HUBS[0][0] + "&targetPath=hw", "'repo'"),
-        ("https://h/hub/user-redirect/git-pull?repo=https://h/r&urlpath=shiny/r/app/", "'shiny'"),
         ("https://h/hub/user-redirect/git-pull?repo=https://h/r&urlpath=tree/x/a", "not in"),
         ("https://h.org/launch?env=gh/o/e&colour=red", "colour"),
     ],

@@ -53,7 +53,7 @@ def test_04_ssh_clones_into_the_folder_that_is_opened():
 
 
 def test_05_a_named_server_and_a_path_of_ones_own():
-    assert hub(Place(HUB, server="gpu", opens="shiny/repo/app/")) == (
+    assert hub(Place(HUB, server="gpu"), path="app/", app="lab", urlpath="shiny") == (
         f"{HUB}/hub/user-redirect/gpu/git-pull?repo={ESCAPED}"
         "&urlpath=shiny%2Frepo%2Fapp%2F&branch=main"
     )
@@ -62,15 +62,15 @@ def test_05_a_named_server_and_a_path_of_ones_own():
 def test_06_rstudio_and_a_folder():
     made = compose_in(
         "jupyterhub",
-        Draft(repo=REPO, branch="main", path="index.ipynb", app="rstudio"),
-        Place(HUB, folder="Desktop/course"),
+        Draft(repo=REPO, branch="main", path="index.ipynb", app="rstudio", dir="Desktop/course"),
+        Place(HUB),
     )
     assert made.url == f"{GO}&urlpath=rstudio%2F&branch=main&targetPath=Desktop%2Fcourse"
     assert "index.ipynb" in made.notes[0]
 
 
 def test_07_a_hub_keeps_its_own_query():
-    assert hub(Place(f"{HUB}?x=1", opens="desktop")) == (
+    assert hub(Place(f"{HUB}?x=1"), path="", app="lab", urlpath="desktop") == (
         f"{HUB}/hub/user-redirect/git-pull?x=1&repo={ESCAPED}&urlpath=desktop&branch=main"
     )
 
@@ -92,8 +92,8 @@ def test_09_canvas():
 
 
 def test_10_13_20_canvas_keeps_the_base_path_the_server_and_the_folder():
-    place = Place(f"{HUB}/base", folder="t", server="gpu")
-    assert hub(place, "canvas", app="lab") == (
+    place = Place(f"{HUB}/base", server="gpu")
+    assert hub(place, "canvas", app="lab", dir="t") == (
         f"{HUB}/base/hub/lti/launch?next=%2Fbase%2Fhub%2Fuser-redirect%2Fgpu%2Fgit-pull"
         f"%3Frepo%3D{TWICE}%26urlpath%3Dlab%252Ftree%252Ft%252Findex.ipynb"
         "%26branch%3Dmain%26targetPath%3Dt"
@@ -109,7 +109,7 @@ def test_11_binder():
 
 def test_12_13_15_binder_without_git_and_in_the_folder():
     url = binder(
-        Place("https://mybinder.org", folder="t"),
+        dir="t",
         env="https://github.com/org/env.git",
         tag="v1.0",
         repo=f"{REPO}.git",
@@ -123,7 +123,7 @@ def test_12_13_15_binder_without_git_and_in_the_folder():
 
 
 def test_13_the_folder_is_the_one_that_is_opened():
-    url = hub(Place(HUB, folder="hw"), app="lab")
+    url = hub(app="lab", dir="hw")
     assert url == f"{GO}&urlpath=lab%2Ftree%2Fhw%2Findex.ipynb&branch=main&targetPath=hw"
 
 
@@ -141,7 +141,7 @@ def test_15_where_git_must_stay_the_clone_is_named():
 
 
 def test_16_a_path_of_ones_own_on_binder():
-    assert binder(Place(opens="desktop")) == (
+    assert binder(path="", urlpath="desktop") == (
         f"https://mybinder.org/v2/gh/org/env/main?urlpath=git-pull%3Frepo%3D{TWICE}"
         "%26urlpath%3Ddesktop%26branch%3Dmain"
     )
@@ -205,7 +205,9 @@ def test_a_branch_of_the_environment_is_none_of_the_content():
         ("jupyterhub", {}, {"host": "https://me:token@hub.example.com"}, "host"),
         ("jupyterhub", {}, {"host": "https://hub example"}, "host"),
         ("jupyterhub", {}, {"host": "https://hub:port"}, "host"),
-        ("jupyterhub", {}, {"host": HUB, "folder": "../.."}, "folder"),
+        ("jupyterhub", {"dir": "../.."}, {"host": HUB}, "dir"),
+        ("jupyterbook", {"dir": "hw"}, {"host": HUB}, "dir"),
+        ("jupyterbook", {"urlpath": "desktop", "path": ""}, {"host": HUB}, "urlpath"),
         ("jupyterhub", {}, {"host": HUB, "server": "a/b"}, "server"),
         ("moodle", {}, {}, "dialect"),
     ],
