@@ -16,6 +16,7 @@ from launcher.entries import CatalogueEntry, catalogue, channels, credentials, n
 from launcher.errors import BadSettings
 from launcher.values import (
     address,
+    address_or_none,
     at_least_one,
     auto_or,
     ca_bundle,
@@ -24,6 +25,7 @@ from launcher.values import (
     file_path,
     index,
     mirror,
+    networks,
     one_of,
     origins,
     positive,
@@ -165,8 +167,18 @@ class DockerConfig:
 
 
 @dataclass(frozen=True)
+class TlsConfig:
+    cert_file: Path | None = setting(file_path)
+    key_file: Path | None = setting(file_path)
+    hsts: float = setting(seconds)
+    redirect: tuple[str, int] | None = setting(address_or_none)
+
+
+@dataclass(frozen=True)
 class WebConfig:
     threads: int = setting(count)
+    connections: int = setting(at_least_one)
+    largest: int = setting(size)
     streams: int = setting(count)
     starts_per_hour: int = setting(count)
     origins: tuple[str, ...] = setting(origins)
@@ -184,7 +196,8 @@ class Config:
 
     public_url: str = setting(url)
     listen: tuple[str, int] = setting(address)
-    trusted_proxies: tuple[str, ...] = setting(texts)
+    tls: TlsConfig = setting(TlsConfig)
+    trusted_proxies: tuple[str, ...] = setting(networks)
     data: Path = setting(data_folder)
     runtime: str = setting(one_of("auto", "docker", "local"))
     ca_bundle: Path | None = setting(ca_bundle)
@@ -220,6 +233,13 @@ def load_config(path: Path | None = None, **overrides: Any) -> Config:
         raise BadSettings(
             "`builds.route`: buildkit knows neither limits nor credentials of package indexes.",
             hint="Set it to auto, or leave out memory, cpus, processes, network and netrc_file.",
+        )
+    if (config.tls.cert_file is None) != (config.tls.key_file is None):
+        raise BadSettings("`tls`: cert_file and key_file go together; one of them is missing.")
+    if config.tls.cert_file and config.listen[1] and config.public_url.startswith("http:"):
+        raise BadSettings(
+            f"`public_url` is {config.public_url}, but `tls` makes it an https address.",
+            hint="Write it with https://; cookies are then for https only.",
         )
     return config
 

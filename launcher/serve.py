@@ -15,7 +15,7 @@ from typing import IO, Any
 import waitress
 from waitress.server import BaseWSGIServer
 
-from launcher import identity
+from launcher import identity, open_files
 from launcher.app import Parts, create_app, create_parts
 from launcher.cleanup import Cleanup, regularly
 from launcher.config import Config
@@ -69,6 +69,7 @@ def start(config: Config) -> Running:
     :raises launcher.errors.LaunchError: the port is taken, or nothing can start sessions.
     """
     make_data_folder(config.data)
+    open_files.raise_limit()
     with contextlib.ExitStack() as undo:  # what began ends again where the rest cannot
         lock = undo.enter_context(hold(config.data / "serve.lock"))
         secret = identity.load_secret(config.data)

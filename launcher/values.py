@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Callable
@@ -115,6 +116,15 @@ def address(value: Any) -> tuple[str, int]:
     if not host or not port.isdigit() or int(port) > 65535:
         raise ValueError(f"{value!r} is not HOST:PORT")
     return host.strip("[]"), int(port)
+
+
+def address_or_none(value: Any) -> tuple[str, int] | None:
+    return address(value) if value else None
+
+
+def networks(value: Any) -> tuple[str, ...]:
+    """Addresses or networks, such as `10.0.0.0/8`."""
+    return tuple(str(ipaddress.ip_network(one, strict=False)) for one in texts(value))
 
 
 def data_folder(value: Any) -> Path:

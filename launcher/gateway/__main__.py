@@ -9,25 +9,42 @@ import logging
 import os
 import signal
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from launcher import logs
+from launcher import logs, open_files
+from launcher.gateway import pages
 from launcher.gateway.admin import create_admin
-from launcher.gateway.proxy import Proxy
+from launcher.gateway.door import KEEP_ALIVE, Door
+from launcher.gateway.proxy import Proxy, path_of
 from launcher.gateway.routes import Routes
 from launcher.gateway.secrets import admin_token, app_secret
+from launcher.gateway.tls import Certificate
+
+LONGEST_LINE = 32768
+"""Bytes of a request's first line: a link that names many repositories is long."""
+LONGEST_FIELD = 16384
+"""Bytes of one header; there may be 128."""
 
 
 def main() -> int:
-    """Serve until SIGTERM; exit code 1 when the port is taken."""
+    """Serve until SIGTERM; 1 when the port is taken, 2 when the certificate cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m launcher.gateway", description=__doc__)
     parser.add_argument("--listen", required=True, metavar="HOST:PORT")
     parser.add_argument("--data", required=True, type=Path, help="the launcher's data folder")
     parser.add_argument("--trust", action="append", default=[], type=network, metavar="NETWORK")
     parser.add_argument("--origin", action="append", default=[], metavar="ORIGIN")
+    parser.add_argument("--cert", type=Path, help="PEM: the certificate and its chain")
+    parser.add_argument("--key", type=Path, help="PEM: its key")
+    parser.add_argument("--hsts", type=int, default=0, metavar="SECONDS")
+    parser.add_argument("--redirect", metavar="HOST:PORT", help="send plain http from here ...")
+    parser.add_argument("--redirect-to", metavar="URL", help="... to this address")
+    parser.add_argument("--largest", type=int, default=0, metavar="BYTES")
+    parser.add_argument("--connections", type=int, default=4096, metavar="NUMBER")
+    parser.add_argument("--mark", default="", help="tells launchers which settings these are")
     parser.add_argument("--log-format", default="json")
     parser.add_argument("--log-level", default="info")
     args = parser.parse_args()
@@ -35,6 +52,7 @@ def main() -> int:
     logging.getLogger("aiohttp.server").addFilter(worth_a_traceback)
     if sys.stderr.isatty():  # a person there reads the story of launches, not every request
         logging.getLogger("launcher.gateway.access").setLevel(logging.WARNING)
+    files = open_files.raise_limit()
     secret = bytes.fromhex((args.data / "secret.key").read_text().strip())
     proxy = Proxy(
         routes=Routes.load(args.data / "run" / "routes.json"),
@@ -42,31 +60,78 @@ def main() -> int:
         app_secret=app_secret(secret),
         trusted=tuple(args.trust),
         origins=tuple(args.origin),
+        largest=args.largest,
+        hsts=args.hsts,
+        # each may need one to a session, too
+        door=Door(min(args.connections, max(16, (files - 100) // 2))),
     )
     try:
-        asyncio.run(serve(proxy, args.listen, args.data / "run" / "gateway", admin_token(secret)))
+        certificate = Certificate(args.cert, args.key) if args.cert else None
     except OSError as error:
-        print(f"the gateway cannot listen on {args.listen}: {error.strerror}", file=sys.stderr)
+        print(f"the certificate {args.cert} cannot be used: {error}", file=sys.stderr)
+        return 2
+    redirect = (args.redirect, args.redirect_to) if args.redirect else None
+    run = Running(proxy, args.listen, certificate, redirect)
+    try:
+        asyncio.run(run.serve(args.data / "run" / "gateway", admin_token(secret), args.mark))
+    except OSError as error:
+        where = f"{args.listen} and {args.redirect}" if args.redirect else args.listen
+        print(f"the gateway cannot listen on {where}: {error.strerror}", file=sys.stderr)
         return 1
     return 0
 
 
-async def serve(proxy: Proxy, listen: str, announce: Path, token: str) -> None:
-    """Listen on the public port and on an admin port of loopback, which is announced in a file."""
-    host, _, port = listen.rpartition(":")
-    public = await run_app(public_app(proxy), host.strip("[]"), int(port))
-    admin = await run_app(create_admin(proxy, token), "127.0.0.1", 0)
-    announce.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    announce.write_text(f"{port_of(admin)} {port_of(public)} {os.getpid()}")
+@dataclass
+class Running:
+    """The gateway's listeners: the public port, one for plain http, and the admin port."""
+
+    proxy: Proxy
+    listen: str
+    certificate: Certificate | None = None
+    redirect: tuple[str, str] | None = None
+    """Where plain http listens, and the address that it sends everybody to."""
+
+    async def serve(self, announce: Path, token: str, mark: str) -> None:
+        """Serve until SIGTERM; the admin port is one of loopback, and announced in a file."""
+        proxy, door = self.proxy, self.proxy.door
+        public = await set_up(public_app(proxy))
+        context = self.certificate.context if self.certificate else None
+        listeners = [await door.listen(public, *host_and_port(self.listen), context)]
+        runners = [public]
+        if self.redirect:
+            runners.append(await set_up(redirect_app(self.redirect[1])))
+            listeners.append(await door.listen(runners[-1], *host_and_port(self.redirect[0])))
+        admin = await set_up(create_admin(proxy, token))
+        runners.append(admin)
+        await web.TCPSite(admin, "127.0.0.1", 0).start()
+        announce.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        port = listeners[0].sockets[0].getsockname()[1]
+        announce.write_text(f"{admin.addresses[0][1]} {port} {os.getpid()} {mark}")
+        watching = [asyncio.ensure_future(door.watch())]
+        if self.certificate:
+            watching.append(asyncio.ensure_future(self.certificate.watch()))
+        await until_told_to_stop()
+        for task in watching:
+            task.cancel()
+        for listener in listeners:
+            listener.close()
+        await proxy.close_sockets(*list(proxy.sockets))
+        proxy.routes.save()  # with the newest activity
+        await proxy.close()
+        await asyncio.gather(*(one.cleanup() for one in runners))
+
+
+async def until_told_to_stop() -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     await stop.wait()
-    await proxy.close_sockets(*list(proxy.sockets))
-    proxy.routes.save()  # with the newest activity
-    await proxy.close()
-    await asyncio.gather(public.cleanup(), admin.cleanup())
+
+
+def host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
@@ -87,23 +152,31 @@ def public_app(proxy: Proxy) -> web.Application:
     return app
 
 
-async def run_app(app: web.Application, host: str, port: int) -> web.AppRunner:
+def redirect_app(address: str) -> web.Application:
+    """Sends visitors of plain http to the same page at `address`; never to a host they name."""
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        to = address + path_of(request)
+        return web.Response(status=308, headers={"Location": to, **pages.POLICY})
+
+    app = web.Application(client_max_size=0)
+    app.router.add_route("*", "/{path:.*}", elsewhere)
+    return app
+
+
+async def set_up(app: web.Application) -> web.AppRunner:
     runner = web.AppRunner(
         app,
         access_log=None,
         auto_decompress=False,
         handler_cancellation=True,
         shutdown_timeout=2.0,
-        max_line_size=65536,
-        max_field_size=65536,
+        keepalive_timeout=KEEP_ALIVE,
+        max_line_size=LONGEST_LINE,
+        max_field_size=LONGEST_FIELD,
     )
     await runner.setup()
-    await web.TCPSite(runner, host, port, backlog=1024).start()
     return runner
-
-
-def port_of(runner: web.AppRunner) -> int:
-    return int(runner.addresses[0][1])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import html
 
 from aiohttp import web
 
+from launcher.gateway.bodies import TooLarge, TooSlow
+
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 {head}<title>{title}</title>
@@ -34,11 +36,7 @@ def starting(request_id: str) -> web.Response:
 def refused(request: web.Request, why: str, request_id: str) -> web.Response:
     """Somebody who may not enter: a page for people, JSON for programs."""
     if "text/html" not in request.headers.get("Accept", ""):
-        return web.json_response(
-            {"error": {"code": "E-OWNER", "message": why, "request_id": request_id}},
-            status=403,
-            headers=POLICY,
-        )
+        return told(403, "E-OWNER", why, request_id)
     text = PAGE.format(
         head="",
         title="This is not your session",
@@ -49,16 +47,38 @@ def refused(request: web.Request, why: str, request_id: str) -> web.Response:
     return web.Response(status=403, text=text, content_type="text/html", headers=POLICY)
 
 
+def bad_request(why: str, request_id: str) -> web.Response:
+    """No browser sends this; whoever does gets no further."""
+    return told(400, "E-400", why, request_id)
+
+
+def gave_up(trouble: TooLarge | TooSlow, largest: int, request_id: str) -> web.Response:
+    """A body that is too long, or that did not come; the rest of it is not wanted."""
+    if isinstance(trouble, TooLarge):
+        size = f"{largest / (1 << 20):.0f} MB"
+        why = f"What you sent is larger than this server takes ({size}, `web.largest`)."
+        response = told(413, "E-413", why, request_id)
+    else:
+        response = told(
+            408, "E-408", "The rest of the request did not come. Try again.", request_id
+        )
+    response.force_close()
+    return response
+
+
+def too_many_sockets(request_id: str) -> web.Response:
+    """A page that opens one WebSocket after the other."""
+    why = "This session has too many open connections. Close some of its tabs."
+    return told(429, "E-429", why, request_id)
+
+
+def told(status: int, code: str, why: str, request_id: str) -> web.Response:
+    """An error in the form of the app's own."""
+    error = {"code": code, "message": why, "request_id": request_id}
+    return web.json_response({"error": error}, status=status, headers=POLICY)
+
+
 def gone(request_id: str) -> web.Response:
     """A session that does not answer, to a program."""
-    return web.json_response(
-        {
-            "error": {
-                "code": "E-GONE",
-                "message": "This session has stopped. Open its link again to bring it back.",
-                "request_id": request_id,
-            }
-        },
-        status=503,
-        headers=POLICY,
-    )
+    why = "This session has stopped. Open its link again to bring it back."
+    return told(503, "E-GONE", why, request_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import subprocess
 import sys
@@ -34,7 +35,8 @@ class Gateway:
         """The address that its public port answers on, for port 0 in the settings."""
         host, _ = self.config.listen
         ports = self.client.ports()
-        return f"http://{f'[{host}]' if ':' in host else host}:{ports[1] if ports else 0}"
+        scheme = "https" if self.config.tls.cert_file else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{ports[1] if ports else 0}"
 
     def ensure(self) -> None:
         """Start it again if it died, whoever started it; its routes come back from its file."""
@@ -77,13 +79,13 @@ def ensure_gateway(config: Config, secret: bytes) -> Gateway:
     """
     client = client_of(config, secret)
     if client.health() is None:
-        refuse_another_port(config, client)
+        refuse_another(config, client)
         return Gateway(config, client)
     return Gateway(config, client, start_gateway(config, client))
 
 
-def refuse_another_port(config: Config, client: GatewayClient) -> None:
-    """A gateway outlives its launcher; one from before a change of `listen` must go first."""
+def refuse_another(config: Config, client: GatewayClient) -> None:
+    """A gateway outlives its launcher; one from before a change of the settings must go first."""
     ports = client.ports()
     if ports and config.listen[1] not in (0, ports[1]):
         pid = client.announcement.read_text().split()[-1]
@@ -91,6 +93,12 @@ def refuse_another_port(config: Config, client: GatewayClient) -> None:
             f"The gateway of {config.data} still listens on port {ports[1]}, "
             f"not on {config.listen[1]} as the settings say.",
             hint=f"End it (process {pid}) and start again, or set `listen` back.",
+        )
+    words = client.announcement.read_text().split()
+    if words[3:] != [mark_of(config)]:
+        raise GatewayFailed(
+            f"The gateway of {config.data} still runs with other settings than these.",
+            hint=f"End it (process {words[2]}) and start again.",
         )
 
 
@@ -102,6 +110,11 @@ def start_gateway(config: Config, client: GatewayClient) -> subprocess.Popen[byt
     while time.monotonic() < deadline:
         if process.poll() is not None:
             host, port = config.listen
+            if process.returncode == 2:
+                raise GatewayFailed(
+                    f"The certificate {config.tls.cert_file} and its key cannot be used.",
+                    hint="Both are PEM files; the certificate comes first, then its chain.",
+                )
             raise GatewayFailed(
                 f"The gateway could not listen on {host}:{port}.",
                 hint="Another program may use that port: choose one with `listen` or --listen.",
@@ -124,4 +137,19 @@ def gateway_command(config: Config) -> list[str]:
         command += ["--trust", network]
     for origin in config.web.origins:
         command += ["--origin", origin]
-    return command
+    command += ["--largest", str(config.web.largest)]
+    command += ["--connections", str(config.web.connections)]
+    tls = config.tls
+    if tls.cert_file and tls.key_file:
+        command += ["--cert", str(tls.cert_file), "--key", str(tls.key_file)]
+        command += ["--hsts", str(int(tls.hsts))]
+        if tls.redirect:
+            listen = "{}:{}".format(*tls.redirect)
+            command += ["--redirect", listen, "--redirect-to", config.public_url]
+    return [*command, "--mark", mark_of(config)]
+
+
+def mark_of(config: Config) -> str:
+    """Differs where the settings do that a running gateway cannot take on."""
+    told = (config.trusted_proxies, config.web.origins, config.web.largest, config.tls)
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:12]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hmac
 import ipaddress
@@ -18,6 +19,8 @@ from yarl import URL
 
 from launcher import logs
 from launcher.gateway import cors, guest, headers, pages
+from launcher.gateway.bodies import FORM_TIMEOUT, READER_STALL, STALL, Body, TooLarge, TooSlow
+from launcher.gateway.door import Door
 from launcher.gateway.routes import Route, Routes
 from launcher.gateway.sockets import close_all, is_websocket, join
 from launcher.identity import COOKIE, read_student
@@ -28,6 +31,10 @@ access = logging.getLogger("launcher.gateway.access")
 APP = "/"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 SESSION_PATH = re.compile(r"/s/([0-9a-f]{8,64})(?:/|$|\?)")
+LARGEST_MESSAGE = 64 << 20
+"""Bytes of one WebSocket message, unpacked; it is held whole, so nobody may make it endless."""
+SOCKETS = 256
+"""WebSockets of one session at once; each kernel and terminal has one per tab."""
 CLIENT_GONE = 499
 """In the access log only: the browser went away before the answer."""
 
@@ -44,18 +51,25 @@ class Proxy:
     """Networks whose X-Forwarded-* headers count."""
     origins: tuple[str, ...] = ()
     """Other sites whose pages may use the API and sessions, or `*`."""
+    largest: int = 0
+    """Bytes of a request's body for the app; 0 is any. Sessions take what they like."""
+    stall: float = STALL
+    """Seconds that a body may stand still."""
+    hsts: int = 0
+    """Seconds that browsers remember to come by https only; 0 says nothing."""
+    door: Door = field(default_factory=lambda: Door(most=1000))
     sockets: dict[str, set[web.WebSocketResponse]] = field(default_factory=dict)
     _client: aiohttp.ClientSession | None = None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request of the public port, and log it: never its query, which has tokens."""
-        request_id = request.headers.get("X-Request-Id", "")
-        if not re.fullmatch(r"[A-Za-z0-9_-]{6,64}", request_id):
-            request_id = secrets.token_hex(8)
+        given = request.headers.get("X-Request-Id", "") if self.is_trusted(request) else ""
+        request_id = given if re.fullmatch(r"[A-Za-z0-9_-]{6,64}", given) else secrets.token_hex(8)
         logs.request_id.set(request_id)
         began, status = time.monotonic(), CLIENT_GONE
         try:
-            response = await self.answer(request, request_id)
+            with self.door.busy(request):
+                response = await self.answer(request, request_id)
             status = response.status
             return response
         except Exception as error:
@@ -69,11 +83,15 @@ class Proxy:
 
     async def answer(self, request: web.Request, request_id: str) -> web.StreamResponse:
         """The session's or the app's answer, or one of the gateway's own pages."""
+        if len(request.headers.getall("Host", [])) > 1:  # whose address would we be?
+            return pages.bad_request("The request names more than one host.", request_id)
         if self.allowed_origin(request) and cors.is_preflight(request.method, request.headers):
             asked = request.headers.get("Access-Control-Request-Headers", "")
             return web.Response(status=204, headers=cors.preflight_headers(asked))
         found = SESSION_PATH.match(path_of(request))
         name = found[1] if found else APP
+        if name == APP and self.largest and (request.content_length or 0) > self.largest:
+            return pages.gave_up(TooLarge(), self.largest, request_id)
         route = self.routes.known.get(name)
         if found and route is None:  # the app knows how to bring a stopped session back
             if request.method not in SAFE_METHODS or is_websocket(request):
@@ -97,11 +115,16 @@ class Proxy:
     ) -> web.StreamResponse:
         """Pass the request on; a session that does not answer becomes the app's to explain."""
         sent = self.headers_for(request, name, route, request_id)
+        body = self.body_for(request, name)
         try:
             if is_websocket(request) and name != APP:
+                if len(self.sockets.get(name, ())) >= SOCKETS:
+                    return pages.too_many_sockets(request_id)
                 return await self.websocket(request, name, route, sent)
-            return await self.http(request, name, route, sent)
-        except (aiohttp.ClientError, TimeoutError) as error:
+            return await self.http(request, name, route, sent, body)
+        except (aiohttp.ClientError, TimeoutError, TooLarge, TooSlow) as error:
+            if body.trouble:
+                return pages.gave_up(body.trouble, self.largest, request_id)
             log.warning("no answer", extra={"route": name, "error": repr(error)})
             app = self.routes.known.get(APP)
             if name == APP or app is None:
@@ -109,6 +132,12 @@ class Proxy:
             if request.method not in SAFE_METHODS or is_websocket(request):
                 return pages.gone(request_id)
             return await self.forward(request, APP, app, request_id)
+
+    def body_for(self, request: web.Request, name: str) -> Body:
+        """The request's body, with the limits of its receiver."""
+        if name == APP:
+            return Body(request.content, most=self.largest, stall=self.stall, whole=FORM_TIMEOUT)
+        return Body(request.content, stall=self.stall)
 
     def refuse(self, request: web.Request, route: Route) -> str | None:
         """Why this request may not reach the session, or None.
@@ -159,7 +188,12 @@ class Proxy:
         return cors.allowed_origin(path_of(request), origin, self.origins)
 
     async def share(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Tell the browser which site's page may read the answer; called before it is sent."""
+        """Tell the browser which site's page may read the answer, and to come by https again.
+
+        Called before any answer is sent.
+        """
+        if self.hsts and request.scheme == "https":
+            response.headers["Strict-Transport-Security"] = f"max-age={self.hsts}"
         allowed = self.allowed_origin(request)
         if allowed:
             response.headers["Access-Control-Allow-Origin"] = allowed
@@ -197,14 +231,19 @@ class Proxy:
         return False
 
     async def http(
-        self, request: web.Request, name: str, route: Route, sent: CIMultiDict[str]
+        self,
+        request: web.Request,
+        name: str,
+        route: Route,
+        sent: CIMultiDict[str],
+        body: Body,
     ) -> web.StreamResponse:
         """One request and its answer, both streamed, nothing unpacked or followed."""
         async with self.client.request(
             request.method,
             URL(route.target + path_of(request), encoded=True),
             headers=sent,
-            data=request.content if request.body_exists else None,
+            data=body if request.body_exists else None,
             allow_redirects=False,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         ) as upstream:
@@ -220,7 +259,8 @@ class Proxy:
             try:
                 await response.prepare(request)
                 async for chunk in upstream.content.iter_any():
-                    await response.write(chunk)
+                    async with asyncio.timeout(READER_STALL):
+                        await response.write(chunk)
                     self.routes.used(name)
                 await response.write_eof()
             except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
@@ -243,7 +283,7 @@ class Proxy:
                 protocols=[part.strip() for part in wanted.split(",") if part.strip()],
                 autoping=False,
                 autoclose=False,
-                max_msg_size=0,
+                max_msg_size=LARGEST_MESSAGE,
             )
         except aiohttp.WSServerHandshakeError as error:  # the session says no: a kernel is gone
             return web.Response(status=error.status if error.status >= 400 else 502)
@@ -252,7 +292,7 @@ class Proxy:
                 protocols=[upstream.protocol] if upstream.protocol else (),
                 autoping=False,
                 autoclose=False,
-                max_msg_size=0,
+                max_msg_size=LARGEST_MESSAGE,
             )
             await here.prepare(request)
             if name not in self.routes.known:  # removed while this was being opened

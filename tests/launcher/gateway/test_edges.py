@@ -226,7 +226,8 @@ def test_a_taken_port_is_named(tmp_path, config):
 
 
 def test_every_request_is_logged_with_its_id_and_without_its_query(config, tmp_path, capfd):
-    other = replace(config, data=tmp_path, log=replace(config.log, format="json"))
+    trusting = replace(config, trusted_proxies=("127.0.0.0/8",))
+    other = replace(trusting, data=tmp_path, log=replace(config.log, format="json"))
     running = ensure_gateway(other, identity.load_secret(tmp_path))
     try:
         named = {"X-Request-Id": "from-the-front"}

@@ -1,0 +1,142 @@
+"""Who may be connected: so many at once, and nobody who only keeps a place without asking.
+
+A connection that never sends a whole request header costs a slow attacker nothing. So each has a
+few seconds for its first one, and where all places are taken the longest silent one gives its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import cast
+
+from aiohttp import web
+
+HEADER_TIMEOUT = 20.0
+"""Seconds from connecting to the end of the first request's header."""
+KEEP_ALIVE = 75.0
+"""Seconds between requests of one connection; browsers and nginx close theirs before."""
+HANDSHAKE_TIMEOUT = 15.0
+"""Seconds that a TLS handshake may take."""
+FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
+    b"Content-Type: text/plain\r\nContent-Length: 36\r\n\r\nThis server has too many connections"
+)
+
+
+@dataclass
+class Door:
+    """Counts connections; a request that is answered is `busy`, all others wait for one."""
+
+    most: int
+    """Connections at once."""
+    header_timeout: float = HEADER_TIMEOUT
+    open: int = 0
+    turned_away: int = 0
+    """Connections that were closed for taking too long or for lack of room."""
+    _new: dict[web.RequestHandler, float] = field(default_factory=dict)
+    """Connections that never had a request, oldest first."""
+    _idle: dict[web.RequestHandler, float] = field(default_factory=dict)
+    """Connections between two requests, oldest first."""
+
+    async def listen(
+        self, runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None = None
+    ) -> asyncio.Server:
+        """Take connections for the runner's server, which must be set up."""
+        server = cast(web.Server, runner.server)
+        return await asyncio.get_running_loop().create_server(
+            lambda: Visitor(self, server),
+            host,
+            port,
+            ssl=tls,
+            backlog=1024,
+            ssl_handshake_timeout=HANDSHAKE_TIMEOUT if tls else None,
+        )
+
+    @contextlib.contextmanager
+    def busy(self, request: web.BaseRequest) -> Iterator[None]:
+        """While a request is answered, its connection is nobody's to close."""
+        connection = request.protocol
+        self._new.pop(connection, None)
+        self._idle.pop(connection, None)
+        try:
+            yield
+        finally:
+            if connection.transport is not None:
+                self._idle[connection] = asyncio.get_running_loop().time()
+
+    def enter(self, connection: web.RequestHandler) -> bool:
+        """True when there is room, after the longest silent connection has left if need be."""
+        if self.open >= self.most and not self._turn_out():
+            self.turned_away += 1
+            return False
+        self.open += 1
+        self._new[connection] = asyncio.get_running_loop().time()
+        return True
+
+    def leave(self, connection: web.RequestHandler) -> None:
+        self.open -= 1
+        self._new.pop(connection, None)
+        self._idle.pop(connection, None)
+
+    def _turn_out(self) -> bool:
+        for silent in (self._new, self._idle):
+            for connection in silent:
+                del silent[connection]
+                self.turned_away += 1
+                connection.force_close()
+                return True
+        return False
+
+    async def watch(self) -> None:
+        """Close connections that do not ask in time, until cancelled."""
+        while True:
+            await asyncio.sleep(min(1.0, self.header_timeout / 4))
+            late = asyncio.get_running_loop().time() - self.header_timeout
+            for connection in [one for one, since in self._new.items() if since < late]:
+                del self._new[connection]
+                self.turned_away += 1
+                connection.force_close()
+
+
+class Visitor(asyncio.Protocol):
+    """One connection: aiohttp's own handler of it, once the door has let it in."""
+
+    def __init__(self, door: Door, server: web.Server) -> None:
+        self.door = door
+        self.server = server
+        self.inner: web.RequestHandler | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        inner = self.server()
+        if not self.door.enter(inner):
+            cast(asyncio.Transport, transport).write(FULL)
+            transport.close()
+            return
+        self.inner = inner
+        inner.connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self.inner:
+            self.door.leave(self.inner)
+            self.inner.connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.inner:
+            self.inner.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        if self.inner:
+            self.inner.eof_received()
+        return None
+
+    def pause_writing(self) -> None:
+        if self.inner:
+            self.inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self.inner:
+            self.inner.resume_writing()
