@@ -22,6 +22,7 @@ from launcher.content.mirror import Mirrors
 from launcher.content.size import SizeLimits, human
 from launcher.content.undo import Undo
 from launcher.content.upstream import FetchLimits
+from launcher.database import Database
 from launcher.environment import Environments
 from launcher.gateway.client import GatewayClient
 from launcher.gateway.process import client_of
@@ -76,6 +77,7 @@ class Parts:
     store: Store
     mirrors: Mirrors
     homes: Homes
+    database: Database
     history: History
 
     @functools.cached_property
@@ -98,6 +100,7 @@ def create_parts(config: Config) -> Parts:
     secret = identity.load_secret(config.data)
     git = Git(config.git.hosts, config.git.timeout, config.ca_bundle, config.git.credentials)
     runtime, why = choose_runtime(config, secret)
+    database = Database.of(config.data)
     return Parts(
         config=config,
         secret=secret,
@@ -128,7 +131,8 @@ def create_parts(config: Config) -> Parts:
             size=SizeLimits(config.content.largest, config.content.files),
         ),
         homes=Homes(config.data / "homes"),
-        history=History(config.data / "sessions"),
+        database=database,
+        history=History(database),
     )
 
 
@@ -246,7 +250,7 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
         )
     )
     app.register_blueprint(check.create_blueprint(preflight))
-    app.register_blueprint(go.create_blueprint(ShortLinks(config.data / "links")))
+    app.register_blueprint(go.create_blueprint(ShortLinks(parts.database)))
     app.register_blueprint(health.create_blueprint(parts.runtime, gateway))
     errors.register(app)
     return app

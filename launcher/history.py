@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import tempfile
 import time
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass
 
+from sqlalchemy import insert, select, update
+
+from launcher.database import Database
+from launcher.database.tables import SESSIONS
 from launcher.session import SessionSpec
 
 
@@ -31,37 +31,30 @@ class Remembered:
 
 @dataclass(frozen=True)
 class History:
-    """One small file per session, each written at once or not at all."""
+    """A row per session."""
 
-    folder: Path
+    database: Database
 
     def started(self, spec: SessionSpec) -> None:
-        self._write(
-            Remembered(spec.id, spec.owner, spec.course, spec.image, spec.link, time.time())
-        )
+        made = Remembered(spec.id, spec.owner, spec.course, spec.image, spec.link, time.time())
+        with self.database.write() as connection:
+            connection.execute(insert(SESSIONS), asdict(made))
 
     def ended(self, session_id: str, why: str) -> None:
-        known = self.find(session_id)
-        if known and not known.ended:
-            self._write(replace(known, ended=time.time(), why=why))
+        running = (SESSIONS.c.id == session_id) & (SESSIONS.c.ended == 0)
+        with self.database.write() as connection:
+            connection.execute(update(SESSIONS).where(running).values(ended=time.time(), why=why))
 
     def find(self, session_id: str) -> Remembered | None:
         """The session of this id, or None; ids come from URLs, so anything else is None too."""
         if not re.fullmatch(r"[0-9a-f]{8,64}", session_id):
             return None
-        try:
-            return Remembered(**json.loads((self.folder / f"{session_id}.json").read_text("utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
+        with self.database.read() as connection:
+            row = connection.execute(select(SESSIONS).where(SESSIONS.c.id == session_id)).first()
+        return Remembered(**row._mapping) if row else None
 
     def all(self) -> list[Remembered]:
-        """Every session that is remembered."""
-        found = (self.find(path.stem) for path in self.folder.glob("*.json"))
-        return [one for one in found if one]
-
-    def _write(self, session: Remembered) -> None:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self.folder)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(asdict(session), file)
-        os.replace(name, self.folder / f"{session.id}.json")
+        """Every session that is remembered, oldest first."""
+        with self.database.read() as connection:
+            rows = connection.execute(select(SESSIONS).order_by(SESSIONS.c.started)).all()
+        return [Remembered(**row._mapping) for row in rows]

@@ -6,17 +6,14 @@ What it means can be changed after it was shared; every earlier meaning is kept.
 from __future__ import annotations
 
 import difflib
-import fcntl
-import json
-import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
+from sqlalchemy import Connection, insert, select, update
+
+from launcher.database import Database
+from launcher.database.tables import SHORT_LINK_CHANGES, SHORT_LINKS
 from launcher.errors import LaunchError
 from link_generator.link import Link, compose_link, parse_link
 
@@ -47,11 +44,13 @@ class Change:
     """`made`, `changed`, `closed`, `opened`."""
     link: str
     """What it meant from then on."""
+    who: str = ""
+    """Who did it; empty for the administrator at the command line."""
 
 
 @dataclass(frozen=True)
 class ShortLink:
-    """A name for a link, as the file keeps it."""
+    """A name for a link."""
 
     slug: str
     link: str
@@ -62,7 +61,10 @@ class ShortLink:
     closes: float = 0.0
     """Unix seconds; 0 is never."""
     enabled: bool = True
+    owner: str | None = None
+    """The instructor whose link it is; None for those made at the command line."""
     history: tuple[Change, ...] = ()
+    """Oldest first."""
 
     def state(self, now: float) -> str:
         """`open`, `early`, `late` or `disabled`."""
@@ -79,29 +81,36 @@ class ShortLink:
 
 @dataclass(frozen=True)
 class ShortLinks:
-    """A file a link; each changes at once or not at all, also with two commands at a time."""
+    """Each changes at once or not at all, also with two commands at a time."""
 
-    folder: Path
+    database: Database
 
     def find(self, slug: str) -> ShortLink | None:
         """The short link of this name, upper case or not."""
         plain = slug.strip().lower()
-        return self._read(plain) if SLUG.fullmatch(plain) else None
+        if not SLUG.fullmatch(plain):
+            return None
+        with self.database.read() as connection:
+            return read(connection, plain)
 
     def get(self, slug: str) -> ShortLink:
         """:raises NoShortLink: with the names that are nearest."""
         found = self.find(slug)
         if found:
             return found
-        near = difflib.get_close_matches(slug.lower(), [one.slug for one in self.all()], n=3)
+        with self.database.read() as connection:
+            known = connection.scalars(select(SHORT_LINKS.c.slug)).all()
         raise NoShortLink(
             f"There is no link called {slug[:80]!r} here.",
             hint="Check its last letters, or ask who gave it to you.",
-            near=near,
+            near=difflib.get_close_matches(slug.lower(), known, n=3),
         )
 
     def all(self) -> list[ShortLink]:
-        found = (self._read(path.stem) for path in sorted(self.folder.glob("*.json")))
+        """Sorted by name."""
+        with self.database.read() as connection:
+            slugs = connection.scalars(select(SHORT_LINKS.c.slug).order_by(SHORT_LINKS.c.slug))
+            found = [read(connection, slug) for slug in slugs.all()]
         return [one for one in found if one]
 
     def save(
@@ -112,10 +121,13 @@ class ShortLinks:
         title: str = "",
         opens: float = 0.0,
         closes: float = 0.0,
+        who: str = "",
+        new: bool = False,
     ) -> ShortLink:
         """Make the short link, or change what it means; it stays disabled if it was.
 
-        :raises BadShortLink: no name for one, or it would close before it opens.
+        :raises BadShortLink: no name for one, it would close before it opens, or with `new` the
+            name is taken.
         """
         if not SLUG.fullmatch(slug):
             raise BadShortLink(
@@ -124,52 +136,47 @@ class ShortLinks:
             )
         if closes and closes <= opens:
             raise BadShortLink("The link would close before it opens.", hint="Swap the two times.")
-        meaning = compose_link(link, "")
-        with self._changing(slug) as before:
-            change = Change(time.time(), "changed" if before else "made", meaning)
-            kept = before or ShortLink(slug, meaning)
-            return self._write(
-                replace(
-                    kept,
-                    link=meaning,
-                    title=title or kept.title,
-                    opens=opens,
-                    closes=closes,
-                    history=(*kept.history, change),
+        values = {"link": compose_link(link, ""), "opens": opens, "closes": closes}
+        with self.database.write() as connection:
+            before = read(connection, slug)
+            if before and new:
+                raise BadShortLink(f"{slug} is the name of another link.", hint="Choose another.")
+            if before:
+                values["title"] = title or before.title
+                connection.execute(
+                    update(SHORT_LINKS).where(SHORT_LINKS.c.slug == slug).values(values)
                 )
-            )
+            else:
+                values |= {"slug": slug, "title": title, "enabled": True, "owner": who or None}
+                connection.execute(insert(SHORT_LINKS), values)
+            note(connection, slug, "changed" if before else "made", who)
+        return self.get(slug)
 
-    def enable(self, slug: str, *, enabled: bool) -> ShortLink:
+    def enable(self, slug: str, *, enabled: bool, who: str = "") -> ShortLink:
         """:raises NoShortLink: there is none of this name."""
-        self.get(slug)
-        with self._changing(slug.lower()) as found:
-            kept = found or self.get(slug)
-            change = Change(time.time(), "opened" if enabled else "closed", kept.link)
-            return self._write(replace(kept, enabled=enabled, history=(*kept.history, change)))
+        name = self.get(slug).slug
+        with self.database.write() as connection:
+            changed = update(SHORT_LINKS).where(SHORT_LINKS.c.slug == name)
+            connection.execute(changed.values(enabled=enabled))
+            note(connection, name, "opened" if enabled else "closed", who)
+        return self.get(name)
 
-    def _read(self, slug: str) -> ShortLink | None:
-        try:
-            row: dict[str, Any] = json.loads(self._file(slug).read_text("utf-8"))
-            history = tuple(Change(**one) for one in row.pop("history"))
-            return ShortLink(**row, history=history)
-        except FileNotFoundError:
-            return None
 
-    def _write(self, link: ShortLink) -> ShortLink:
-        temp = self._file(link.slug).with_suffix(".new")
-        temp.write_text(json.dumps(asdict(link), indent=1), "utf-8")
-        os.replace(temp, self._file(link.slug))
-        return link
+def read(connection: Connection, slug: str) -> ShortLink | None:
+    row = connection.execute(select(SHORT_LINKS).where(SHORT_LINKS.c.slug == slug)).first()
+    if row is None:
+        return None
+    of_it = select(SHORT_LINK_CHANGES).where(SHORT_LINK_CHANGES.c.slug == slug)
+    changes = connection.execute(of_it.order_by(SHORT_LINK_CHANGES.c.id)).all()
+    history = tuple(Change(one.at, one.what, one.link, one.who) for one in changes)
+    return ShortLink(**row._mapping, history=history)
 
-    @contextmanager
-    def _changing(self, slug: str) -> Iterator[ShortLink | None]:
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield self._read(slug)
 
-    def _file(self, slug: str) -> Path:
-        return self.folder / f"{slug}.json"
+def note(connection: Connection, slug: str, what: str, who: str) -> None:
+    """Write what was done to the link into its history."""
+    link = connection.scalar(select(SHORT_LINKS.c.link).where(SHORT_LINKS.c.slug == slug))
+    change = {"slug": slug, "at": time.time(), "what": what, "link": link, "who": who}
+    connection.execute(insert(SHORT_LINK_CHANGES), change)
 
 
 def check_open(link: ShortLink, now: float) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from launcher.app import Parts
     from launcher.config import Config
+    from launcher.database import Database
 
 
 @dataclass
@@ -50,6 +51,13 @@ class Context:
 
             self._parts = create_parts(self.config)
         return self._parts
+
+    @property
+    def database(self) -> Database:
+        """The data folder's database alone, for commands that need no more."""
+        from launcher.database import Database
+
+        return Database.of(self.config.data)
 
     def override(self, **settings: Any) -> None:
         """Set settings from a command's own words, by dotted name with `__` for the dot."""

@@ -54,7 +54,7 @@ def switch(args: argparse.Namespace, context: Context) -> int:
 
 
 def links_of(context: Context) -> ShortLinks:
-    return ShortLinks(context.config.data / "links")
+    return ShortLinks(context.database)
 
 
 def row(link: ShortLink, context: Context) -> dict[str, Any]:

@@ -6,10 +6,11 @@ import fcntl
 import os
 import threading
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import insert
 
 from envs.build import Build, write_record
 from envs.channels import Channels
@@ -18,6 +19,8 @@ from envs.store import Store
 from envs.version import VersionCache
 from launcher.cleanup import DAY, Cleanup, regularly
 from launcher.config import CatalogueEntry
+from launcher.database import Database
+from launcher.database.tables import SESSIONS
 from launcher.history import History, Remembered
 from tests.envs.fake_builder import FileBuilder
 
@@ -35,7 +38,7 @@ def scene(tmp_path):
         runtime=SimpleNamespace(images=builder, list=list),
         channels=Channels(tmp_path / "channels.json"),
         versions=VersionCache(git),
-        history=History(tmp_path / "sessions"),
+        history=History(Database.of(tmp_path)),
         catalogue={},
         keep_days=60,
         cache=0,
@@ -78,8 +81,12 @@ def test_what_a_session_runs_or_a_link_used_lately_stays(scene):
     ran, used, newest = (scene.built(f"env/a:{n}", days=300 - n) for n in range(3))
     forgotten = scene.built("env/b:1", days=300, repo=f"{REPO}2")
     now = time.time()
-    scene.cleanup.history._write(Remembered("a" * 12, "s", "c", used, "/launch", now - DAY))
-    scene.cleanup.history._write(Remembered("b" * 12, "s", "c", forgotten, "/l", now - 99 * DAY))
+    clicked = [
+        Remembered("a" * 12, "s", "c", used, "/launch", now - DAY),
+        Remembered("b" * 12, "s", "c", forgotten, "/l", now - 99 * DAY),
+    ]
+    with scene.cleanup.history.database.write() as connection:
+        connection.execute(insert(SESSIONS), [asdict(one) for one in clicked])
     runtime = SimpleNamespace(images=scene.builder, list=lambda: [SimpleNamespace(image=ran)])
     assert gone(scene, runtime=runtime) == [forgotten]
     assert scene.builder.find_image(newest), "the newest of a repository in use"

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from launcher.database import Database
 from launcher.errors import SessionFailed
 from launcher.history import History
 from launcher.home import Homes
@@ -43,7 +44,7 @@ def sessions(tmp_path, server):
         runtime=FakeRuntime(server),
         gateway=FakeGateway(),
         homes=Homes(tmp_path / "homes"),
-        history=History(tmp_path / "sessions"),
+        history=History(Database.of(tmp_path)),
         secret=b"k" * 32,
         limits=Limits(1, 1, 1),
         start_timeout=1,

@@ -15,6 +15,7 @@ from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors
 from launcher.content.size import human
 from launcher.content.undo import Undo
+from launcher.database import Database
 from launcher.history import History
 from launcher.home import Homes
 from launcher.launch import Launcher
@@ -55,7 +56,7 @@ def launcher(tmp_path, server, teacher):
                 runtime=runtime,
                 gateway=FakeGateway(),
                 homes=Homes(tmp_path / "homes"),
-                history=History(tmp_path / "sessions"),
+                history=History(Database.of(tmp_path)),
                 secret=SECRET,
                 limits=Limits(1, 1, 1),
                 start_timeout=1,
