@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -14,8 +15,9 @@ from envs.channels import Channels
 from envs.git import Git
 from envs.store import Store
 from envs.version import Version, VersionCache
-from launcher import identity
+from launcher import identity, rehearsal
 from launcher.capacity import Capacity, Plan, plan_memory
+from launcher.choices import HostChoices
 from launcher.config import Config
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors
@@ -30,11 +32,13 @@ from launcher.history import History
 from launcher.home import Homes
 from launcher.launch import Launcher
 from launcher.launches import Launches
+from launcher.looking import Looking
 from launcher.measured import Measured
 from launcher.metrics import Metrics
 from launcher.prebuild import Prebuild
 from launcher.preflight import Preflight
-from launcher.rehearsal import Rehearsals
+from launcher.rehearsal import Rehearsal, Rehearsals
+from launcher.rehearsing import Rehearse, Rehearsing
 from launcher.runtimes import choose_runtime
 from launcher.runtimes.base import Runtime
 from launcher.session import Limits
@@ -50,6 +54,7 @@ from launcher.web import (
     health,
     hooks,
     launch,
+    rehearse,
     request,
     sessions,
     work,
@@ -58,6 +63,7 @@ from launcher.web.binder_links import BinderLinks
 from launcher.web.rate import RateLimit
 from launcher.web.shown_builds import ShownBuilds
 from link_generator import page
+from link_generator.link import Link
 
 log = logging.getLogger(__name__)
 
@@ -185,6 +191,22 @@ def create_capacity(config: Config) -> Capacity:
     return Capacity(plan, Measured(config.data / "run" / "memory.json"))
 
 
+def create_rehearse(parts: Parts) -> Rehearse:
+    """What rehearses a link at this server."""
+
+    def run(link: Link, say: Callable[[str], None]) -> Rehearsal:
+        return rehearsal.rehearse(
+            link,
+            server=rehearsal.own_address(parts.config),
+            secret=parts.secret,
+            runtime=parts.runtime,
+            homes=parts.homes,
+            say=say,
+        )
+
+    return run
+
+
 def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None) -> Flask:
     """The web app of the settings, or of parts that were made from them.
 
@@ -202,17 +224,27 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
     app.after_request(request.finish)
     app.jinja_env.filters["moment"] = request.moment
     app.jinja_env.filters["human"] = human
-    preflight = Preflight(
+    looking = Looking(
         parts.environments,
         parts.mirrors,
-        launcher.background,
-        Rehearsals(config.data / "rehearsals"),
+        ThreadPoolExecutor(max_workers=16, thread_name_prefix="looking"),
     )
+    rehearsals = Rehearsals(config.data / "rehearsals")
+    preflight = Preflight(looking, rehearsals)
     app.register_blueprint(
         page.create_blueprint(
             public_url=config.public_url,
             catalogue=config.environments.catalogue,
             check=preflight.check,
+            choices=HostChoices(looking),
+            form_token=request.form_token,
+        )
+    )
+    app.register_blueprint(
+        rehearse.create_blueprint(
+            Rehearsing(create_rehearse(parts), rehearsals),
+            RateLimit(config.web.rehearsals_per_hour),
+            config.trusted_proxies,
         )
     )
     shown = ShownBuilds(

@@ -181,6 +181,7 @@ class WebConfig:
     largest: int = setting(size)
     streams: int = setting(count)
     starts_per_hour: int = setting(count)
+    rehearsals_per_hour: int = setting(count)
     origins: tuple[str, ...] = setting(origins)
 
 

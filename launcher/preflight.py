@@ -7,18 +7,18 @@ import re
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from envs.errors import EnvError, GitHostDown
 from envs.packages import packages_of
 from envs.store import Store
 from envs.version import Version
-from launcher.content.mirror import Mirrors, Upstream
 from launcher.content.size import human
-from launcher.environment import Environments
+from launcher.content.upstream import Upstream
 from launcher.errors import LaunchError
 from launcher.launch import check_path
+from launcher.looking import Looking, Slow, ended, slow_note
 from launcher.rehearsal import Rehearsal, Rehearsals
 from link_generator.link import APPS, Content, Link, is_inside
 
@@ -55,23 +55,20 @@ class Check:
 class Preflight:
     """Looks at the environment and the content of a link, both at once."""
 
-    environments: Environments
-    mirrors: Mirrors
-    background: ThreadPoolExecutor
+    looking: Looking
     rehearsals: Rehearsals | None = None
 
     def check(self, link: Link) -> list[Check]:
         """Every check of the link, the environment's first."""
+        looking = self.looking
         asked = [
-            self.background.submit(self.mirrors.refresh, one.repo, one.branch)
-            for one in link.contents
+            looking.begin(looking.mirrors.refresh, one.repo, one.branch) for one in link.contents
         ]
-        version, environment = self._environment(link)
-        lock = self.environments.store.lock_of(version) if version else ""
+        lock, environment = self._looked_up(link)
         checks = [environment, *app_checks(link, lock), *page_checks(link, lock)]
         sources = []
-        for content, answer in zip(link.contents, asked, strict=True):
-            source, found = repository_check(content, answer)
+        for content, begun in zip(link.contents, asked, strict=True):
+            source, found = self._repository(content, begun)
             checks += found
             sources.append(source)
         if sources and sources[0]:
@@ -79,13 +76,34 @@ class Preflight:
         rehearsed = self.rehearsals.last(link) if self.rehearsals else None
         return [*checks, *([rehearsal_check(rehearsed)] if rehearsed else [])]
 
-    def _environment(self, link: Link) -> tuple[Version | None, Check]:
+    def _looked_up(self, link: Link) -> tuple[str, Check]:
+        """The packages of the link's environment, empty where they are not known, and its check."""
         try:
-            repo, tag = self.environments.of(link)
-            version = self.environments.versions.resolve(repo, tag)
-            return version, environment_check(self.environments.store, version)
+            repo, tag = self.looking.environments.of(link)
+            return ended(self.looking.begin(self._environment, repo, tag), repo)
         except (EnvError, LaunchError) as error:
-            return None, failed("environment", error)
+            return "", failed("environment", error)
+
+    def _environment(self, repo: str, tag: str) -> tuple[str, Check]:
+        environments = self.looking.environments
+        version = environments.versions.resolve(repo, tag)
+        store = environments.store
+        return store.lock_of(version), environment_check(store, version)
+
+    def _repository(
+        self, content: Content, begun: tuple[Future[Upstream], float]
+    ) -> tuple[Upstream | None, list[Check]]:
+        try:
+            source = self.looking.end_content(content.repo, content.branch, begun)
+        except LaunchError as error:
+            return None, [failed(error.field or "content", error)]
+        except EnvError as error:
+            return None, [failed("content", error)]
+        if source.stale:
+            hint = "What was pushed since then may be missing."
+            return source, [Check("content", WARN, slow_note(source), hint)]
+        said = f"{content.repo} found: {source.ref} is at {source.commit[:7]}"
+        return source, [Check("content", OK, said)]
 
     def _content(self, link: Link, source: Upstream, lock: str) -> list[Check]:
         content, checks = link.contents[0], []
@@ -93,16 +111,16 @@ class Preflight:
             path = getattr(link, field)
             try:
                 if path:
-                    check_path(content, path, source, self.mirrors, field=field)
+                    check_path(content, path, source, self.looking.mirrors, field=field)
                     checks.append(Check(field, OK, f"{path} exists"))
             except LaunchError as error:
                 checks.append(failed(field, error))
         if link.path.endswith(".ipynb") and checks[-1].state == OK:
-            text = self.mirrors.read_text(source, link.path, largest=LARGEST_NOTEBOOK)
+            text = self.looking.mirrors.read_text(source, link.path, largest=LARGEST_NOTEBOOK)
             checks += kernel_checks(text, lock)
         sizes = {
             path: size
-            for path, size in self.mirrors.sizes(source).items()
+            for path, size in self.looking.mirrors.sizes(source).items()
             if not link.only or is_inside(path, link.only)
         }
         return [*checks, size_check(sizes), *solution_checks(sizes, link)]
@@ -118,7 +136,8 @@ def environment_check(store: Store, version: Version) -> Check:
     minutes = f"about {minutes_of(store):.0f} min"
     if build and build.outcome == "running":
         said = f"Environment {called} is being built"
-        return Check("environment", WARN, said, f"Share it now: students will wait ({minutes}).")
+        hint = f"Share it now: students will wait until the build ends ({minutes})."
+        return Check("environment", WARN, said, hint)
     if build and build.outcome == "failed":
         older = store.older_image(version)
         state = WARN if older else FAIL
@@ -134,17 +153,6 @@ def minutes_of(store: Store) -> float:
     return max(1.0, statistics.median(took) / 60) if took else 3.0
 
 
-def repository_check(
-    content: Content, answer: Future[Upstream]
-) -> tuple[Upstream | None, list[Check]]:
-    try:
-        source = answer.result()
-    except (EnvError, LaunchError) as error:
-        return None, [failed(getattr(error, "field", "") or "content", error)]
-    said = f"{content.repo} found: {source.ref} is at {source.commit[:7]}"
-    return source, [Check("content", OK, said)]
-
-
 def app_checks(link: Link, lock: str) -> list[Check]:
     """Only of apps that not every image has."""
     app = APPS[link.app]
@@ -153,10 +161,15 @@ def app_checks(link: Link, lock: str) -> list[Check]:
     if not lock:
         hint = "That is known as soon as the environment is built."
         return [Check("app", WARN, f"{app.label} may be missing in the environment", hint)]
-    if any(part in name for name in packages_of(lock) for part in BRINGS[link.app]):
+    if has_app(link.app, lock):
         return [Check("app", OK, f"The environment has {app.label}")]
     hint = "Add its package to the environment, or choose JupyterLab."
     return [Check("app", FAIL, f"The environment has no {app.label}", hint)]
+
+
+def has_app(app: str, lock: str) -> bool:
+    """True where a package of the lock brings an app that not every image has."""
+    return any(part in name for name in packages_of(lock) for part in BRINGS[app])
 
 
 def page_checks(link: Link, lock: str) -> list[Check]:
@@ -221,5 +234,6 @@ def rehearsal_check(found: Rehearsal) -> Check:
 
 
 def failed(name: str, error: EnvError | LaunchError) -> Check:
-    state = WARN if isinstance(error, GitHostDown) and name != "environment" else FAIL
+    passing = Slow if name == "environment" else GitHostDown
+    state = WARN if isinstance(error, passing) else FAIL
     return Check(name, state, error.message, error.hint, tuple(getattr(error, "near", ())))

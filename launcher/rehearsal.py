@@ -15,6 +15,7 @@ from typing import Any
 import requests
 
 from launcher.click import Click, ClickFailed
+from launcher.config import Config
 from launcher.home import Homes
 from launcher.identity import COOKIE, read_student
 from launcher.runtimes.base import Runtime
@@ -59,6 +60,14 @@ class Rehearsals:
     def _file(self, link: Link) -> Path:
         mark = hashlib.sha256(compose_link(link, "").encode()).hexdigest()[:24]
         return self.folder / f"{mark}.json"
+
+
+def own_address(config: Config) -> str:
+    """Where the launcher of these settings answers on this machine."""
+    host, port = config.listen
+    if not port:  # one that was free; then links are made for it
+        return config.public_url
+    return f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104
 
 
 def rehearse(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from link_generator.addresses import read_web_address
+from link_generator.choices import split_branch
 from link_generator.dialects import DIALECTS, Composed, Draft, Place, compose_in, parse_any
 from link_generator.dialects.binder import short_env
 from link_generator.dialects.jupyterhub import NO_ENV
@@ -19,10 +21,13 @@ from link_generator.link import (
     split_env,
 )
 
-FORM = (*FIELDS, "repo2", "branch2", "repo3", "branch3")
+FORM = (*FIELDS, "version", "repo2", "branch2", "repo3", "branch3")
 """The form's fields; a link may name more repositories than it has room for."""
 NAMED = ("branch", "only", "dir", "path", "urlpath")
 """Fields that a link fills besides repository, environment and app."""
+Names = Callable[[str], Collection[str]]
+"""The branches and tags of a repository, by its address."""
+COMMIT = re.compile(r"[0-9a-f]{40}")
 OWN = ("launcher", "jupyterbook")
 """Dialects whose links lead to this server if nothing else is said."""
 
@@ -37,21 +42,37 @@ class Filled:
     read: str = ""
     """One sentence if the repository's field held more than a repository."""
 
+    @property
+    def form(self) -> dict[str, str]:
+        """The fields as the form shows them: the environment apart from its version."""
+        env, version = split_env(self.fields["env"])
+        return self.fields | {"env": env, "version": version}
 
-def fill(given: Mapping[str, str], *, pasted: bool = False) -> Filled:
+
+def no_names(_repo: str) -> Collection[str]:
+    return ()
+
+
+def fill(given: Mapping[str, str], *, pasted: bool = False, names: Names = no_names) -> Filled:
     """Read the fields; whatever address or link is in `repo` fills the others.
 
-    What was typed wins over it, unless the address was `pasted` just now.
+    What was typed wins over it, unless the address was `pasted` just now. `names` tells a branch
+    that has a slash from a folder.
 
     :raises BadLink: a field that cannot work.
     """
     fields = dict.fromkeys(FORM, "") | {name: value.strip() for name, value in given.items()}
-    fields |= {"env": plain_env(fields["env"])}
+    version = fields.pop("version")
+    fields |= {"env": plain_env(fields["env"], names)}
     fields |= {name: fields[name].strip("/") for name in fields if name[:3] in ("dir", "onl")}
+    if fields["env"] and version and not split_env(fields["env"])[1]:
+        fields["env"] += f"@{version}"
     read = ""
     notes: tuple[str, ...] = ()
     if fields["repo"]:
         found, notes = parse_field(fields["repo"])
+        if found.dialect == "address":
+            found = with_whole_branch(found, names)
         read, more = take(found, fields, pasted=pasted)
         notes = (*notes, *more)
     if fields["urlpath"]:
@@ -82,10 +103,23 @@ def take_page(fields: dict[str, str]) -> None:
     fields["path"] = opened.path or fields["path"]
 
 
-def plain_env(text: str) -> str:
+def plain_env(text: str, names: Names) -> str:
     """An environment that was pasted as a page of its git host, as address and tag."""
     seen = read_web_address(text)
-    return f"{short_env(seen[0])}@{seen[1]}" if seen and seen[1] else text
+    if not seen or not seen[1]:
+        return text
+    repo, tag, path = seen
+    if path:
+        tag, _ = split_branch(tag, path, names(repo))
+    return f"{short_env(repo)}@{tag}"
+
+
+def with_whole_branch(found: Draft, names: Names) -> Draft:
+    """A branch with a slash cannot be told from a folder: those that exist are asked for."""
+    if not found.branch or not found.path or COMMIT.fullmatch(found.branch):
+        return found
+    branch, path = split_branch(found.branch, found.path, names(found.repo))
+    return replace(found, branch=branch, path=path)
 
 
 def parse_field(text: str) -> tuple[Draft, tuple[str, ...]]:

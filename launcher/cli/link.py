@@ -12,6 +12,7 @@ from typing import Any
 
 from launcher import rehearsal
 from launcher.cli import Context, short
+from launcher.looking import Looking
 from launcher.preflight import FAIL, OK, WARN, Preflight
 from launcher.rehearsal import Rehearsals
 from link_generator.dialects import DIALECTS, Place, parse_any
@@ -93,7 +94,8 @@ def check(args: argparse.Namespace, context: Context) -> int:
     parts = context.parts
     rehearsals = Rehearsals(context.config.data / "rehearsals")
     with ThreadPoolExecutor(max_workers=4) as background:
-        checks = Preflight(parts.environments, parts.mirrors, background, rehearsals).check(link)
+        looking = Looking(parts.environments, parts.mirrors, background)
+        checks = Preflight(looking, rehearsals).check(link)
     lines = []
     for one in checks:
         lines.append(f"{WORDS[one.state]} {one.name}: {one.sentence}")
@@ -104,10 +106,9 @@ def check(args: argparse.Namespace, context: Context) -> int:
 
 def rehearse(args: argparse.Namespace, context: Context) -> int:
     link = parse_any(args.url)[0].link()
-    host, port = context.config.listen
     found = rehearsal.rehearse(
         link,
-        server=f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}",  # noqa: S104
+        server=rehearsal.own_address(context.config),
         secret=context.parts.secret,
         runtime=context.parts.runtime,
         homes=context.parts.homes,

@@ -91,7 +91,7 @@ class Mirrors:
                     found = self._fetch(mirror, found)
             self._remember(mirror, branch, found)
         except (GitHostDown, GitFailed) as error:
-            return self._last_copy(mirror, branch, error)
+            return self._last_copy(repo, branch, error)
         except OSError as error:
             said = f"The server's copy of the course files cannot be written: {error.strerror}."
             raise ContentFailed(said, hint="Tell the person who runs this server.") from error
@@ -186,13 +186,20 @@ class Mirrors:
         if not self._has(mirror, commit):
             self._fetch_into(mirror, Upstream(repo, commit, commit, time.time(), kind="commit"))
 
-    def _last_copy(self, mirror: Path, branch: str, error: Exception) -> Upstream:
-        """What the git host said when it last answered."""
+    def find_copy(self, repo: str, branch: str = "") -> Upstream | None:
+        """What the git host said when it last answered; asks nobody."""
+        mirror = self._mirror(repo)
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             known = json.loads((mirror / "launcher.json").read_text("utf-8"))[branch]
             last = Upstream(**known)
             if self._has(mirror, last.commit):
                 return replace(last, stale=True)
+        return None
+
+    def _last_copy(self, repo: str, branch: str, error: Exception) -> Upstream:
+        copy = self.find_copy(repo, branch)
+        if copy:
+            return copy
         raise ContentFailed(
             getattr(error, "message", "") or str(error),
             hint=getattr(error, "hint", "") or "Try again in a minute.",

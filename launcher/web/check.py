@@ -7,9 +7,9 @@ from dataclasses import asdict
 from flask import Blueprint, Response, jsonify, request
 
 from launcher.preflight import FAIL, Preflight
+from link_generator.api import given_fields
 from link_generator.dialects import parse_any
 from link_generator.form import fill
-from link_generator.page import given_fields
 
 
 def create_blueprint(preflight: Preflight) -> Blueprint:

@@ -11,7 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from envs import errors as env
 from launcher import errors as launcher
-from launcher import short_links
+from launcher import rehearsing, short_links
 from launcher.web.request import wants_json
 from link_generator.link import BadLink
 
@@ -53,6 +53,7 @@ TABLE: dict[type[Exception], Row] = {
     ),
     launcher.SessionFailed: Row(503, "E-SESSION", "Your session did not start", (AGAIN, ADMIN)),
     launcher.SessionGone: Row(503, "E-SESSION", "Your session has just ended", (AGAIN,)),
+    rehearsing.TooManyRehearsals: Row(503, "E-FULL", "Too many rehearsals wait", (AGAIN,)),
     launcher.NoRuntime: Row(503, "E-RUNTIME", "This server cannot start sessions now", (ADMIN,)),
 }
 UNEXPECTED = Row(500, "E-INTERNAL", "Something went wrong on this server", (AGAIN, ADMIN))

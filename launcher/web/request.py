@@ -63,6 +63,12 @@ def csrf_token() -> str:
     return _csrf(known_student() or g.get("new_student") or "")
 
 
+def form_token() -> str:
+    """The same on a page that somebody new may open: they get an identity with it."""
+    student()
+    return csrf_token()
+
+
 def check_csrf() -> None:
     """Refuse a changing request that does not come from one of our own forms or scripts."""
     given = request.form.get("csrf") or request.headers.get("X-CSRF-Token", "")

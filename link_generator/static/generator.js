@@ -1,16 +1,34 @@
 // The form's live result. Every link is made by the server; this only shows them.
-"use strict";
+import { offerApps, offerChoices } from "./pickers.js";
+import { offerRehearsal } from "./rehearse.js";
+
 const form = document.getElementById("generator");
 const $ = (id) => document.getElementById(id);
-const ASIDE = ["app", "as", "hub"]; // fields that alone ask for no link
+const ASIDE = ["app", "as", "hub", "pin"]; // fields that alone ask for no link
+const FOLDED = ["only", "dir", "urlpath", "repo2", "repo3"];
+const REST = 400; // milliseconds that the fields must rest
+const PATIENCE = 5000; // milliseconds, then the page says that the git server is slow
+const choosable = Boolean(document.querySelector("[name=look]"));
 let newest = 0;
 let timer = null;
 let stale = false; // the fields have changed since the link was made
 let pasted = false;
-let known = $("repo").value; // what the repository's field held when it was last read
+const known = { env: $("env").value, repo: $("repo").value }; // as they were last read
 
-function say(text) {
-  if ($("status").textContent !== text) $("status").textContent = text;
+// Beside the status there is one sentence for screen readers, said when all is known.
+function say(text, state = "") {
+  $("status").textContent = $("bar").dataset.status = text; // the bar of small screens shows it, too
+  $("status").className = state;
+  document.querySelector(".result").classList.toggle("broken", state === "bad");
+}
+
+function announce(text) {
+  if ($("announce").textContent !== text) $("announce").textContent = text;
+}
+
+function showResult(shown) {
+  $("result").hidden = $("bar").hidden = !shown;
+  if ($("checklist")) $("checklist").hidden = !shown;
 }
 
 function list(place, notes) {
@@ -43,8 +61,7 @@ function showFields(fields, read, sent) {
     if (field.value !== value) field.value = value;
     if (name === "app" && value) form.querySelector(`.app [value="${value}"]`).closest("label").hidden = false;
   }
-  const folded = form.querySelector("details");
-  if (folded && ["only", "dir", "urlpath", "repo2", "repo3"].some((name) => fields[name])) folded.open = true;
+  if (FOLDED.some((name) => fields[name])) $("more").open = true;
   $("repo-read").textContent = read ? `✓ ${read}` : "";
 }
 
@@ -57,9 +74,25 @@ function showDialect(name, made) {
   $(`not-in-${name}`).textContent = asked ? `${made.error.message} ${made.error.hint}` : "";
 }
 
+function showLink(answer) {
+  for (const id of ["url", "lms-url"]) $(id).value = answer.url;
+  for (const id of ["open", "button-preview"]) $(id).href = answer.url;
+  if ($("rehearse-link") && $("rehearse-link").value !== answer.url) {
+    $("rehearse-link").value = answer.url;
+    $("rehearsal").textContent = ""; // it was of another link
+  }
+  $("button-preview").textContent = answer.label;
+  $("button").value = answer.button;
+  $("lms").value = answer.lms;
+  $("qr").src = $("qr-file").href = answer.qr;
+  for (const [name, text] of Object.entries(answer.badges)) $(`badge-${name}`).value = text;
+  for (const [name, made] of Object.entries(answer.links)) if ($(`in-${name}`)) showDialect(name, made);
+}
+
 function fieldsOfForm() {
-  const query = new URLSearchParams(new FormData(form));
-  history.replaceState(null, "", `/?${query}`);
+  const query = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) if (value) query.append(name, value);
+  history.replaceState(null, "", query.size ? `/?${query}` : "/");
   return query;
 }
 
@@ -67,9 +100,9 @@ async function update() {
   const query = fieldsOfForm();
   const mine = ++newest;
   stale = false;
-  if (![...query].some(([name, value]) => !ASIDE.includes(name) && value)) {
+  if (![...query.keys()].some((name) => !ASIDE.includes(name))) {
     showErrors(null);
-    $("result").hidden = true;
+    showResult(false);
     $("repo-read").textContent = "";
     list($("warnings"), []);
     say("Paste an address to see your link.");
@@ -92,31 +125,36 @@ async function update() {
   }
   $("summary").hidden = true;
   showErrors(answer.error);
-  if (answer.fields && filling) {
-    known = answer.fields.repo;
-    showFields(answer.fields, answer.read, query);
+  if (answer.form && filling) {
+    Object.assign(known, { env: answer.form.env, repo: answer.form.repo });
+    showFields(answer.form, answer.read, query);
     fieldsOfForm();
   }
   list($("warnings"), answer.warnings || []);
-  $("result").hidden = !answer.url;
-  if ($("checklist")) $("checklist").hidden = !answer.url;
+  showResult(Boolean(answer.url));
+  if (choosable) offerApps();
   if (answer.error) {
-    say("✗ This link will not work yet");
+    say("✗ This link will not work yet", "bad");
+    announce("The link is not complete: a field is marked.");
     return;
   }
-  $("url").value = answer.url;
-  $("open").href = answer.url;
-  $("qr").src = $("qr-file").href = answer.qr;
-  for (const [name, text] of Object.entries(answer.badges)) $(`badge-${name}`).value = text;
-  for (const [name, made] of Object.entries(answer.links)) if ($(`in-${name}`)) showDialect(name, made);
-  if ($("checklist")) {
-    $("checklist").hidden = false;
-    $("check-status").textContent = "";
-    showChecks([]);
-    check(fieldsOfForm(), mine);
-  }
-  const count = answer.warnings.length;
-  say(count ? `✓ Link ready, ${count} note${count > 1 ? "s" : ""}` : "✓ Ready to share");
+  showLink(answer);
+  remember();
+  if (!$("checklist")) return finishReady(answer.warnings.length);
+  showChecks([]);
+  check(answer.url, mine, answer.warnings.length);
+}
+
+// The one thing that is announced for a change of the fields.
+function finishReady(count) {
+  const ready = `Link ready, ${count} warning${count === 1 ? "" : "s"}`;
+  if (count) finish(`! ${ready}`, ready, "careful");
+  else finish("✓ Ready to share", "Link ready", "good");
+}
+
+function finish(text, said, state = "") {
+  say(text, state);
+  announce(said);
 }
 
 const MARKS = { ok: "✓ ok", warn: "! warn", fail: "✗ fail" };
@@ -141,27 +179,36 @@ function showChecks(checks) {
   );
 }
 
-// Asked once the link has rested for a moment: the server looks at the repositories.
-async function check(query, mine) {
-  await new Promise((done) => setTimeout(done, 600));
-  if (mine !== newest) return;
-  $("check-status").textContent = "Checking the environment and the content …";
+// The server looks at the repositories; an answer for a link that is no more is dropped.
+async function check(url, mine, notes = 0) {
+  say("Link made; it is being checked.");
+  $("check-status").textContent = "Checking repository …";
+  $("check-status").className = "skeleton";
+  const slow = setTimeout(() => {
+    if (mine === newest) $("check-status").textContent = "The git server is slow; still waiting …";
+  }, PATIENCE);
   let answer;
   try {
-    answer = await (await fetch(`/api/check?${query}`)).json();
+    answer = await (await fetch(`/api/check?${new URLSearchParams({ url })}`)).json();
   } catch {
     answer = {};
   }
+  clearTimeout(slow);
   if (mine !== newest) return;
+  $("check-status").className = "";
   showChecks(answer.checks || []);
   if (!answer.checks) {
     $("check-status").textContent = "It could not be checked now; the link itself may be fine.";
-    return;
+    return finish("✓ Link made", "Link made, but not checked");
   }
   const bad = answer.checks.filter((one) => one.state !== "ok").length;
   const words = `${bad} of ${answer.checks.length} need${bad === 1 ? "s" : ""} a look`;
   $("check-status").textContent = bad ? words : "Everything is there.";
-  if (!answer.usable) say("✗ This link will not work yet");
+  if (!answer.usable) {
+    const first = answer.checks.find((one) => one.state === "fail");
+    return finish("✗ This link will not work yet", `This link will not work yet. ${first.sentence}`, "bad");
+  }
+  finishReady(bad + notes);
 }
 
 async function copy(button) {
@@ -171,16 +218,42 @@ async function copy(button) {
     if ($("result").hidden) return;
   }
   const field = $(button.dataset.copy);
-  field.select();
   try {
     await navigator.clipboard.writeText(field.value);
   } catch {
+    const focused = document.activeElement;
+    field.select();
     document.execCommand("copy"); // pages without TLS have no clipboard
+    focused.focus();
   }
   button.dataset.label = button.dataset.label || button.textContent;
   button.textContent = "Copied";
-  say("✓ Copied");
-  setTimeout(() => (button.textContent = button.dataset.label), 2000);
+  announce(`Copied: ${field.labels[0].textContent}`);
+  setTimeout(() => {
+    button.textContent = button.dataset.label;
+    announce("");
+  }, 2000);
+}
+
+// The last environment that a link was made with is there when the page is opened empty.
+function remember() {
+  const kept = { env: $("env").value, version: $("version").value };
+  try {
+    if (kept.env) localStorage.setItem("environment", JSON.stringify(kept));
+  } catch {
+    // a browser that keeps nothing
+  }
+}
+
+function recall() {
+  if (location.search) return;
+  try {
+    const kept = JSON.parse(localStorage.getItem("environment") || "{}");
+    for (const [name, value] of Object.entries(kept)) $(name).value = value;
+    known.env = $("env").value;
+  } catch {
+    // nothing was kept, or something else
+  }
 }
 
 document.addEventListener("input", (event) => {
@@ -190,16 +263,19 @@ document.addEventListener("input", (event) => {
   stale = true;
   if (!$("result").hidden) say("Making the link …");
   clearTimeout(timer);
-  timer = setTimeout(update, 400);
+  timer = setTimeout(update, REST);
 });
-$("repo").addEventListener("paste", () => (pasted = true));
-$("repo").addEventListener("change", () => {
-  // Typed to its end: an address of a file becomes its fields now.
-  if ($("repo").value === known) return;
-  pasted = true;
-  clearTimeout(timer);
-  update();
-});
+for (const name of ["env", "repo"]) {
+  $(name).addEventListener("paste", () => (pasted = true));
+  $(name).addEventListener("change", () => {
+    // Typed to its end: an address of a file, or a tag behind an environment, becomes its fields now.
+    if (name === "env" && $("env").value !== known.env && !$("env").value.includes("@")) $("version").value = "";
+    if ($(name).value === known[name]) return;
+    pasted = true;
+    clearTimeout(timer);
+    update();
+  });
+}
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   update().then(() => {
@@ -212,8 +288,16 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 }
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || $("result").hidden) return;
-  copy(document.querySelector('[data-copy="url"]'));
+  event.preventDefault();
+  copy(document.querySelector('#as-link [data-copy="url"]'));
 });
-if ($("checklist") && !$("result").hidden && !$("checks").children.length) {
-  check(fieldsOfForm(), newest); // the page was opened with a link in its address
+recall();
+if (choosable) {
+  offerChoices();
+  offerApps();
+}
+offerRehearsal(() => check($("url").value, newest));
+if (!$("result").hidden) {
+  $("bar").dataset.status = $("status").textContent;
+  if ($("checklist") && !$("checks").children.length) check($("url").value, newest);
 }

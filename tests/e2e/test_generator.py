@@ -57,7 +57,8 @@ def paste(page, text):
 
 
 def fields(page):
-    return [page.locator(f"#{name}").input_value() for name in ("env", "repo", "branch", "path")]
+    names = ("env", "version", "repo", "branch", "path")
+    return [page.locator(f"#{name}").input_value() for name in names]
 
 
 def test_a_pasted_badge_fills_the_fields_and_every_tab(student, site):
@@ -66,16 +67,18 @@ def test_a_pasted_badge_fills_the_fields_and_every_tab(student, site):
     page.get_by_label("Branch or tag of the content").fill("old")
     paste(page, BINDER)
     page.get_by_text("This is a Binder link - we filled in the fields from it.").wait_for()
-    assert fields(page) == ["gh/org/env@v1", "https://github.com/org/repo", "dev", "a.ipynb"]
+    assert fields(page) == ["gh/org/env", "v1", "https://github.com/org/repo", "dev", "a.ipynb"]
     assert page.get_by_role("radio", name="Notebook").is_checked()
     page.get_by_role("radio", name="Link", exact=True).focus()
     seen = []
-    for _ in range(5):
+    for _ in range(7):
         page.keyboard.press("ArrowRight")
         shown = page.locator(".panel:visible")
         assert shown.count() == 1
         seen.append(shown.get_attribute("id"))
-    assert seen == ["as-badge", "as-qr", "as-binder", "as-hub", "as-book"]
+    assert seen == [
+        f"as-{name}" for name in ("badge", "button", "qr", "lms", "binder", "hub", "book")
+    ]
     assert "as=book" in page.url
     assert "/with/gh/org/env@v1" in page.locator("#config-jupyterbook").input_value()
     page.keyboard.press("ArrowLeft")
@@ -92,7 +95,7 @@ def test_a_hub_s_link_fills_what_it_has_and_asks_for_the_rest(student, site):
     page.goto(site)
     paste(page, HUB)
     page.get_by_text("This is a JupyterHub link").wait_for()
-    assert fields(page) == ["", "https://github.com/org/repo", "dev", ""]
+    assert fields(page) == ["", "", "https://github.com/org/repo", "dev", ""]
     page.get_by_text("The link names no environment.").wait_for()
     page.get_by_label("Git Environment Repository URL").fill("gh/org/env@v1")
     page.get_by_text("Ready to share").wait_for()

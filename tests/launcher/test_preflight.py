@@ -15,6 +15,7 @@ from envs.version import VersionCache
 from launcher.config import CatalogueEntry
 from launcher.content.mirror import Mirrors
 from launcher.environment import Environments
+from launcher.looking import Looking
 from launcher.prebuild import Prebuild
 from launcher.preflight import (
     Preflight,
@@ -57,7 +58,7 @@ def preflight(tmp_path, host):
         Prebuild(lambda repo, ref: None),
     )
     with ThreadPoolExecutor(2) as pool:
-        yield Preflight(environments, Mirrors(tmp_path / "content", git), pool)
+        yield Preflight(Looking(environments, Mirrors(tmp_path / "content", git), pool))
 
 
 def states(preflight, link):
@@ -70,7 +71,7 @@ def by_name(preflight, link, name):
 
 def test_a_link_that_works_says_so(preflight, host):
     link = Link("intro", repo=host.url("course"), path="wk1/intro.ipynb")
-    store, versions = preflight.environments.store, preflight.environments.versions
+    store, versions = preflight.looking.environments.store, preflight.looking.environments.versions
     first = by_name(preflight, link, "environment")
     assert first.state == "warn"
     assert "not built yet" in first.sentence
@@ -100,7 +101,7 @@ def test_a_build_that_failed_or_runs_is_told(preflight, host, tmp_path):
     env = Repo(host.root / "env")
     env.commit({"requirements.txt": "broken\n"})
     env.git("tag", "v2")
-    store, versions = preflight.environments.store, preflight.environments.versions
+    store, versions = preflight.looking.environments.store, preflight.looking.environments.versions
     with pytest.raises(Exception, match="broken"):
         store.ensure_image(versions.resolve(host.url("env"), "v2"), say=list)
     found = by_name(preflight, Link("intro", "v2"), "environment")
