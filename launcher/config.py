@@ -14,6 +14,7 @@ from envs.conda import channel_urls
 from envs.credentials import Credential
 from launcher.entries import CatalogueEntry, catalogue, channels, credentials, names
 from launcher.errors import BadSettings
+from launcher.session import EGRESS
 from launcher.values import (
     address,
     address_or_none,
@@ -24,10 +25,12 @@ from launcher.values import (
     data_folder,
     file_path,
     index,
+    ipv4_networks,
     mirror,
     networks,
     one_of,
     origins,
+    ports,
     positive,
     seconds,
     size,
@@ -141,6 +144,9 @@ class SessionConfig:
     idle: float = setting(seconds)
     max_age: float = setting(seconds)
     start_timeout: float = setting(seconds)
+    egress: str = setting(one_of(*EGRESS))
+    web_ports: tuple[int, ...] = setting(ports)
+    private_networks: tuple[str, ...] = setting(ipv4_networks)
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,7 @@ class QueueConfig:
 @dataclass(frozen=True)
 class DockerConfig:
     network: str = setting(text)
+    firewall: str = setting(one_of("auto", "manual"))
     homes: str = setting(one_of("auto", "bind", "volume"))
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from envs.credentials import Credential, parts_of
+from launcher.session import EGRESS
 from launcher.values import text
 
-CATALOGUE_KEYS = {"repo", "tag", "title", "builder"}
+CATALOGUE_KEYS = {"repo", "tag", "title", "builder", "egress"}
 CREDENTIAL_KEYS = {"url", "token_file", "key_file", "username"}
 
 
@@ -24,6 +25,8 @@ class CatalogueEntry:
     title: str = ""
     builder: str = ""
     """`repo2docker`, or empty for what `environments.builder` says."""
+    egress: str = ""
+    """What its sessions may reach, or empty for what `session.egress` says."""
 
 
 def catalogue(value: Any) -> Mapping[str, CatalogueEntry]:
@@ -37,6 +40,8 @@ def catalogue(value: Any) -> Mapping[str, CatalogueEntry]:
                 raise ValueError(f"{name} has the unknown key {key!r}; known: {known}")
         if entry.get("builder", "repo2docker") != "repo2docker":
             raise ValueError(f"{name}: builder is repo2docker, or left out")
+        if entry.get("egress", EGRESS[0]) not in EGRESS:
+            raise ValueError(f"{name}: egress is one of {', '.join(EGRESS)}, or left out")
         entries[str(name)] = CatalogueEntry(**{key: str(value) for key, value in entry.items()})
     return entries
 

@@ -13,8 +13,10 @@ from envs.slots import BUILDING, WAITING
 from envs.store import Store
 from envs.version import Version, VersionCache
 from launcher.config import CatalogueEntry
+from launcher.home import course_name
 from launcher.prebuild import Prebuild
 from launcher.progress import Phase, Progress, Tell
+from launcher.session import EGRESS
 from link_generator.link import Link, env_address, env_image
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,20 @@ class Environments:
     def of(self, link: Link) -> tuple[str, str]:
         """Repository and tag, see `environment_of`."""
         return environment_of(link, self.catalogue, self.channels)
+
+    def egress(self, link: Link) -> str:
+        """What the catalogue lets sessions of the link's environment reach; empty: it says nothing.
+
+        A link that names the repository instead of the entry gains nothing by that, however it
+        spells it: git hosts know a repository by its name in any case.
+        """
+        if link.env in self.catalogue:
+            return self.catalogue[link.env].egress
+        repo = course_name(self.of(link)[0].lower())
+        entries = [
+            one for one in self.catalogue.values() if course_name(repo_of(one).lower()) == repo
+        ]
+        return min((one.egress for one in entries if one.egress), key=EGRESS.index, default="")
 
     def ensure_image(self, link: Link, tell: Tell) -> Image:
         """The image of the link's environment, built if it must be.
@@ -112,8 +128,7 @@ def environment_of(
             hint=f"Known here: {known}." if known else "Use its repository's address instead.",
         )
     entry = catalogue[link.env]
-    image = env_image(entry.repo)
-    repo = image[0] if image else env_address(entry.repo) or entry.repo
+    image, repo = env_image(entry.repo), repo_of(entry)
     first = entry.tag or (image[1] if image else "")
     if link.tag == NEXT:
         tag = channels.tag(link.env, NEXT)
@@ -125,3 +140,9 @@ def environment_of(
     if link.tag in ("", STABLE):
         return repo, channels.tag(link.env, STABLE) or first
     return repo, link.tag
+
+
+def repo_of(entry: CatalogueEntry) -> str:
+    """The address of an entry's repository, or its image."""
+    image = env_image(entry.repo)
+    return image[0] if image else env_address(entry.repo) or entry.repo

@@ -60,7 +60,12 @@ class Launcher:
         check_paths(link, sources, self.mirrors)
         with self.sessions.turn(student, course := course_name(link.repo or repo)):
             spec, _ = self.sessions.ensure(
-                student, course, image.name, compose_link(link, ""), tell
+                student,
+                course,
+                image.name,
+                compose_link(link, ""),
+                tell,
+                egress=self.environments.egress(link) or self.config.session.egress,
             )
             receipts = self._deliver(link, sources, spec, tell)
             tell(Progress(Phase.OPENING, f"Opening {link.opens}"))

@@ -66,6 +66,7 @@ class Reaper:
     max_age: float
     every: float = 15.0
     _stop: threading.Event = field(default_factory=threading.Event)
+    _trouble: str | None = ""
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="reaper", daemon=True).start()
@@ -75,6 +76,7 @@ class Reaper:
 
     def round(self) -> list[str]:
         """One look at all sessions; the ids of those it stopped."""
+        self.look_at_walls()
         stopped = []
         running = self.sessions.adopt()
         self.sessions.measure(running)
@@ -87,6 +89,16 @@ class Reaper:
             if why and self._stop_if_unclaimed(session, why):
                 stopped.append(session.id)
         return stopped
+
+    def look_at_walls(self) -> None:
+        """Put back what keeps sessions in; whatever cannot be kept is logged once."""
+        trouble = self.sessions.runtime.protect()
+        if trouble != self._trouble:
+            self._trouble = trouble
+            if trouble:
+                log.warning("isolation: %s", trouble)
+            else:
+                log.info("isolation: sessions are walled")
 
     def _stop_if_unclaimed(self, session: Session, why: str) -> bool:
         """A launch that is just coming back to this session wins over the reaper."""

@@ -100,6 +100,7 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
     gateway.client.set_app(f"http://127.0.0.1:{server.effective_port}")
     sessions = app.extensions["launcher"].sessions
     reaper = Reaper(sessions, idle=config.session.idle, max_age=config.session.max_age)
+    reaper.look_at_walls()
     adopted = sessions.adopt()
     if adopted:
         log.info("adopted running sessions", extra={"sessions": len(adopted)})

@@ -12,6 +12,11 @@ HOME_IN_SESSION = "/home/jovyan"
 """Where every session sees the student's folder for the course, and Jupyter's root folder."""
 
 
+EGRESS = ("none", "web", "open")
+"""What sessions may reach outside, strictest first: nothing; names, http, https and git; anything
+public. Never each other, this machine or private networks."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one session may use."""
@@ -38,6 +43,8 @@ class SessionSpec:
     home: Path
     """The student's folder for this course, on the host."""
     limits: Limits
+    egress: str = "web"
+    """One of `EGRESS`."""
 
     @property
     def base_url(self) -> str:
@@ -60,6 +67,7 @@ class Session:
     running: bool
     ended: str = ""
     """Why it does not run, for people: `exit code 137`, `stopped`."""
+    egress: str = "web"
 
 
 def new_session_id() -> str:

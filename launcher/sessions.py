@@ -69,17 +69,20 @@ class Sessions:
         image: str,
         link: str,
         tell: Callable[[Progress], None],
+        *,
+        egress: str = "web",
     ) -> tuple[SessionSpec, Session]:
         """The student's session for the course on this image: the running one, or a new one.
 
-        One on another image is stopped first; its home stays and comes along.
+        One on another image, or that may reach something else, is stopped first; its home stays
+        and comes along.
 
         :raises launcher.errors.SessionFailed: the server did not start.
         """
         for session in self.of(student):
             if session.course != course:
                 continue
-            if session.running and session.image == image:
+            if session.running and (session.image, session.egress) == (image, egress):
                 tell(Progress(Phase.SESSION, "Your session is already running"))
                 return self.spec(session), session
             if session.running:
@@ -95,6 +98,7 @@ class Sessions:
             token=session_token(self.secret, session_id),
             home=self.homes.path(student, course),
             limits=self.limits,
+            egress=egress,
         )
         tell(Progress(Phase.SESSION, "Starting your session"))
         self.runtime.prepare_home(spec)
@@ -114,6 +118,7 @@ class Sessions:
             token=session_token(self.secret, session.id),
             home=self.homes.path(session.owner, session.course),
             limits=self.limits,
+            egress=session.egress,
         )
 
     def open(self, spec: SessionSpec) -> Session:

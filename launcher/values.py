@@ -43,6 +43,17 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(text(item) for item in value)
 
 
+def ipv4_networks(value: Any) -> tuple[str, ...]:
+    """Networks such as 10.1.2.0/24, or single addresses, as the packet filter spells them."""
+    return tuple(str(ipaddress.IPv4Network(one)) for one in texts(value))
+
+
+def ports(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple) or not all(1 <= count(one) <= 65535 for one in value):
+        raise ValueError(f"{value!r} is not a list of ports from 1 to 65535")
+    return tuple(value)
+
+
 def count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise ValueError(f"{value!r} is not a whole number")

@@ -49,6 +49,9 @@ class FakeRuntime:
     def describe(self):
         return "nothing is isolated"
 
+    def protect(self):
+        return None
+
     def prepare_home(self, spec: SessionSpec):
         spec.home.mkdir(parents=True, exist_ok=True)
 
@@ -62,6 +65,7 @@ class FakeRuntime:
             started=0.0,
             address=self.address,
             running=True,
+            egress=spec.egress,
         )
         return self.rows[spec.id]
 

@@ -101,6 +101,8 @@ def launcher(context: Context) -> Iterator[Finding]:
         health = runtime.health()
         yield Finding("runtime", health is None, health or context.parts.why_runtime)
         yield Finding("isolation", True, runtime.describe())
+        trouble = runtime.protect()
+        yield Finding("walls", not trouble, trouble or "sessions cannot reach what they should not")
     except NoRuntime as error:
         yield Finding("runtime", False, error.message, error.hint)
         return

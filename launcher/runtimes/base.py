@@ -40,6 +40,12 @@ class Runtime(Protocol):
     def describe(self) -> str:
         """One sentence on what this runtime isolates and what it does not."""
 
+    def protect(self) -> str | None:
+        """Put walls round sessions back where something took them away.
+
+        None where all hold, else what sessions can reach that they should not, in a sentence.
+        """
+
     def prepare_home(self, spec: SessionSpec) -> None:
         """Make `spec.home` with the ownership that its sessions need; one that exists stays."""
 

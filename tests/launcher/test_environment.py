@@ -126,3 +126,18 @@ def test_without_a_good_version_the_failure_is_said(environments, teacher):
     teacher.commit({"requirements.txt": "broken\n"})
     with pytest.raises(BuildFailed):
         ensure(environments, Link(env="intro"))
+
+
+def test_the_strictest_entry_of_a_repository_says_what_its_sessions_reach(tmp_path):
+    repo = "https://github.com/org/intro"
+    catalogue = {
+        "open": CatalogueEntry(repo, egress="open"),
+        "exam": CatalogueEntry(f"{repo}", egress="none"),
+        "plain": CatalogueEntry(repo),
+    }
+    found = Environments(catalogue, Channels(tmp_path / "c"), None, None, None)
+    named = {env: found.egress(Link(env=env)) for env in catalogue}
+    assert named == {"open": "open", "exam": "none", "plain": ""}
+    for spelled in (repo, "gh/org/intro", f"{repo}.git", "https://GitHub.com/Org/Intro/"):
+        assert found.egress(Link(env=spelled)) == "none"
+    assert found.egress(Link(env="gh/org/other")) == ""

@@ -1,10 +1,13 @@
 """The reaper: unused and old sessions stop, used ones never do."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from launcher.gateway.client import RouteState
-from launcher.reaper import Use, reason_to_stop, use_of
+from launcher.reaper import Reaper, Use, reason_to_stop, use_of
 from launcher.session import Session
+from tests.fakes import FakeRuntime
 
 NOW = 1_800_000_000.0
 
@@ -50,3 +53,14 @@ def test_the_maximum_age_holds_even_for_used_ones():
 )
 def test_use_is_the_newest_that_jupyter_or_the_gateway_saw(status, route, expected):
     assert use_of(session(100), status, route) == expected
+
+
+def test_walls_are_looked_at_each_round_and_a_gap_is_logged_once(caplog):
+    caplog.set_level("INFO")
+    runtime, said = FakeRuntime(), [None, "a gap", "a gap", None]
+    runtime.protect = lambda: said.pop(0)
+    reaper = Reaper(SimpleNamespace(runtime=runtime), idle=1, max_age=1)
+    for _ in range(4):
+        reaper.look_at_walls()
+    assert [one.levelname for one in caplog.records] == ["INFO", "WARNING", "INFO"]
+    assert "a gap" in caplog.records[1].getMessage()

@@ -19,7 +19,10 @@ from launcher.runtimes.docker.engine import Engine
 from launcher.runtimes.docker.existing import ExistingImages
 from launcher.runtimes.docker.images import DockerImages
 from launcher.runtimes.docker.limits import BuildLimits
+from launcher.runtimes.docker.network import bridge_of, network_of
 from launcher.runtimes.docker.sessions import DockerRuntime
+from launcher.runtimes.docker.walls import Reach, Walls
+from launcher.session import EGRESS
 from link_generator.link import env_image
 
 CALL = 60
@@ -37,6 +40,20 @@ def root_folder(client: docker.DockerClient) -> list[Path]:
 def elsewhere() -> bool:
     """True when the engine is another machine's."""
     return os.environ.get("DOCKER_HOST", "unix://").startswith(("tcp:", "ssh:", "http"))
+
+
+def walls_of(config: Config) -> Walls:
+    """The walls round the networks of this launcher's sessions."""
+    reaches = [
+        Reach(
+            bridge_of(network_of(config.docker.network, egress)),
+            egress,
+            ports=config.session.web_ports,
+            private=config.session.private_networks,
+        )
+        for egress in EGRESS
+    ]
+    return Walls(tuple(reaches), elsewhere=elsewhere(), off=config.docker.firewall == "manual")
 
 
 def create(config: Config, instance: str) -> DockerRuntime:
@@ -87,4 +104,5 @@ def create(config: Config, instance: str) -> DockerRuntime:
         instance=instance,
         network=config.docker.network,
         homes=homes,
+        walls=walls_of(config),
     )

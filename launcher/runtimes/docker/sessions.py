@@ -22,8 +22,9 @@ from launcher.runtimes.base import Completed
 from launcher.runtimes.docker.exec import run_in_container
 from launcher.runtimes.docker.images import DockerImages
 from launcher.runtimes.docker.memory import memory_of_all
-from launcher.runtimes.docker.network import ensure_network
-from launcher.session import HOME_IN_SESSION, Session, SessionSpec
+from launcher.runtimes.docker.network import ensure_network, network_of, trouble_with
+from launcher.runtimes.docker.walls import FRESH, Walls
+from launcher.session import EGRESS, HOME_IN_SESSION, Session, SessionSpec
 
 PORT = 8888
 STUDENT = "1000:1000"
@@ -76,9 +77,12 @@ def container_options(
             "launcher.course": spec.course,
             "launcher.image": spec.image,
             "launcher.link": spec.link,
+            "launcher.egress": spec.egress,
         },
         "volumes": {home: {"bind": HOME_IN_SESSION, "mode": "rw"}},
         "network": network,
+        # Without a way out every question for a name would wait ten seconds.
+        "dns_opt": ["timeout:1", "attempts:1"] if spec.egress == "none" else None,
         "mem_limit": spec.limits.memory,
         "memswap_limit": spec.limits.memory,
         "nano_cpus": int(spec.limits.cpus * 1e9),
@@ -103,6 +107,7 @@ class DockerRuntime:
     network: str = "launcher-sessions"
     homes: str = "bind"
     """`bind` folders of this machine, or `volume` where the engine is elsewhere."""
+    walls: Walls = field(default_factory=lambda: Walls((), off=True))
     name: str = "docker"
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -128,6 +133,13 @@ class DockerRuntime:
             "processes, on a network where sessions cannot reach each other."
         )
 
+    def protect(self) -> str | None:
+        names = [network_of(self.network, egress) for egress in EGRESS]
+        try:
+            return self.walls.ensure() or trouble_with(self.client, names)
+        except (DockerException, OSError) as error:
+            return f"The Docker engine does not answer ({type(error).__name__})."
+
     def prepare_home(self, spec: SessionSpec) -> None:
         if self.homes == "volume":
             self.client.volumes.create(volume_name(spec), labels={"launcher.home": spec.course})
@@ -147,24 +159,26 @@ class DockerRuntime:
 
     def start(self, spec: SessionSpec) -> Session:
         volume = volume_name(spec) if self.homes == "volume" else None
-        options = container_options(
-            spec, instance=self.instance, network=self.network, volume=volume
-        )
+        network = network_of(self.network, spec.egress)
+        options = container_options(spec, instance=self.instance, network=network, volume=volume)
         try:
             if volume:
                 self._own_volume(spec, volume)
-            container = self._run(options)
+            self.ensure_network(spec.egress)
+            container = self.client.containers.run(**options)
         except (DockerException, OSError) as error:
             self.stop(spec.id)
             why = getattr(error, "explanation", "") or error
             raise SessionFailed(f"The session's container did not start: {why}") from error
         container.reload()
-        return session_of(container, self.network)
+        return session_of(container)
 
-    def _run(self, options: Mapping[str, Any]) -> Any:
+    def ensure_network(self, egress: str) -> None:
+        """The network for sessions of this egress, with its walls; before anything runs on it."""
         with self._guard:
-            ensure_network(self.client, self.network)
-        return self.client.containers.run(**options)
+            name = network_of(self.network, egress)
+            ensure_network(self.client, name, internal=egress == "none")
+            self.walls.ensure(fresh=FRESH)
 
     def _own_volume(self, spec: SessionSpec, volume: str) -> None:
         """A named volume begins as root's; the student must be able to write into it."""
@@ -180,14 +194,14 @@ class DockerRuntime:
 
     def find(self, session_id: str) -> Session | None:
         container = self._container(session_id)
-        return session_of(container, self.network) if container else None
+        return session_of(container) if container else None
 
     def list(self) -> list[Session]:
         mine: dict[str, str | list[str] | bool] = {
             "label": [f"launcher.instance={self.instance}", "launcher.session"]
         }
         found = self.client.containers.list(all=True, filters=mine, ignore_removed=True)
-        return [session_of(container, self.network) for container in found]
+        return [session_of(container) for container in found]
 
     def memory(self) -> dict[str, int]:
         mine = {"label": [f"launcher.instance={self.instance}", "launcher.session"]}
@@ -257,11 +271,11 @@ class DockerRuntime:
         return found if found.labels.get("launcher.instance") == self.instance else None
 
 
-def session_of(container: Any, network: str) -> Session:
+def session_of(container: Any) -> Session:
     """What a container's labels and state say."""
     labels, state = container.labels, container.attrs["State"]
-    attached = container.attrs["NetworkSettings"]["Networks"].get(network) or {}
-    address = attached.get("IPAddress", "")
+    attached = container.attrs["NetworkSettings"]["Networks"].values()
+    address = next((one["IPAddress"] for one in attached if one.get("IPAddress")), "")
     running = container.status == "running" and bool(address)
     return Session(
         id=labels["launcher.session"],
@@ -273,6 +287,7 @@ def session_of(container: Any, network: str) -> Session:
         address=f"http://{address}:{PORT}" if running else "",
         running=running,
         ended="" if running else why_ended(state),
+        egress=labels.get("launcher.egress", "web"),
     )
 
 

@@ -58,6 +58,9 @@ class LocalRuntime:
             "machine's network; memory and CPU are not limited. For a demo or a trusted class."
         )
 
+    def protect(self) -> str | None:
+        return None  # `describe` says what this runtime cannot keep
+
     def prepare_home(self, spec: SessionSpec) -> None:
         if spec.home.exists():
             return
@@ -72,6 +75,12 @@ class LocalRuntime:
             fresh.rmdir()
 
     def start(self, spec: SessionSpec) -> Session:
+        if spec.egress == "none":
+            raise SessionFailed(
+                "This environment's sessions may not reach the network, and this server cannot "
+                "hold them back.",
+                hint="Use a server with a Docker engine.",
+            )
         place = self.images.place(spec.image)
         if place is None:
             raise SessionFailed(f"The environment {spec.image} is not prepared any more.")
@@ -103,6 +112,7 @@ class LocalRuntime:
             "home": str(spec.home),
             "place": str(place),
             "processes": spec.limits.processes,
+            "egress": spec.egress,
             "port": port,
             "pid": process.pid,
             "pid_started": start_time(process.pid),
@@ -249,6 +259,7 @@ def session_of(row: dict[str, Any]) -> Session:
         address=f"http://127.0.0.1:{row['port']}" if running else "",
         running=running,
         ended="" if running else "its server ended",
+        egress=row.get("egress", "web"),
     )
 
 

@@ -1,0 +1,264 @@
+"""What a student could try from inside a session on Docker: each attempt fails, the launcher lives.
+
+`mallory` attacks, `victim` and the launcher are the targets, `exam` is a session without network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import socket
+import subprocess
+import textwrap
+import threading
+import time
+import uuid
+from urllib.parse import urlsplit
+
+import docker
+import pytest
+import requests
+import yaml
+
+from launcher.click import Click
+from launcher.runtimes.docker.walls import Reach, Walls
+from tests.e2e.conftest import make_box
+
+pytestmark = pytest.mark.docker
+PIECES = """
+import socket
+from concurrent.futures import ThreadPoolExecutor
+def connect(host, port, kind=socket.SOCK_STREAM):
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind) as one:
+        one.settimeout(2)
+        try:
+            one.connect((host, port))
+            return "connected"
+        except OSError as error:
+            return type(error).__name__
+def try_all(places):
+    with ThreadPoolExecutor(16) as threads:
+        return list(threads.map(lambda place: connect(*place), places))
+"""
+
+
+@dataclasses.dataclass
+class Inside:
+    """A student's session with what they can run in it."""
+
+    click: Click
+    container: docker.models.containers.Container
+
+    @property
+    def address(self):
+        self.container.reload()
+        return next(
+            one["IPAddress"] for one in self.container.attrs["NetworkSettings"]["Networks"].values()
+        )
+
+    def sh(self, script, timeout=20):
+        """What a terminal in the session would print, and its exit code."""
+        command = ["timeout", "-s", "KILL", str(timeout), "bash", "-c", script]
+        done = self.container.exec_run(command, user="1000:1000", workdir="/home/jovyan")
+        return done.exit_code, done.output.decode("utf-8", "replace")
+
+    def python(self, script, timeout=20):
+        command = ["timeout", "-s", "KILL", str(timeout), "python3", "-c"]
+        command.append(PIECES + textwrap.dedent(script))
+        done = self.container.exec_run(command, user="1000:1000", workdir="/home/jovyan")
+        return done.output.decode("utf-8", "replace").strip()
+
+    def tries(self, *places):
+        """How each attempt to connect to an address and port ended."""
+        return json.loads(self.python(f"import json; print(json.dumps(try_all({places!r})))"))
+
+    def answers(self):
+        url = f"{self.click.session_url}api/status"
+        return self.click.browser.get(url, timeout=10).status_code == 200
+
+
+class Watch(threading.Thread):
+    """Asks /healthz all the time; what was wrong is kept."""
+
+    def __init__(self, url):
+        super().__init__(daemon=True)
+        self.url, self.wrong, self.asked, self.ended = url, [], 0, threading.Event()
+
+    def run(self):
+        while not self.ended.wait(0.2):
+            self.asked += 1
+            began = time.monotonic()
+            try:
+                answer = requests.get(f"{self.url}/healthz", timeout=5)
+                if answer.status_code != 200:
+                    self.wrong.append(answer.text)
+            except requests.RequestException as error:
+                self.wrong.append(f"{error!r} after {time.monotonic() - began:.1f} s")
+
+
+@pytest.fixture(scope="module")
+def stack(data_root):
+    """A launcher with networks of its own, and somebody who watches its health."""
+    root = data_root / "attacks"
+    root.mkdir()
+    box = make_box(root, "docker")
+    network = f"launcher-attacks-{uuid.uuid4().hex[:8]}"
+    settings = yaml.safe_load(box.settings.read_text())
+    settings["docker"] = {"network": network}
+    settings["session"] = {"memory": "512M", "processes": 120}
+    entry = {"repo": box.git.url("env"), "tag": "v1"}
+    catalogue = {"lab": entry, "exam": entry | {"egress": "none"}}
+    settings["environments"] |= {"catalogue": catalogue}
+    box.settings.write_text(yaml.safe_dump(settings))
+    box.start()
+    watch = Watch(box.url)
+    watch.start()
+    box.watch, box.network = watch, network
+    yield box
+    watch.ended.set()
+    box.cli("session", "stop", "all")
+    box.stop()
+    box.git.stop()
+    with contextlib.closing(docker.from_env()) as engine:
+        names = [network, f"{network}-open", f"{network}-none"]
+        made = [one for one in engine.networks.list(names=names) if one.name in names]
+        bridges = [one.attrs["Options"]["com.docker.network.bridge.name"] for one in made]
+        for one in made:
+            one.remove()
+        Walls(tuple(Reach(bridge, "web") for bridge in bridges)).remove()
+    box.clean()
+
+
+def open_session(stack, env):
+    click = Click()
+    click.open(stack.link(env=env), lambda line: None, timeout=180)
+    name = urlsplit(click.session_url).path.strip("/").removeprefix("s/")
+    return Inside(click, docker.from_env().containers.get(f"launcher-{name}"))
+
+
+@pytest.fixture(scope="module")
+def mallory(stack):
+    return open_session(stack, "lab")
+
+
+@pytest.fixture(scope="module")
+def victim(stack):
+    return open_session(stack, "lab")
+
+
+@pytest.fixture(scope="module")
+def exam(stack):
+    return open_session(stack, "exam")
+
+
+def host_addresses(family="inet"):
+    said = json.loads(subprocess.check_output(["ip", "-j", "addr"]))
+    every = [info for link in said for info in link["addr_info"] if info["family"] == family]
+    return [one["local"] for one in every if one["scope"] == "global"]
+
+
+# Network
+
+
+def test_another_session_is_not_reached_by_address_or_name(mallory, victim):
+    assert requests.get(f"http://{victim.address}:8888/", timeout=5).status_code == 404, "is there"
+    names = (victim.address, victim.container.name, victim.container.id[:12])
+    assert "connected" not in mallory.tries(*((name, 8888) for name in names))
+    assert mallory.tries((mallory.address, 8888)) == ["connected"], "a control: it can connect"
+
+
+def test_no_port_of_this_machine_is_reached(stack, mallory):
+    gateway = urlsplit(stack.url).port
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        anybody = server.getsockname()[1]
+        for address in host_addresses():
+            socket.create_connection((address, anybody), 2).close()
+        ports = (anybody, gateway, 22, 53, 2375)
+        places = [(address, port) for address in host_addresses() for port in ports]
+        assert set(mallory.tries(*places)) == {"ConnectionRefusedError"}
+
+
+def test_the_app_s_internal_port_is_not_reached(stack, mallory):
+    lines = subprocess.check_output(["ss", "-Hltnp"], text=True).splitlines()
+    ours = [line.split()[3] for line in lines if f"pid={stack.process.pid}," in line]
+    ports = [int(where.rpartition(":")[2]) for where in ours]
+    assert ports, "the app listens"
+    addresses = [*host_addresses(), "host.docker.internal", "127.0.0.1"]
+    places = [(address, port) for address in addresses for port in ports]
+    assert "connected" not in mallory.tries(*places)
+
+
+def test_metadata_and_private_networks_refuse_at_once(mallory):
+    addresses = ("169.254.169.254", "10.0.0.1", "172.17.0.1", "192.168.1.1", "100.100.100.200")
+    said = mallory.tries(*((address, 80) for address in addresses))
+    assert set(said) == {"ConnectionRefusedError"}
+
+
+def test_ipv6_leads_nowhere(mallory):
+    addresses = (*host_addresses("inet6"), "fe80::1%eth0", "2001:4860:4860::8888")
+    assert "connected" not in mallory.tries(*((address, 80) for address in addresses))
+    assert mallory.sh("grep -v ' lo$' /proc/net/if_inet6")[1] == ""
+
+
+def test_web_opens_names_and_the_ports_of_the_web_only(mallory):
+    """The internet need not be there: what is refused by us is refused at once."""
+    mail, shell, web = mallory.tries(("1.1.1.1", 25), ("1.1.1.1", 22), ("1.1.1.1", 443))
+    assert mail == shell == "ConnectionRefusedError"
+    assert web != "ConnectionRefusedError"
+
+
+def test_an_exam_reaches_nothing_and_its_student_works(stack, exam):
+    assert exam.answers()
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        ports = (53, 443, server.getsockname()[1])
+        addresses = ("1.1.1.1", "pypi.org", *host_addresses())
+        places = [(address, port) for address in addresses for port in ports]
+        assert "connected" not in exam.tries(*places)
+
+
+def test_an_exam_is_not_opened_up_by_naming_its_repository(stack, exam):
+    """The strictest entry of a repository holds, and the open session of before is replaced."""
+    student = exam.click
+    before = student.session_url
+    student.open(stack.link(), lambda line: None, timeout=60)
+    assert student.session_url == before
+    student.open(stack.link(env="lab"), lambda line: None, timeout=60)
+    assert student.session_url != before
+
+
+def test_raw_packets_cannot_be_sent(mallory):
+    said = mallory.python(
+        """
+        for kind in (socket.SOCK_RAW, ):
+            try:
+                socket.socket(socket.AF_INET, kind, socket.IPPROTO_ICMP)
+                print("raw")
+            except PermissionError:
+                print("refused")
+        try:
+            socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+            print("raw")
+        except PermissionError:
+            print("refused")
+        """
+    )
+    assert said.split() == ["refused", "refused"]
+
+
+def test_walls_that_somebody_took_down_are_put_back(stack, mallory):
+    rules = subprocess.check_output(["iptables", "-w", "-S", "DOCKER-USER"], text=True)
+    with contextlib.closing(docker.from_env()) as engine:
+        network = engine.networks.get(stack.network)
+    bridge = network.attrs["Options"]["com.docker.network.bridge.name"]
+    jump = next(line for line in rules.splitlines() if f"-i {bridge} " in line)
+    subprocess.run(["iptables", "-w", *jump.replace("-A", "-D", 1).split()], check=True)
+    assert mallory.tries(("10.0.0.1", 80)) != ["ConnectionRefusedError"], "the wall is down"
+    checks = {row["name"]: row["ok"] for row in stack.cli("doctor", code=None)}
+    assert checks["walls"]
+    assert jump in subprocess.check_output(["iptables", "-w", "-S", "DOCKER-USER"], text=True)
+
+
+def test_the_launcher_was_healthy_all_the_time(stack):
+    assert stack.watch.asked > 10
+    assert stack.watch.wrong == []

@@ -1,0 +1,175 @@
+"""What sessions may reach: the rules, and that they come back."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import uuid
+
+import pytest
+
+from launcher.runtimes.docker.walls import (
+    Reach,
+    Walls,
+    chains_of,
+    inward,
+    outward,
+    parse_rules,
+    resolvers_of,
+    restore_input,
+)
+
+DNS = ["10.9.8.7/32"]
+
+
+def verdict(rules, *, to="", port=0, new=True, kind="tcp", dnat=False):
+    """What the first rule that fits says, for rules as simple as ours."""
+    import ipaddress
+
+    for rule in rules:
+        words = dict(zip(rule.split()[::2], rule.split()[1::2], strict=True))
+        state = next((rule.split("--ctstate ")[1].split()[0] for _ in [0] if "ctstate" in rule), "")
+        if state == "RELATED,ESTABLISHED" and new:
+            continue
+        if state == "DNAT" and not dnat:
+            continue
+        if "-d" in words and ipaddress.ip_address(to) not in ipaddress.ip_network(words["-d"]):
+            continue
+        if "-p" in words and words["-p"] != kind:
+            continue
+        if "--dport" in words and int(words["--dport"]) != port:
+            continue
+        return words["-j"]
+    return "none"
+
+
+def out(egress="web", private=(), **packet):
+    reach = Reach("ln-1", egress, ports=(80, 443, 9418), private=private)
+    return verdict(chains_of(reach, DNS)[outward("ln-1")], **packet)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["10.1.2.3", "172.17.0.2", "192.168.1.1", "169.254.169.254", "100.64.0.1", "127.0.0.1"],
+)
+@pytest.mark.parametrize("egress", ["web", "open", "none"])
+def test_private_addresses_are_refused_whatever_the_egress(egress, address):
+    assert out(egress, to=address, port=443) == "LAUNCHER-REFUSE"
+
+
+@pytest.mark.parametrize(
+    ("egress", "port", "said"),
+    [
+        ("web", 443, "RETURN"),
+        ("web", 80, "RETURN"),
+        ("web", 9418, "RETURN"),
+        ("web", 22, "LAUNCHER-REFUSE"),
+        ("web", 25, "LAUNCHER-REFUSE"),
+        ("open", 22, "RETURN"),
+        ("none", 443, "LAUNCHER-REFUSE"),
+    ],
+)
+def test_the_public_internet_is_as_open_as_the_egress_says(egress, port, said):
+    assert out(egress, to="151.101.1.1", port=port) == said
+
+
+def test_names_are_resolved_even_where_the_resolver_is_private():
+    assert out(to="10.9.8.7", port=53, kind="udp") == "RETURN"
+    assert out(to="10.9.8.7", port=443) == "LAUNCHER-REFUSE"
+    assert out("none", to="10.9.8.7", port=53, kind="udp") == "LAUNCHER-REFUSE"
+
+
+def test_a_named_private_network_is_open_and_its_neighbour_is_not():
+    assert out(private=("10.1.2.0/24",), to="10.1.2.9", port=8443) == "RETURN"
+    assert out(private=("10.1.2.0/24",), to="10.1.3.9", port=8443) == "LAUNCHER-REFUSE"
+    assert out("none", private=("10.1.2.0/24",), to="10.1.2.9", port=8443) == "LAUNCHER-REFUSE"
+
+
+def test_a_port_that_another_container_publishes_is_refused():
+    assert out("open", to="151.101.1.1", port=443, dnat=True) == "LAUNCHER-REFUSE"
+
+
+def test_the_host_answers_sessions_but_takes_no_calls_of_theirs():
+    rules = chains_of(Reach("ln-1", "open"), DNS)[inward("ln-1")]
+    assert verdict(rules, to="172.18.0.1", port=8888, new=False) == "ACCEPT"
+    assert verdict(rules, to="172.18.0.1", port=22) == "LAUNCHER-REFUSE"
+    assert verdict(rules, to="10.9.8.7", port=53, kind="udp") == "ACCEPT"
+
+
+def test_resolvers_are_the_engine_s(tmp_path):
+    stub, real = tmp_path / "stub", tmp_path / "real"
+    stub.write_text("nameserver 127.0.0.53\n")
+    real.write_text("# by systemd\nsearch x\nnameserver 192.168.1.1\nnameserver fe80::1\n")
+    assert resolvers_of([stub, real]) == ["192.168.1.1/32"]
+    assert resolvers_of([stub, tmp_path / "none"]) == ["8.8.8.8/32", "8.8.4.4/32"]
+
+
+def test_an_engine_elsewhere_is_said():
+    assert "another machine" in Walls((), elsewhere=True).ensure()
+
+
+def test_a_launcher_that_may_not_set_rules_says_so(monkeypatch, tmp_path):
+    program = tmp_path / "iptables"
+    program.write_text("#!/bin/sh\necho 'Permission denied (you must be root)' >&2\nexit 4\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    said = Walls((Reach("ln-1", "web"),)).ensure()
+    assert "you must be root" in said
+    assert "Run the launcher as root" in said
+
+
+@pytest.fixture
+def walls():
+    if os.geteuid() != 0:
+        pytest.skip("only root may change the packet filter")
+    bridge = f"ln-{uuid.uuid4().hex[:8]}"
+    made = Walls((Reach(bridge, "web", ports=(80, 443), private=("10.1.2.3/32",)),))
+    yield made
+    made.remove()
+
+
+def rules():
+    return parse_rules(subprocess.check_output(["iptables", "-w", "-S"], text=True))
+
+
+@pytest.mark.docker
+def test_rules_are_put_up_once_and_found_well_by_another_process(walls):
+    bridge = walls.reaches[0].bridge
+    assert walls.ensure() is None
+    before = rules()
+    assert walls.missing() == walls.missing("ip6tables") == []
+    assert walls.ensure() is None
+    after = rules()
+    for name in (inward(bridge), outward(bridge)):
+        assert after[name] == before[name] == walls.wanted("iptables")[name]
+    assert after["INPUT"].count(f"-i {bridge} -j {inward(bridge)}") == 1
+    assert after["DOCKER-USER"].count(f"-i {bridge} -j {outward(bridge)}") == 1
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("damage", ["flushed", "no jump", "opened"])
+def test_what_somebody_removes_comes_back(walls, damage):
+    bridge = walls.reaches[0].bridge
+    walls.ensure()
+    command = {
+        "flushed": ["-F", inward(bridge)],
+        "no jump": ["-D", "DOCKER-USER", "-i", bridge, "-j", outward(bridge)],
+        "opened": ["-I", outward(bridge), "-j", "RETURN"],
+    }[damage]
+    subprocess.run(["iptables", "-w", *command], check=True)
+    assert walls.missing()
+    assert walls.ensure(fresh=60.0) is None
+    assert walls.missing(), "a fresh look is believed"
+    assert walls.ensure() is None
+    assert walls.missing() == []
+
+
+@pytest.mark.docker
+def test_rules_that_are_removed_leave_nothing(walls):
+    walls.ensure()
+    walls.remove()
+    assert walls.reaches[0].bridge not in str(rules())
+
+
+def test_chains_are_replaced_at_once():
+    assert restore_input({"A": ["-j RETURN"]}) == "*filter\n:A - [0:0]\n-A A -j RETURN\nCOMMIT\n"
