@@ -32,11 +32,13 @@ from launcher.history import History
 from launcher.home import Homes
 from launcher.launch import Launcher
 from launcher.launches import Launches
+from launcher.line import Line
 from launcher.looking import Looking
 from launcher.measured import Measured
 from launcher.metrics import Metrics
 from launcher.prebuild import Prebuild
 from launcher.preflight import Preflight
+from launcher.queue import Queue
 from launcher.rehearsal import Rehearsal, Rehearsals
 from launcher.rehearsing import Rehearse, Rehearsing
 from launcher.runtimes import choose_runtime
@@ -171,7 +173,7 @@ def create_launcher(parts: Parts, gateway: GatewayClient) -> Launcher:
             secret=parts.secret,
             limits=limits,
             start_timeout=config.session.start_timeout,
-            capacity=create_capacity(config),
+            queue=create_queue(parts),
         ),
         background=ThreadPoolExecutor(max_workers=16, thread_name_prefix="content"),
     )
@@ -205,6 +207,19 @@ def create_rehearse(parts: Parts) -> Rehearse:
         )
 
     return run
+
+
+def create_queue(parts: Parts) -> Queue:
+    """The line for places, with those who stood in it before a restart."""
+    config = parts.config
+    queue = Queue(
+        create_capacity(config),
+        Line(parts.database),
+        take_within=config.queue.take_within,
+        grace=config.queue.grace,
+    )
+    queue.pace.ended(one.seconds for one in reversed(parts.history.newest(50)))
+    return queue
 
 
 def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None) -> Flask:
@@ -253,8 +268,10 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
         parts.channels,
         lambda repo: any(one.opens(repo) for one in config.git.credentials),
     )
+    queue = launcher.sessions.queue
     metrics = Metrics(parts.store)
-    launches = Launches(metrics.measured(launcher.launch), errors.EXPECTED)
+    queue.waited = metrics.of_queue(queue)
+    launches = Launches(metrics.measured(launcher.launch), errors.EXPECTED, queue)
     app.register_blueprint(launch.create_blueprint(launches, shown.address))
     links = BinderLinks(parts.versions)
     app.register_blueprint(binder.create_blueprint(links, parts.runtime, gateway, metrics))

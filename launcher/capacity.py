@@ -70,13 +70,16 @@ class Capacity:
     def hold(
         self, session: str, student: str, course: str, image: str, *, instead_of: str = ""
     ) -> Full | None:
-        """Keep room for the session; `instead_of` names one that it replaces. None: it is kept."""
+        """Keep room for the session, or say why not.
+
+        The room of the one that it comes `instead_of` counts as free; it is released when that has
+        stopped.
+        """
         with self._guard:
             others = {key: one for key, one in self._held.items() if key != instead_of}
             memory = self.reserve(image)
             full = self._why_full(others.values(), student, course, memory)
             if full is None:
-                self._held.pop(instead_of, None)
                 self._held[session] = Held(session, student, course, image, memory)
             return full
 

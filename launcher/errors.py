@@ -8,6 +8,7 @@ LaunchError
 ├── ContentFailed      the pull could not put the content in place
 │   └── ContentTooLarge  the settings allow less
 ├── SessionFailed      the session's server did not start
+├── NoRoom             every place is taken: the student waits in line
 ├── SessionGone        the session no longer runs
 └── NoRuntime          neither a Docker engine nor a local sandbox can start sessions
 """
@@ -70,6 +71,15 @@ class ContentTooLarge(ContentFailed):
 
 class SessionFailed(LaunchError):
     """The session's server did not start."""
+
+
+class NoRoom(LaunchError):
+    """Every place is taken. No failure: the student has a place in line, and the launch waits."""
+
+    def __init__(self, student: str, course: str) -> None:
+        super().__init__("Every place is taken; you are in line.", hint="Open the link again.")
+        self.student = student
+        self.course = course
 
 
 class SessionGone(LaunchError):

@@ -28,6 +28,11 @@ class Remembered:
     """Unix seconds; 0 while it runs."""
     why: str = ""
 
+    @property
+    def seconds(self) -> float:
+        """How long it lasted."""
+        return max(0.0, self.ended - self.started)
+
 
 @dataclass(frozen=True)
 class History:
@@ -40,10 +45,13 @@ class History:
         with self.database.write() as connection:
             connection.execute(insert(SESSIONS), asdict(made))
 
-    def ended(self, session_id: str, why: str) -> None:
+    def ended(self, session_id: str, why: str) -> Remembered | None:
+        """The session as it is remembered now, if it had not ended before."""
         running = (SESSIONS.c.id == session_id) & (SESSIONS.c.ended == 0)
+        ended = update(SESSIONS).where(running).values(ended=time.time(), why=why)
         with self.database.write() as connection:
-            connection.execute(update(SESSIONS).where(running).values(ended=time.time(), why=why))
+            changed = connection.execute(ended).rowcount
+        return self.find(session_id) if changed else None
 
     def find(self, session_id: str) -> Remembered | None:
         """The session of this id, or None; ids come from URLs, so anything else is None too."""
@@ -57,4 +65,11 @@ class History:
         """Every session that is remembered, oldest first."""
         with self.database.read() as connection:
             rows = connection.execute(select(SESSIONS).order_by(SESSIONS.c.started)).all()
+        return [Remembered(**row._mapping) for row in rows]
+
+    def newest(self, most: int) -> list[Remembered]:
+        """The sessions that ended last, the last one first."""
+        ended = select(SESSIONS).where(SESSIONS.c.ended > 0).order_by(SESSIONS.c.ended.desc())
+        with self.database.read() as connection:
+            rows = connection.execute(ended.limit(most)).all()
         return [Remembered(**row._mapping) for row in rows]

@@ -1,4 +1,8 @@
-"""The launches under way: each runs in a thread of its own and goes on without the tab."""
+"""The launches under way: each runs in a thread of its own and goes on without the tab.
+
+One for which there is no room waits in line without a thread: when its turn comes, its story is
+told again from the beginning, which finds the environment ready and brings the newest content.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,26 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from launcher import logs
+from launcher.errors import LaunchError, NoRoom
 from launcher.launch import Opened
+from launcher.line import Key
 from launcher.progress import Phase, Progress
+from launcher.queue import Queue, Standing, unlimited_queue
 from link_generator.link import Link
 
 log = logging.getLogger(__name__)
 
 KEPT = 600.0
 """Seconds that an ended launch is still known to its waiting page."""
+LOOK = 1.0
+"""Seconds after which those in line are looked at, if nothing happened before."""
+
+
+class LeftLine(LaunchError):
+    """The student gave up the place in line."""
+
+    def __init__(self) -> None:
+        super().__init__("You left the line.", hint="Open the link again to join it at the end.")
 
 
 @dataclass(frozen=True)
@@ -44,6 +60,14 @@ class Launch:
     error: Exception | None = None
     told: bool = False
     """True once somebody has seen how it ended, so that the next click starts afresh."""
+    place: Key | None = None
+    """The place in line that it has or had."""
+    standing: Standing | None = None
+    """Where in line it is; set while it waits, and then no thread runs it."""
+    again: int = 0
+    """The cursor where its story began for the last time."""
+    asked: float = field(default_factory=time.monotonic)
+    """When somebody last asked for it."""
     _events: list[Event] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -74,13 +98,29 @@ class Launch:
             )
 
     def wait(self, timeout: float) -> bool:
-        """True when the launch has ended within `timeout` seconds."""
+        """True when the launch has ended, or waits in line, within `timeout` seconds."""
         with self._changed:
-            return self._changed.wait_for(lambda: bool(self.ended), timeout)
+            return self._changed.wait_for(lambda: bool(self.ended or self.standing), timeout)
+
+    def stand(self, standing: Standing) -> None:
+        """It waits at this place in line; whoever watches is told when that moves."""
+        with self._changed:
+            if self.ended:
+                return
+            before, self.standing = self.standing, standing
+        if before is None or before.place != standing.place:
+            said = f"{standing.place}. {standing.sentence}"
+            self.tell(Progress(Phase.QUEUE, said))
+
+    def go_on(self) -> None:
+        """Its turn has come."""
+        with self._changed:
+            self.standing, self.again = None, len(self._events)
 
     def end(self, *, opened: Opened | None = None, error: Exception | None = None) -> None:
         with self._changed:
             self.opened, self.error, self.ended = opened, error, time.time()
+            self.standing = None
             self._changed.notify_all()
 
 
@@ -91,8 +131,10 @@ class Launches:
     run: Callable[[Link, str, Callable[[Progress], None]], Opened]
     expected: tuple[type[Exception], ...]
     """Errors that a page explains; any other one is logged with its traceback."""
+    queue: Queue = field(default_factory=unlimited_queue)
     _known: dict[str, Launch] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
+    _caller: threading.Thread | None = None
 
     def ensure(self, link: Link, student: str, request_id: str, *, retry: bool = False) -> Launch:
         """The launch of this link by this student that nobody has seen the end of, or a new one.
@@ -104,23 +146,93 @@ class Launches:
             for launch in self._known.values():
                 same = (launch.link, launch.student) == (link, student)
                 if same and not launch.told and not (retry and launch.error):
+                    self.asked_for(launch)
                     return launch
             launch = Launch(link, student, request_id)
             self._known[launch.id] = launch
-        threading.Thread(
-            target=self._run, args=(launch,), name=f"launch-{launch.id[:6]}", daemon=True
-        ).start()
+        self._start(launch)
         return launch
 
     def find(self, launch_id: str, student: str | None) -> Launch | None:
         """The student's own launch of this id."""
         launch = self._known.get(launch_id)
-        return launch if launch and launch.student == student else None
+        if launch is None or launch.student != student:
+            return None
+        self.asked_for(launch)
+        return launch
+
+    def leave(self, launch: Launch) -> None:
+        """Give up the place in line, with every launch that waits for it; one that runs goes on."""
+        if launch.place:
+            self.queue.leave(*launch.place)
+        with self._guard:
+            for one in [one for one in self._known.values() if one.place == launch.place]:
+                if one.standing:
+                    del self._known[one.id]
+                    one.end(error=LeftLine())
+
+    def asked_for(self, launch: Launch) -> None:
+        """Somebody watches: the place in line is wanted."""
+        launch.asked = time.monotonic()
+        if launch.standing and launch.place:
+            self.queue.seen(*launch.place)
+
+    def _start(self, launch: Launch) -> None:
+        threading.Thread(
+            target=self._run, args=(launch,), name=f"launch-{launch.id[:6]}", daemon=True
+        ).start()
+
+    def _wait_in_line(self, launch: Launch, place: Key) -> None:
+        """Let the launch wait without a thread of its own; one thread calls all who wait."""
+        standing = self.queue.standing(*place)
+        with self._guard:
+            launch.place = place
+            launch.stand(standing or Standing(1, 1, None))
+            if self._caller is None:
+                self._caller = threading.Thread(target=self._call, name="queue", daemon=True)
+                self._caller.start()
+
+    def _call(self) -> None:
+        """Call those whose turn it is, until nobody waits any more."""
+        while True:
+            try:
+                with self._guard:
+                    waiting = [one for one in self._known.values() if one.standing]
+                    if not waiting:
+                        self._caller = None
+                        return
+                called = self.queue.called({one.place for one in waiting if one.place}, LOOK)
+                for launch in waiting:
+                    self._look_after(launch, called)
+            except Exception:  # the outermost edge of this thread: it must go on
+                log.exception("calling from the line failed")
+                time.sleep(LOOK)
+
+    def _look_after(self, launch: Launch, called: set[Key]) -> None:
+        """One that waits: its turn, its new place, or gone with its place."""
+        place = launch.place or ("", "")
+        standing = self.queue.standing(*place)
+        if standing and place not in called:
+            launch.stand(standing)
+            return
+        away = time.monotonic() - launch.asked
+        with self._guard:
+            if launch.standing is None or launch.id not in self._known:
+                return  # it was left meanwhile
+            if standing is None and away > self.queue.grace:
+                del self._known[launch.id]  # who comes back clicks again, and joins at the end
+                return
+            launch.go_on()
+        self._start(launch)
 
     def _run(self, launch: Launch) -> None:
         logs.request_id.set(launch.request_id)
+        began = time.monotonic()
         try:
             opened = self.run(launch.link, launch.student, launch.tell)
+        except NoRoom as full:
+            self._wait_in_line(launch, (full.student, full.course))
+            return
         except self.expected as error:
             log.warning("launch failed: %s", error, extra={"launch": launch.id})
             launch.end(error=error)
@@ -128,6 +240,7 @@ class Launches:
             log.exception("launch failed unexpectedly", extra={"launch": launch.id})
             launch.end(error=error)
         else:
+            self.queue.pace.opened(time.monotonic() - began)
             launch.end(opened=opened)
             seconds = launch.ended - launch.started
             log.info(
@@ -138,6 +251,8 @@ class Launches:
                     "seconds": round(seconds, 3),
                 },
             )
+        if launch.place:  # the room that was kept is used, or it is for the next one
+            self.queue.leave(*launch.place)
 
     def _forget_old(self) -> None:
         now = time.time()

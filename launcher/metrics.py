@@ -21,7 +21,9 @@ from prometheus_client.registry import Collector
 
 from envs.build import Build
 from envs.store import Store
+from launcher.errors import NoRoom
 from launcher.launch import Opened, Tell
+from launcher.queue import Queue
 from link_generator.link import Link
 
 Run = Callable[[Link, str, Tell], Opened]
@@ -63,11 +65,32 @@ class Metrics:
                     opened = run(link, student, tell)
                     outcome = "success"
                     return opened
+                except NoRoom:
+                    outcome = ""  # it waits, and is told again from the beginning
+                    raise
                 finally:
-                    ended.labels(outcome).inc()
-                    took.labels(outcome).observe(time.monotonic() - began)
+                    if outcome:
+                        ended.labels(outcome).inc()
+                        took.labels(outcome).observe(time.monotonic() - began)
 
         return counted
+
+    def of_queue(self, queue: Queue) -> Callable[[float], None]:
+        """Show the line and the room; takes the seconds that each one waited."""
+        length = Gauge("launcher_queue_length", "Students in line", registry=self.registry)
+        length.set_function(queue.length)
+        room = Gauge("launcher_room_bytes", "Memory for sessions", ["what"], registry=self.registry)
+        room.labels("all").set(queue.capacity.plan.memory)
+        room.labels("taken").set_function(queue.capacity.used)
+        held = Gauge("launcher_room_sessions", "Sessions with room", registry=self.registry)
+        held.set_function(lambda: len(queue.capacity.held()))
+        waited = Histogram(
+            "launcher_queue_seconds",
+            "Seconds in line of those who got a place",
+            buckets=LAUNCH_SECONDS,
+            registry=self.registry,
+        )
+        return waited.observe
 
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""

@@ -14,6 +14,7 @@ class Phase(enum.Enum):
 
     LINK = "link"
     ENVIRONMENT = "environment"
+    QUEUE = "queue"
     SESSION = "session"
     CONTENT = "content"
     OPENING = "opening"

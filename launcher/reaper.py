@@ -64,6 +64,8 @@ class Reaper:
     sessions: Sessions
     idle: float
     max_age: float
+    when_full: float = float("inf")
+    """The longest idle time while people wait for a place."""
     every: float = 15.0
     _stop: threading.Event = field(default_factory=threading.Event)
     _trouble: str | None = ""
@@ -81,11 +83,12 @@ class Reaper:
         running = self.sessions.adopt()
         self.sessions.measure(running)
         routes = self.sessions.gateway.routes()
+        idle = min(self.idle, self.when_full) if self.sessions.queue.length() else self.idle
         for session in running:
             use = use_of(session, self.sessions.status(session), routes.get(session.id))
-            why = reason_to_stop(
-                session, use, idle=self.idle, max_age=self.max_age, now=time.time()
-            )
+            why = reason_to_stop(session, use, idle=idle, max_age=self.max_age, now=time.time())
+            if why and use.last > time.time() - self.idle:
+                why += ", and others waited for a place"
             if why and self._stop_if_unclaimed(session, why):
                 stopped.append(session.id)
         return stopped

@@ -99,7 +99,12 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
     threading.Thread(target=server.run, name="waitress", daemon=True).start()
     gateway.client.set_app(f"http://127.0.0.1:{server.effective_port}")
     sessions = app.extensions["launcher"].sessions
-    reaper = Reaper(sessions, idle=config.session.idle, max_age=config.session.max_age)
+    reaper = Reaper(
+        sessions,
+        idle=config.session.idle,
+        max_age=config.session.max_age,
+        when_full=config.queue.idle,
+    )
     reaper.look_at_walls()
     adopted = sessions.adopt()
     if adopted:

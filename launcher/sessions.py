@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from launcher.capacity import Capacity, unlimited
 from launcher.errors import SessionFailed
 from launcher.gateway.client import GatewayClient
 from launcher.history import History
 from launcher.home import Homes
 from launcher.progress import Phase, Progress
+from launcher.queue import Queue, unlimited_queue
 from launcher.runtimes.base import Runtime
-from launcher.session import Limits, Session, SessionSpec, new_session_id, session_token
+from launcher.session import Limits, Session, SessionSpec, session_token
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Sessions:
     secret: bytes
     limits: Limits
     start_timeout: float
-    capacity: Capacity = field(default_factory=unlimited)
+    queue: Queue = field(default_factory=lambda: unlimited_queue())
     _turns: dict[tuple[str, str], threading.Lock] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -77,8 +77,10 @@ class Sessions:
         One on another image, or that may reach something else, is stopped first; its home stays
         and comes along.
 
+        :raises launcher.errors.NoRoom: the student waits in line; what runs goes on.
         :raises launcher.errors.SessionFailed: the server did not start.
         """
+        old = ""
         for session in self.of(student):
             if session.course != course:
                 continue
@@ -86,9 +88,10 @@ class Sessions:
                 tell(Progress(Phase.SESSION, "Your session is already running"))
                 return self.spec(session), session
             if session.running:
-                tell(Progress(Phase.SESSION, "Closing your session on the other environment"))
-            self.stop(session.id, why="replaced by a newer session")
-        session_id = new_session_id()
+                old = session.id
+            else:
+                self.stop(session.id, why="replaced by a newer session")
+        session_id = self.queue.admit(student, course, image, instead_of=old)
         spec = SessionSpec(
             id=session_id,
             owner=student,
@@ -100,10 +103,18 @@ class Sessions:
             limits=self.limits,
             egress=egress,
         )
-        tell(Progress(Phase.SESSION, "Starting your session"))
-        self.runtime.prepare_home(spec)
-        self.history.started(spec)
-        session = self.runtime.start(spec)
+        try:
+            if old:
+                tell(Progress(Phase.SESSION, "Closing your session on the other environment"))
+                self.stop(old, why="replaced by a newer session")
+            tell(Progress(Phase.SESSION, "Starting your session"))
+            self.runtime.prepare_home(spec)
+            self.history.started(spec)
+            session = self.runtime.start(spec)
+        except BaseException:
+            self.queue.capacity.release(session_id)
+            raise
+        self.queue.capacity.started(session_id)
         tell(Progress(Phase.SESSION, "Session started"))
         return spec, session
 
@@ -165,20 +176,23 @@ class Sessions:
         """Stop the session; the student's folder stays."""
         self.gateway.remove_route(session_id)
         self.runtime.stop(session_id)
-        self.history.ended(session_id, why)
+        self.queue.capacity.release(session_id)
+        ended = self.history.ended(session_id, why)
+        if ended:
+            self.queue.pace.ended([ended.seconds])
         log.info("session stopped", extra={"session": session_id, "why": why})
 
     def measure(self, running: Sequence[Session]) -> None:
         """Look at what the running sessions use of memory now."""
         images = {session.id: session.image for session in running}
-        self.capacity.measured.sample(self.runtime.memory(), images)
+        self.queue.capacity.measured.sample(self.runtime.memory(), images)
 
     def adopt(self) -> list[Session]:
         """Make the gateway's routes agree with the sessions that run; the running ones.
 
         Called at start and by the reaper, so a restart of anything heals within a round.
         """
-        found = self.capacity.agree(self.runtime.list)
+        found = self.queue.capacity.agree(self.runtime.list)
         running = {session.id: session for session in found if session.running}
         routes = self.gateway.routes()
         for session_id in routes.keys() - running.keys():

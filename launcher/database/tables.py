@@ -49,6 +49,29 @@ SESSIONS = Table(
     Column("why", Text, nullable=False),
     Index("sessions_of", "owner"),
 )
+PLACES = Table(
+    "places",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("student", Text, nullable=False),
+    Column("course", Text, nullable=False),
+    Column("image", Text, nullable=False),
+    Column("joined", Float, nullable=False),
+    Index("places_of", "student", "course", unique=True),
+    sqlite_autoincrement=True,
+)
+CLASSES = Table(
+    "classes",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("env", Text, nullable=False),
+    Column("students", Integer, nullable=False),
+    Column("starts", Float, nullable=False),
+    Column("lasts", Float, nullable=False),
+    Column("repo", Text, nullable=False),
+    Column("branch", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
 AUDIT = Table(
     "audit",
     METADATA,

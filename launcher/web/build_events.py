@@ -25,6 +25,7 @@ LINGER = 5.0
 PHASES = {
     Phase.LINK: "waiting",
     Phase.ENVIRONMENT: "fetching",
+    Phase.QUEUE: "waiting",
     Phase.SESSION: "launching",
     Phase.CONTENT: "launching",
     Phase.OPENING: "launching",
@@ -65,11 +66,15 @@ def event_of(progress: Progress) -> Event:
 
 
 def frames(
-    launch: Launch, ready: Callable[[], Event], is_gone: Callable[[], bool]
+    launch: Launch,
+    ready: Callable[[], Event],
+    is_gone: Callable[[], bool],
+    watched: Callable[[], None] = lambda: None,
 ) -> Iterator[bytes]:
     """The launch from its beginning to its end, with comments while nothing happens.
 
-    `ready` makes the last event of a launch that went well; `is_gone` knows of a client that left.
+    `ready` makes the last event of a launch that went well; `is_gone` knows of a client that left,
+    and `watched` hears that there is still one.
     """
     seen, said = 0, time.monotonic()
     while True:
@@ -81,6 +86,7 @@ def frames(
         if not launch.wait_for_news(seen, LOOK):
             if is_gone():
                 return
+            watched()
             if time.monotonic() - said > KEEPALIVE:
                 said = time.monotonic()
                 yield b":keepalive\n\n"

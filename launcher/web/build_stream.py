@@ -68,7 +68,9 @@ class BuildStream:
         is_gone: Callable[[], bool] = request.environ.get(
             "waitress.client_disconnected", lambda: False
         )
-        response = events(frames(launch, functools.partial(self.ready, launch, asked), is_gone))
+        ready = functools.partial(self.ready, launch, asked)
+        watched = functools.partial(self.launches.asked_for, launch)
+        response = events(frames(launch, ready, is_gone, watched))
         response.call_on_close(self.places.release)
         return response
 

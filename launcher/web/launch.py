@@ -5,6 +5,7 @@ restart of the server just clicks it again."""
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -25,13 +26,18 @@ from envs.errors import BuildFailed
 from launcher.errors import PathNotFound
 from launcher.launches import Launch, Launches
 from launcher.progress import Phase
+from launcher.queue import Standing
 from launcher.web.errors import answer, error_json, explain
-from launcher.web.request import known_student, student, wants_json
+from launcher.web.request import check_csrf, csrf_token, known_student, student, wants_json
 from link_generator.link import compose_link, parse_link
 
 STRAIGHT_IN = 1.0
 """Seconds that a click waits, so that a session that is nearly ready needs no waiting page."""
+PATIENT = 16
+"""Clicks that wait so at once: each holds a thread of the server. In a storm the others get their
+waiting page at once, and every other page stays quick."""
 STEPS = (Phase.LINK, Phase.ENVIRONMENT, Phase.SESSION, Phase.CONTENT, Phase.OPENING)
+ORDER = (Phase.LINK, Phase.ENVIRONMENT, Phase.QUEUE, Phase.SESSION, Phase.CONTENT, Phase.OPENING)
 LABELS = {
     Phase.LINK: "Link",
     Phase.ENVIRONMENT: "Environment",
@@ -44,13 +50,18 @@ LABELS = {
 def create_blueprint(launches: Launches, build_page: Callable[[str], str]) -> Blueprint:
     """The views of a launch; `build_page` knows the address of an image's build, or empty."""
     views = Blueprint("launch", __name__)
+    patient = threading.Semaphore(PATIENT)
 
     @views.get("/launch")
     def click() -> Response:
         refuse_embedding()
         link, _notes = parse_link(request.full_path)
         launch = launches.ensure(link, student(), g.request_id, retry=wants_json())
-        launch.wait(STRAIGHT_IN)
+        if patient.acquire(blocking=False):
+            try:
+                launch.wait(STRAIGHT_IN)
+            finally:
+                patient.release()
         if wants_json():
             return launch_answer(launch, 0, build_page)
         if launch.opened and not any(one.touches_work for one in launch.opened.receipts):
@@ -62,7 +73,7 @@ def create_blueprint(launches: Launches, build_page: Callable[[str], str]) -> Bl
             return answer(explain(launch.error, request_id=launch.request_id, actions=ways))
         launch.told = launch.opened is not None
         said = launch_json(launch, 0, build_page)
-        return make_response(render_template("waiting.html", launch=said))
+        return make_response(render_template("waiting.html", launch=said, csrf=csrf_token()))
 
     @views.get("/api/launches/<launch_id>")
     def events(launch_id: str) -> Response:
@@ -71,7 +82,24 @@ def create_blueprint(launches: Launches, build_page: Callable[[str], str]) -> Bl
             abort(404, "There is no such launch of yours; open the link again.")
         return launch_answer(launch, request.args.get("since", 0, type=int), build_page)
 
+    @views.post("/launches/<launch_id>/leave")
+    def leave(launch_id: str) -> Response:
+        check_csrf()
+        launch = launches.find(launch_id, known_student())
+        if launch is None:
+            abort(404, "There is no such launch of yours; open the link again.")
+        launches.leave(launch)
+        if wants_json():
+            return jsonify(left=True)
+        link = compose_link(launch.link, "")
+        return make_response(render_template("left.html", title=title_of(launch), link=link))
+
     return views
+
+
+def title_of(launch: Launch) -> str:
+    """What the link opens, in a word or two."""
+    return launch.link.path.rsplit("/", 1)[-1] or launch.link.repo or launch.link.env
 
 
 def ways_out(launch: Launch) -> tuple[dict[str, str], ...]:
@@ -123,13 +151,13 @@ def launch_json(launch: Launch, since: int, build_page: Callable[[str], str]) ->
         error = error_json(explain(launch.error, request_id=launch.request_id))
     receipts = [one.as_json() for one in launch.opened.receipts] if launch.opened else []
     log = [event.progress.message for event in every if event.progress.log]
-    name = launch.link.path.rsplit("/", 1)[-1] or launch.link.repo or launch.link.env
     return {
         "id": launch.id,
-        "title": name,
+        "title": title_of(launch),
         "subtitle": f"{launch.link.env} {launch.link.tag}".rstrip(),
         "phase": launch.phase.value,
         "cursor": len(every),
+        "queue": standing_json(launch.standing) if launch.standing else None,
         "steps": steps(launch),
         "log": log,
         "build": build_page(image_in(log)),
@@ -153,17 +181,29 @@ def launch_json(launch: Launch, since: int, build_page: Callable[[str], str]) ->
     }
 
 
+def standing_json(standing: Standing) -> dict[str, Any]:
+    """Where in line it is, in numbers and in words; no seconds where none were measured."""
+    seconds = standing.seconds
+    return {
+        "number": standing.number,
+        "of": standing.of,
+        "seconds": None if seconds is None else round(seconds),
+        "place": standing.place,
+        "sentence": standing.sentence,
+    }
+
+
 def steps(launch: Launch) -> list[dict[str, Any]]:
     """The steps with their state, their newest sentence and the seconds they took."""
     found: list[dict[str, Any]] = []
-    events = launch.events()
+    events = launch.events(launch.again)
     now = launch.ended or None
     current = events[-1].progress.phase if events else Phase.LINK
     for phase in STEPS:
         if phase is Phase.CONTENT and not launch.link.repo:
             continue
         own = [event for event in events if event.progress.phase is phase]
-        if launch.opened or STEPS.index(phase) < STEPS.index(current):
+        if launch.opened or ORDER.index(phase) < ORDER.index(current):
             state = "done"
         elif phase is current:
             state = "failed" if launch.error else "active"

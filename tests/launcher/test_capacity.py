@@ -77,6 +77,8 @@ def test_a_session_that_replaces_another_needs_no_second_place():
     room = capacity(memory=1 * GB)
     hold(room, "old", "ann")
     assert hold(room, "new", "ann", instead_of="old") is None
+    assert hold(room, "other"), "the old one has not stopped yet"
+    room.release("old")
     assert [one.session for one in room.held()] == ["new"]
 
 

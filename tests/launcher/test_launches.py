@@ -1,12 +1,17 @@
 """Launches: they go on without the tab, and one click is one launch."""
 
 import threading
+import time
 
 import pytest
 
+from launcher.capacity import Capacity, Plan
 from launcher.launch import Opened
 from launcher.launches import Launches
+from launcher.line import Line
+from launcher.measured import Measured
 from launcher.progress import Phase, Progress
+from launcher.queue import Queue
 from launcher.session import Session
 from link_generator.link import Link
 
@@ -75,3 +80,101 @@ def test_nobody_else_can_watch(launches, gate):
     assert launches.find(launch.id, "s1") is launch
     assert launches.find(launch.id, "s2") is None
     assert launches.find(launch.id, None) is None
+
+
+class Box:
+    """A line for one place, and launches that need it."""
+
+    def __init__(self, places=1, **plan):
+        given = {"memory": places * 100, "reserve": 100, "largest": 100} | plan
+        capacity = Capacity(Plan(**given), Measured(None))
+        self.queue = Queue(capacity, Line(None), take_within=60, grace=60)
+        self.launches = Launches(self.run, (ValueError,), self.queue)
+        self.told, self.broken = [], False
+
+    def run(self, link, student, tell):
+        tell(Progress(Phase.LINK, "read"))
+        session = self.queue.admit(student, "c", "i")
+        if self.broken:
+            self.queue.capacity.release(session)
+            raise ValueError("no")
+        self.told.append(student)
+        return Opened(Session(session, student, "c", "i", "", 0, "", True), "http://x/s/ab12/lab")
+
+    def click(self, student):
+        launch = self.launches.ensure(LINK, student, "r")
+        assert launch.wait(5)
+        return launch
+
+
+def waiting(*launches):
+    return all(launch.standing for launch in launches)
+
+
+def eventually(condition, seconds=5.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_hundred_in_line_hold_one_thread_and_are_served_in_order():
+    box = Box()
+    first = box.click("first")
+    before = threading.active_count()
+    rest = [box.click(f"s{n}") for n in range(100)]
+    assert waiting(*rest)
+    assert threading.active_count() <= before + 2
+    eventually(lambda: rest[6].standing.place == "You are number 7 of 100")
+    session = first.opened.session.id
+    for launch in rest:
+        box.queue.capacity.release(session)
+        eventually(lambda launch=launch: launch.opened)
+        session = launch.opened.session.id
+    assert box.told == ["first", *(f"s{n}" for n in range(100))]
+    eventually(lambda: threading.active_count() <= before)
+
+
+def test_whoever_watches_hears_each_new_place_and_the_story_begins_again():
+    box = Box()
+    first, second, third = box.click("s1"), box.click("s2"), box.click("s3")
+    said = [event.progress for event in third.events() if event.progress.phase is Phase.QUEUE]
+    assert said[-1].message.startswith("You are number 2 of 2. All places are taken.")
+    box.launches.leave(second)
+    eventually(lambda: third.standing.number == 1)
+    eventually(lambda: "number 1 of 1" in third.events()[-1].progress.message)
+    box.queue.capacity.release(first.opened.session.id)
+    assert third.wait_for_news(len(third.events()), 5)
+    eventually(lambda: third.opened)
+    assert [event.progress.phase for event in third.events(third.again)] == [Phase.LINK]
+
+
+def test_who_leaves_the_line_starts_nothing_and_clicks_afresh():
+    box = Box()
+    first, second = box.click("s1"), box.click("s2")
+    box.launches.leave(second)
+    assert second.ended
+    assert box.queue.length() == 0
+    box.queue.capacity.release(first.opened.session.id)
+    again = box.click("s2")
+    assert again is not second
+    assert again.opened
+
+
+def test_a_launch_that_fails_after_its_turn_gives_the_room_to_the_next():
+    box = Box()
+    first, second, third = box.click("s1"), box.click("s2"), box.click("s3")
+    box.broken = True
+    box.queue.capacity.release(first.opened.session.id)
+    eventually(lambda: second.error and third.error)
+    box.broken = False
+    assert box.click("s4").opened
+
+
+def test_two_links_of_one_course_wait_in_one_place():
+    box = Box()
+    first, second = box.click("s1"), box.click("s2")
+    other = box.launches.ensure(Link(env="gh/org/env", tag="v2"), "s2", "r")
+    assert other.wait(5)
+    assert (second.standing.of, other.standing.of) == (1, 1)
+    assert first.opened

@@ -24,10 +24,28 @@ function show(launch) {
     log.closest("details").open = true;
     if (atEnd) log.scrollTop = log.scrollHeight;
   }
+  showPlace(launch);
   const build = document.getElementById("build");
   build.hidden = !launch.build;
   build.querySelector("a").href = launch.build || "#";
   cursor = launch.cursor;
+}
+
+// In line: the place in large letters, said aloud when it changes.
+function showPlace(launch) {
+  const waits = Boolean(launch.queue);
+  document.getElementById("queue").hidden = !waits;
+  document.getElementById("keep").hidden = !waits;
+  document.getElementById("close").hidden = waits;
+  if (!waits) {
+    document.title = `Opening – ${launch.title}`;
+    return;
+  }
+  const place = document.getElementById("place");
+  if (place.textContent !== launch.queue.place) said.textContent = `${launch.queue.place}. ${launch.queue.sentence}`;
+  place.textContent = launch.queue.place;
+  document.getElementById("expect").textContent = launch.queue.sentence;
+  document.title = `${launch.queue.place} – ${launch.title}`;
 }
 
 // The student's own files are concerned: they read it before they go on.

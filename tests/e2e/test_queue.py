@@ -1,0 +1,150 @@
+"""A box with room for two: everybody else waits in line, and all are served in order."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import yaml
+
+from launcher.click import Click
+from tests.e2e.conftest import ARTEFACTS, make_box, wait_for
+
+JSON = {"Accept": "application/json"}
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def box(data_root):
+    root = data_root / "queue-local"
+    root.mkdir()
+    box = make_box(root, "local")
+    settings = yaml.safe_load(box.settings.read_text())
+    box.settings.write_text(yaml.safe_dump(settings | {"capacity": {"sessions": 2}}))
+    box.start()
+    yield box
+    box.cli("session", "stop", "all")
+    box.stop()
+    box.git.stop()
+    ARTEFACTS.mkdir(exist_ok=True)
+    (ARTEFACTS / "queue-local.log").write_text(box.log_text())
+    box.clean()
+
+
+class Student:
+    """A browser that clicks the link and asks as the waiting page does."""
+
+    def __init__(self, box):
+        self.box, self.browser = box, Click().browser
+        self.said = {}
+
+    def click(self):
+        answer = self.browser.get(self.box.link(), headers=JSON, timeout=30)
+        assert answer.status_code == 200
+        self.said = answer.json()
+        return self
+
+    def ask(self):
+        answer = self.browser.get(f"{self.box.url}/api/launches/{self.said['id']}", timeout=30)
+        assert answer.status_code in (200, 404)
+        if answer.status_code == 404:  # as after a restart: the page clicks again
+            return self.click()
+        self.said = answer.json()
+        assert self.said["error"] is None
+        return self
+
+    def until(self, what, seconds=120):
+        deadline = time.monotonic() + seconds
+        while not self.said[what]:
+            assert time.monotonic() < deadline, self.box.log_text()[-2000:]
+            time.sleep(0.1)
+            self.ask()
+        return self.said[what]
+
+    def stop(self):
+        """Stop all own sessions, as the page does."""
+        own = self.browser.get(f"{self.box.url}/api/sessions", timeout=30).json()
+        for session in own["sessions"]:
+            where = f"{self.box.url}/sessions/{session['id']}/stop"
+            assert self.browser.post(where, {"csrf": own["csrf"]}, timeout=30).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def taken(box):
+    """Two students who have the two places."""
+    both = [Student(box).click() for _ in range(2)]
+    for student in both:
+        student.until("url", 180)
+    return both
+
+
+def test_six_students_share_two_places_in_the_order_of_their_clicks(box, taken):
+    line = []
+    for _ in range(4):
+        line.append(Student(box).click())
+        line[-1].until("queue")
+    numbers = [student.ask().said["queue"]["number"] for student in line]
+    assert numbers == [1, 2, 3, 4]
+    assert line[0].said["queue"]["of"] == 4
+    assert line[0].said["queue"]["seconds"] is None, "nothing has been measured yet"
+    assert "taken" in line[0].said["queue"]["sentence"]
+
+    assert box.stop() == 0
+    box.start()
+    for student in reversed(line):
+        student.ask().until("queue")
+    numbers = [student.ask().said["queue"]["number"] for student in line]
+    assert numbers == [1, 2, 3, 4], "a restart keeps the order, whoever clicks first"
+
+    served, inside, most = [], list(taken), 0
+    while len(served) < 4:
+        inside.pop(0).stop()
+        while len(inside) < 2 and len(served) < 4:
+            time.sleep(0.2)
+            for student in line:
+                if student not in served and student.ask().said["url"]:
+                    served.append(student)
+                    inside.append(student)
+            running = [one for one in box.cli("session", "list") if one["running"]]
+            most = max(most, len(running))
+    assert [line.index(student) for student in served] == [0, 1, 2, 3]
+    assert most <= 2
+    taken[:] = inside
+
+
+def test_the_numbers_are_measured(box, taken):
+    text = taken[0].browser.get(f"{box.url}/metrics", timeout=10).text
+    assert "launcher_queue_length 0.0" in text
+    assert "launcher_queue_seconds_count 4.0" in text
+    assert "launcher_room_sessions 2.0" in text
+
+
+@pytest.mark.browser
+def test_the_waiting_page_says_the_place_and_goes_on_by_itself(box, taken, student):
+    page = student.new_page(viewport={"width": 320, "height": 720}, color_scheme="dark")
+    page.goto(box.link())
+    page.get_by_role("heading", name="You are number 1 of 1").wait_for()
+    assert "You are number 1 of 1" in page.title()
+    assert page.locator("#expect").inner_text().startswith("About")
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 320
+    page.screenshot(path=ARTEFACTS / "queue-320-dark.png", full_page=True)
+
+    plain = student.new_context(java_script_enabled=False)
+    other = plain.new_page()
+    other.goto(box.link())
+    other.get_by_role("heading", name="You are number 2 of 2").wait_for()
+    assert other.locator("meta[http-equiv=refresh]").count() == 1
+    other.screenshot(path=ARTEFACTS / "queue-plain.png", full_page=True)
+    other.get_by_role("button", name="Leave the line").click()
+    other.get_by_role("heading", name="You left the line").wait_for()
+    other.screenshot(path=ARTEFACTS / "queue-left.png", full_page=True)
+
+    taken.pop(0).stop()
+    page.wait_for_url("**/s/**", timeout=60_000)
+    wait_for(lambda: "launcher_queue_length 0.0" in metrics(box))
+
+
+def metrics(box):
+    return Click().browser.get(f"{box.url}/metrics", timeout=10).text
