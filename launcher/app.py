@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from flask import Flask
 
@@ -19,7 +20,7 @@ from launcher import identity, rehearsal
 from launcher.capacity import Capacity, Plan, plan_memory
 from launcher.choices import HostChoices
 from launcher.config import Config
-from launcher.content.delivery import Delivery
+from launcher.content.delivery import Delivery, Observe, unobserved
 from launcher.content.mirror import Mirrors
 from launcher.content.size import SizeLimits, human
 from launcher.content.undo import Undo
@@ -28,6 +29,7 @@ from launcher.database import Database
 from launcher.environment import Environments
 from launcher.gateway.client import GatewayClient
 from launcher.gateway.process import client_of
+from launcher.gauges import Gauges
 from launcher.history import History
 from launcher.home import Homes
 from launcher.launch import Launcher
@@ -61,6 +63,7 @@ from launcher.web import (
     sessions,
     work,
 )
+from launcher.web import metrics as metrics_page
 from launcher.web.binder_links import BinderLinks
 from launcher.web.rate import RateLimit
 from launcher.web.shown_builds import ShownBuilds
@@ -151,7 +154,9 @@ def report_moved_tag(old: Version, new: Version) -> None:
     )
 
 
-def create_launcher(parts: Parts, gateway: GatewayClient) -> Launcher:
+def create_launcher(
+    parts: Parts, gateway: GatewayClient, *, pulled: Observe = unobserved
+) -> Launcher:
     """The parts joined into what a click needs."""
     config = parts.config
     limits = Limits(config.session.memory, config.session.cpus, config.session.processes)
@@ -164,6 +169,7 @@ def create_launcher(parts: Parts, gateway: GatewayClient) -> Launcher:
             parts.runtime,
             snapshots=config.content.snapshots,
             snapshot_days=config.content.snapshot_days,
+            pulled=pulled,
         ),
         sessions=Sessions(
             runtime=parts.runtime,
@@ -177,6 +183,12 @@ def create_launcher(parts: Parts, gateway: GatewayClient) -> Launcher:
         ),
         background=ThreadPoolExecutor(max_workers=16, thread_name_prefix="content"),
     )
+
+
+def disks_of(parts: Parts) -> dict[str, Path]:
+    """A folder on each disk that must not fill up, by what is on it."""
+    images = parts.runtime.folders()
+    return {"data": parts.config.data, **({"images": images[0]} if images else {})}
 
 
 def create_capacity(config: Config) -> Capacity:
@@ -230,7 +242,8 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
     parts = settings if isinstance(settings, Parts) else create_parts(settings)
     config = parts.config
     gateway = gateway or client_of(config, parts.secret)
-    launcher = create_launcher(parts, gateway)
+    metrics = Metrics(parts.store)
+    launcher = create_launcher(parts, gateway, pulled=metrics.pulled)
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
     app.config.update(SECRET_KEY=parts.secret, PUBLIC_URL=config.public_url)
     app.extensions["launcher"] = launcher
@@ -269,12 +282,20 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
         lambda repo: any(one.opens(repo) for one in config.git.credentials),
     )
     queue = launcher.sessions.queue
-    metrics = Metrics(parts.store)
     queue.waited = metrics.of_queue(queue)
+    metrics.registry.register(Gauges(launcher.sessions, disks_of(parts)))
+    app.register_blueprint(
+        metrics_page.create_blueprint(
+            metrics,
+            metrics_page.Readers(
+                config.metrics.networks, config.metrics.token_file, config.trusted_proxies
+            ),
+        )
+    )
     launches = Launches(metrics.measured(launcher.launch), errors.EXPECTED, queue)
     app.register_blueprint(launch.create_blueprint(launches, shown.address))
     links = BinderLinks(parts.versions)
-    app.register_blueprint(binder.create_blueprint(links, parts.runtime, gateway, metrics))
+    app.register_blueprint(binder.create_blueprint(links, parts.runtime, gateway))
     app.register_blueprint(
         build_stream.create_blueprint(
             build_stream.BuildStream(

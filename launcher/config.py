@@ -193,6 +193,12 @@ class WebConfig:
 
 
 @dataclass(frozen=True)
+class MetricsConfig:
+    networks: tuple[str, ...] = setting(networks)
+    token_file: Path | None = setting(file_path)
+
+
+@dataclass(frozen=True)
 class LogConfig:
     format: str = setting(one_of("auto", "json", "text"))
     level: str = setting(one_of("debug", "info", "warning", "error"))
@@ -220,6 +226,7 @@ class Config:
     queue: QueueConfig = setting(QueueConfig)
     docker: DockerConfig = setting(DockerConfig)
     web: WebConfig = setting(WebConfig)
+    metrics: MetricsConfig = setting(MetricsConfig)
     log: LogConfig = setting(LogConfig)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from launcher import logs
 from launcher.config import Config
 from launcher.content.delivered import all_delivered, folders_of
 from launcher.content.delivery import Delivery
@@ -99,7 +100,8 @@ class Launcher:
         return [self._refresh(content) for content in link.contents]
 
     def _refresh(self, content: Content) -> Future[Upstream]:
-        return self.background.submit(self.mirrors.refresh, content.repo, content.branch)
+        refresh = logs.carried(self.mirrors.refresh)
+        return self.background.submit(refresh, content.repo, content.branch)
 
     def _deliver(
         self, link: Link, sources: Sequence[Upstream], spec: SessionSpec, tell: Tell

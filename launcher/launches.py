@@ -247,7 +247,7 @@ class Launches:
                 "launch ready",
                 extra={
                     "launch": launch.id,
-                    "session": opened.session.id,
+                    "session_id": opened.session.id,
                     "seconds": round(seconds, 3),
                 },
             )

@@ -1,16 +1,23 @@
-"""Log lines with the request's id: JSON for machines, one plain line on a terminal."""
+"""Log lines with the ids of their request and session: JSON, or plain text on a terminal."""
 
 from __future__ import annotations
 
 import contextvars
+import functools
 import json
 import logging
 import sys
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 """The id of the request that this thread works for; the error pages show it."""
 
+session_id: contextvars.ContextVar[str] = contextvars.ContextVar("session_id", default="")
+"""The id of the session that this thread works for."""
+
+Result = TypeVar("Result")
 PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -25,8 +32,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if request_id.get():
-            line["request_id"] = request_id.get()
+        line |= ids()
         line |= {key: value for key, value in vars(record).items() if key not in PLAIN}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
@@ -38,12 +44,22 @@ class PlainLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         extras = {key: value for key, value in vars(record).items() if key not in PLAIN}
-        if request_id.get():
-            extras["request_id"] = request_id.get()
+        extras = ids() | extras
         said = " ".join(f"{key}={value}" for key, value in extras.items())
         at = time.strftime("%H:%M:%S", time.localtime(record.created))
         line = f"{at} {record.levelname.lower():7} {record.getMessage()} {said}".rstrip()
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def ids() -> dict[str, str]:
+    """What is known of who this line is about."""
+    known = {"request_id": request_id.get(), "session_id": session_id.get()}
+    return {name: value for name, value in known.items() if value}
+
+
+def carried(work: Callable[..., Result]) -> Callable[..., Result]:
+    """The same work with the ids of now, for another thread to do."""
+    return functools.partial(contextvars.copy_context().run, work)
 
 
 def set_up(form: str, level: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from envs.errors import EnvError, GitHostDown
+from launcher import logs
 from launcher.content.mirror import Mirrors
 from launcher.content.upstream import Upstream, ask
 from launcher.environment import Environments
@@ -45,7 +46,7 @@ class Looking:
 
     def begin(self, work: Callable[..., T], *args: object) -> tuple[Future[T], float]:
         """Start something; its answer, and until when to wait for it."""
-        return self.pool.submit(work, *args), time.monotonic() + self.patience
+        return self.pool.submit(logs.carried(work), *args), time.monotonic() + self.patience
 
     def content(self, repo: str, branch: str) -> Upstream:
         """The newest content; a copy, marked as stale, where the git host is slow or down.

@@ -1,16 +1,25 @@
-"""Numbers for Prometheus: launches, builds and their seconds by outcome, and what is under way.
+"""Numbers for Prometheus: launches, pulls and builds with their seconds, and what is under way.
 
-Launches are counted since the launcher started; builds come from their records on disk, so those
-of the command line and of the time before a restart count too.
+Launches and pulls are counted since the launcher started; builds come from their records on disk,
+so those of the command line and of the time before a restart count too. What is true now is in
+`launcher/gauges.py`.
 """
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -23,10 +32,13 @@ from envs.build import Build
 from envs.store import Store
 from launcher.errors import NoRoom
 from launcher.launch import Opened, Tell
+from launcher.progress import Phase, Progress
 from launcher.queue import Queue
 from link_generator.link import Link
 
 Run = Callable[[Link, str, Tell], Opened]
+OUTCOMES = ("success", "failure")
+PULL_SECONDS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300)
 LAUNCH_SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
 BUILD_SECONDS = (5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600)
 
@@ -40,6 +52,23 @@ class Metrics:
 
     def __post_init__(self) -> None:
         self.registry.register(Builds(self.store))
+        ProcessCollector(registry=self.registry)
+        for outcome in OUTCOMES:
+            self._pulls.labels(outcome)
+
+    @functools.cached_property
+    def _pulls(self) -> Histogram:
+        return Histogram(
+            "launcher_pull_seconds",
+            "Seconds to bring the content into a student's folder",
+            ["outcome"],
+            buckets=PULL_SECONDS,
+            registry=self.registry,
+        )
+
+    def pulled(self, outcome: str, seconds: float) -> None:
+        """A pull has ended; `outcome` is `success` or `failure`."""
+        self._pulls.labels(outcome).observe(seconds)
 
     def measured(self, run: Run) -> Run:
         """The same launch, counted."""
@@ -53,16 +82,29 @@ class Metrics:
             buckets=LAUNCH_SECONDS,
             registry=self.registry,
         )
+        stepped = Histogram(
+            "launcher_launch_step_seconds",
+            "Seconds of each step of a launch; the one in which it failed is a failure",
+            ["step", "outcome"],
+            buckets=LAUNCH_SECONDS,
+            registry=self.registry,
+        )
         now = Gauge("launcher_launches_in_progress", "Launches under way", registry=self.registry)
-        for outcome in ("success", "failure"):
+        for outcome in OUTCOMES:
             ended.labels(outcome)
             took.labels(outcome)
 
         def counted(link: Link, student: str, tell: Tell) -> Opened:
             began, outcome = time.monotonic(), "failure"
+            steps = Steps(lambda step, outcome, took: stepped.labels(step, outcome).observe(took))
+
+            def told(progress: Progress) -> None:
+                steps.at(progress.phase)
+                tell(progress)
+
             with now.track_inprogress():
                 try:
-                    opened = run(link, student, tell)
+                    opened = run(link, student, told)
                     outcome = "success"
                     return opened
                 except NoRoom:
@@ -70,6 +112,7 @@ class Metrics:
                     raise
                 finally:
                     if outcome:
+                        steps.end(outcome)
                         ended.labels(outcome).inc()
                         took.labels(outcome).observe(time.monotonic() - began)
 
@@ -95,6 +138,28 @@ class Metrics:
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""
         return generate_latest(self.registry)
+
+
+@dataclass
+class Steps:
+    """Times the steps of one launch from what it tells; one that comes back counts again."""
+
+    observe: Callable[[str, str, float], None]
+    """Takes a step's name, its outcome and its seconds."""
+    step: str = ""
+    began: float = 0.0
+
+    def at(self, phase: Phase) -> None:
+        """The launch is at this step now."""
+        if phase.value != self.step:
+            self.end("success")
+            self.step, self.began = phase.value, time.monotonic()
+
+    def end(self, outcome: str) -> None:
+        """The step that is under way has ended."""
+        if self.step:
+            self.observe(self.step, outcome, time.monotonic() - self.began)
+        self.step = ""
 
 
 @dataclass(frozen=True, eq=False)  # a registry keeps it as a key

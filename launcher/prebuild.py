@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from envs.errors import EnvError
+from launcher import logs
 
 log = logging.getLogger(__name__)
 Build = Callable[[str, str], object]
@@ -52,7 +53,9 @@ class Prebuild:
 
     def _begin(self, key: tuple[str, str]) -> None:
         self._busy.add(key)
-        threading.Thread(target=self._run, args=(key,), name="prebuild", daemon=True).start()
+        threading.Thread(
+            target=logs.carried(self._run), args=(key,), name="prebuild", daemon=True
+        ).start()
 
     def _run(self, key: tuple[str, str]) -> None:
         built = False

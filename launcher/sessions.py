@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from launcher import logs
 from launcher.errors import SessionFailed
 from launcher.gateway.client import GatewayClient
 from launcher.history import History
@@ -85,6 +86,7 @@ class Sessions:
             if session.course != course:
                 continue
             if session.running and (session.image, session.egress) == (image, egress):
+                logs.session_id.set(session.id)
                 tell(Progress(Phase.SESSION, "Your session is already running"))
                 return self.spec(session), session
             if session.running:
@@ -92,6 +94,7 @@ class Sessions:
             else:
                 self.stop(session.id, why="replaced by a newer session")
         session_id = self.queue.admit(student, course, image, instead_of=old)
+        logs.session_id.set(session_id)
         spec = SessionSpec(
             id=session_id,
             owner=student,
@@ -180,7 +183,7 @@ class Sessions:
         ended = self.history.ended(session_id, why)
         if ended:
             self.queue.pace.ended([ended.seconds])
-        log.info("session stopped", extra={"session": session_id, "why": why})
+        log.info("session stopped", extra={"session_id": session_id, "why": why})
 
     def measure(self, running: Sequence[Session]) -> None:
         """Look at what the running sessions use of memory now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass, field
 
-from launcher.gateway.client import RouteState
+from launcher.gateway.client import Numbers, RouteState
 from launcher.runtimes.base import Completed
 from launcher.session import Session, SessionSpec
 
@@ -32,6 +32,9 @@ class FakeGateway:
     def health(self):
         return None
 
+    def numbers(self):
+        return Numbers((("app", "2xx", 3),), websockets=1, connections=2, files=9, turned_away=4)
+
 
 @dataclass
 class FakeRuntime:
@@ -45,6 +48,9 @@ class FakeRuntime:
 
     def health(self):
         return None
+
+    def folders(self):
+        return ()
 
     def describe(self):
         return "nothing is isolated"

@@ -13,6 +13,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -33,6 +34,14 @@ STUDENT = 1000
 """User and group id of the student inside every image."""
 
 
+Observe = Callable[[str, float], None]
+"""Takes the outcome of a pull, `success` or `failure`, and its seconds."""
+
+
+def unobserved(_outcome: str, _seconds: float) -> None:
+    """Where nobody counts."""
+
+
 @dataclass(frozen=True)
 class Delivery:
     """Brings content into the folders of sessions."""
@@ -42,6 +51,7 @@ class Delivery:
     snapshots: int = 20
     """Snapshots that each folder keeps."""
     snapshot_days: float = 60.0
+    pulled: Observe = unobserved
 
     def deliver(
         self, content: Content, upstream: Upstream, spec: SessionSpec, folder: str
@@ -50,6 +60,17 @@ class Delivery:
 
         :raises ContentFailed: it could not be done; what the student wrote is untouched.
         """
+        began, outcome = time.monotonic(), "failure"
+        try:
+            receipt = self._deliver(content, upstream, spec, folder)
+            outcome = "success"
+            return receipt
+        finally:
+            self.pulled(outcome, time.monotonic() - began)
+
+    def _deliver(
+        self, content: Content, upstream: Upstream, spec: SessionSpec, folder: str
+    ) -> Receipt:
         if not folder or {"", ".", "..", ".git"} & set(folder.split("/")):
             raise ContentFailed(f"{folder!r} cannot be the name of the content's folder.")
         last = find_delivered(spec, folder)

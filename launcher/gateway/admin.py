@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from launcher import open_files
 from launcher.gateway.proxy import Proxy
 from launcher.gateway.routes import Route
 
@@ -52,7 +53,19 @@ def create_admin(proxy: Proxy, token: str) -> web.Application:
         await proxy.close_sockets(name)
         return web.Response(status=204 if found else 404)
 
+    async def numbers(_request: web.Request) -> web.Response:
+        return web.json_response(
+            {
+                "requests": [[*key, count] for key, count in sorted(proxy.counted.items())],
+                "websockets": sum(len(every) for every in proxy.sockets.values()),
+                "connections": proxy.door.open,
+                "files": open_files.count(),
+                "turned_away": proxy.door.turned_away,
+            }
+        )
+
     admin = web.Application(middlewares=[only_the_app])
+    admin.router.add_get("/api/numbers", numbers)
     admin.router.add_get("/api/routes", show)
     admin.router.add_get("/api/routes{path:/.*}", show_one)
     admin.router.add_post("/api/routes{path:.*}", put)

@@ -24,6 +24,18 @@ class RouteState:
 
 
 @dataclass(frozen=True)
+class Numbers:
+    """What the gateway counted since it started, and what is open now."""
+
+    requests: tuple[tuple[str, str, int], ...]
+    """To `app` or `session`, the status as `2xx`, how many."""
+    websockets: int
+    connections: int
+    files: int
+    turned_away: int
+
+
+@dataclass(frozen=True)
 class GatewayClient:
     """Adds and removes routes."""
 
@@ -74,6 +86,11 @@ class GatewayClient:
             if path.startswith("/s/")
         }
 
+    def numbers(self) -> Numbers:
+        """What it counted."""
+        said = self._call("GET", of="numbers").json()
+        return Numbers(**{**said, "requests": tuple(tuple(row) for row in said["requests"])})
+
     def health(self) -> str | None:
         """None when the gateway answers with our token, else why not."""
         try:
@@ -82,13 +99,15 @@ class GatewayClient:
             return f"The gateway does not answer: {type(error).__name__}."
         return None
 
-    def _call(self, method: str, path: str = "", body: object = None) -> requests.Response:
+    def _call(
+        self, method: str, path: str = "", body: object = None, *, of: str = "routes"
+    ) -> requests.Response:
         ports = self.ports()
         if ports is None:
             raise requests.ConnectionError("no gateway has announced itself")
         answer = requests.request(
             method,
-            f"http://127.0.0.1:{ports[0]}/api/routes{path}",
+            f"http://127.0.0.1:{ports[0]}/api/{of}{path}",
             json=body,
             headers={"Authorization": f"token {self.token}"},
             timeout=TIMEOUT,

@@ -10,6 +10,7 @@ import logging
 import re
 import secrets
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -58,6 +59,8 @@ class Proxy:
     hsts: int = 0
     """Seconds that browsers remember to come by https only; 0 says nothing."""
     door: Door = field(default_factory=lambda: Door(most=1000))
+    counted: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Requests by receiver (`app`, `session`) and status (`2xx`)."""
     sockets: dict[str, set[web.WebSocketResponse]] = field(default_factory=dict)
     _client: aiohttp.ClientSession | None = None
 
@@ -65,7 +68,9 @@ class Proxy:
         """Answer one request of the public port, and log it: never its query, which has tokens."""
         given = request.headers.get("X-Request-Id", "") if self.is_trusted(request) else ""
         request_id = given if re.fullmatch(r"[A-Za-z0-9_-]{6,64}", given) else secrets.token_hex(8)
+        found = SESSION_PATH.match(path_of(request))
         logs.request_id.set(request_id)
+        logs.session_id.set(found[1] if found else "")
         began, status = time.monotonic(), CLIENT_GONE
         try:
             with self.door.busy(request):
@@ -76,6 +81,7 @@ class Proxy:
             status = error.status if isinstance(error, web.HTTPException) else 500
             raise
         finally:
+            self.counted["session" if found else "app", f"{status // 100}xx"] += 1
             path = path_of(request).partition("?")[0]
             told = {"method": request.method, "path": path, "status": status}
             took = round((time.monotonic() - began) * 1000, 1)
@@ -125,7 +131,7 @@ class Proxy:
         except (aiohttp.ClientError, TimeoutError, TooLarge, TooSlow) as error:
             if body.trouble:
                 return pages.gave_up(body.trouble, self.largest, request_id)
-            log.warning("no answer", extra={"route": name, "error": repr(error)})
+            log.warning("no answer", extra={"error": repr(error)})
             app = self.routes.known.get(APP)
             if name == APP or app is None:
                 return pages.starting(request_id)
@@ -264,7 +270,7 @@ class Proxy:
                     self.routes.used(name)
                 await response.write_eof()
             except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
-                log.info("answer cut off", extra={"route": name, "error": repr(error)})
+                log.info("answer cut off", extra={"error": repr(error)})
                 if request.transport:  # half an answer must not look like a whole one
                     request.transport.close()
             return response

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from envs.builder import Builder
@@ -36,6 +37,9 @@ class Runtime(Protocol):
 
     def health(self) -> str | None:
         """None when sessions can start, else the reason in a sentence with the way out."""
+
+    def folders(self) -> Sequence[Path]:
+        """Folders of this machine, beside the data folder, whose disk must not fill up."""
 
     def describe(self) -> str:
         """One sentence on what this runtime isolates and what it does not."""

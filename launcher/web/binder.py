@@ -11,16 +11,13 @@ from urllib.parse import quote
 from flask import Blueprint, Response, current_app, jsonify, make_response, redirect, request
 
 from launcher.gateway.client import GatewayClient
-from launcher.metrics import Metrics
 from launcher.runtimes.base import Runtime
 from launcher.web.binder_links import BinderLinks, raw_rest
 from launcher.web.repo_providers import REPO_PROVIDERS
 from link_generator.link import compose_link
 
 
-def create_blueprint(
-    links: BinderLinks, runtime: Runtime, gateway: GatewayClient, metrics: Metrics
-) -> Blueprint:
+def create_blueprint(links: BinderLinks, runtime: Runtime, gateway: GatewayClient) -> Blueprint:
     """The views, all but `/build`."""
     views = Blueprint("binder", __name__)
 
@@ -66,11 +63,6 @@ def create_blueprint(
             for name, why in found.items()
         ]
         return jsonify(ok=ok, checks=checks), 200 if ok else 503
-
-    @views.get("/metrics")
-    def numbers() -> Response:
-        text = metrics.text()
-        return Response(text, content_type="text/plain; version=0.0.4; charset=utf-8")
 
     return views
 

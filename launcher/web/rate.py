@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 MOST = 10_000
 """Addresses that are remembered; then the hours of all of them begin again."""
 
@@ -62,19 +63,25 @@ class RateLimit:
 
 
 def client_address(forwarded_for: str, trusted: Sequence[str]) -> str:
-    """The address behind the proxies that are trusted; of IPv6 its network, which one house has.
+    """As `browser_address`; of IPv6 its network, which one house has. Empty for none."""
+    found = browser_address(forwarded_for, trusted)
+    if found and found.version == 6:
+        return str(ipaddress.ip_network(f"{found}/64", strict=False))
+    return str(found or "")
+
+
+def browser_address(forwarded_for: str, trusted: Sequence[str]) -> Address | None:
+    """The address behind the proxies that are trusted.
 
     The gateway writes the list's last part itself, so nobody can choose what is found.
     """
-    found = ""
+    found = None
     for part in reversed(forwarded_for.split(",")):
         try:
             address = ipaddress.ip_address(part.strip())
         except ValueError:
             break
-        found = str(address)
-        if address.version == 6:
-            found = str(ipaddress.ip_network(f"{address}/64", strict=False))
+        found = address
         if not any(address in ipaddress.ip_network(one, strict=False) for one in trusted):
             break
     return found

@@ -21,6 +21,7 @@ def begin() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if re.fullmatch(r"[\w-]{6,64}", given) else secrets.token_hex(8)
     logs.request_id.set(g.request_id)
+    logs.session_id.set((request.view_args or {}).get("session_id", ""))
 
 
 def finish(response: Response) -> Response:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
-import docker
 from docker.errors import DockerException
 
 from envs.room import Room
@@ -20,6 +16,7 @@ from launcher.runtimes.docker.existing import ExistingImages
 from launcher.runtimes.docker.images import DockerImages
 from launcher.runtimes.docker.limits import BuildLimits
 from launcher.runtimes.docker.network import bridge_of, network_of
+from launcher.runtimes.docker.place import elsewhere, root_folder
 from launcher.runtimes.docker.sessions import DockerRuntime
 from launcher.runtimes.docker.walls import Reach, Walls
 from launcher.session import EGRESS
@@ -27,19 +24,6 @@ from link_generator.link import env_image
 
 CALL = 60
 """Seconds for one call to the engine; starts under load take several."""
-
-
-def root_folder(client: docker.DockerClient) -> list[Path]:
-    """Where the engine keeps images, if that is a folder of this machine."""
-    if elsewhere():
-        return []
-    folder = Path(client.info().get("DockerRootDir") or "/nowhere")
-    return [folder] if folder.is_dir() else []
-
-
-def elsewhere() -> bool:
-    """True when the engine is another machine's."""
-    return os.environ.get("DOCKER_HOST", "unix://").startswith(("tcp:", "ssh:", "http"))
 
 
 def walls_of(config: Config) -> Walls:

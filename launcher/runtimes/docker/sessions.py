@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import docker
@@ -23,6 +24,7 @@ from launcher.runtimes.docker.exec import run_in_container
 from launcher.runtimes.docker.images import DockerImages
 from launcher.runtimes.docker.memory import memory_of_all
 from launcher.runtimes.docker.network import ensure_network, network_of, trouble_with
+from launcher.runtimes.docker.place import root_folder
 from launcher.runtimes.docker.walls import FRESH, Walls
 from launcher.session import EGRESS, HOME_IN_SESSION, Session, SessionSpec
 
@@ -126,6 +128,12 @@ class DockerRuntime:
             return None
         except (DockerException, OSError) as error:
             return f"The Docker engine does not answer ({type(error).__name__}); start it."
+
+    def folders(self) -> Sequence[Path]:
+        try:
+            return root_folder(self.client)
+        except (DockerException, OSError):
+            return ()
 
     def describe(self) -> str:
         return (

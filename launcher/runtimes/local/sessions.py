@@ -47,6 +47,9 @@ class LocalRuntime:
             return "git is not installed (package git)."
         return None
 
+    def folders(self) -> Sequence[Path]:
+        return ()  # all of it is in the data folder
+
     def describe(self) -> str:
         if not self.sandbox.bwrap:
             return (

@@ -22,6 +22,7 @@ from launcher.progress import Phase, Progress
 from launcher.session import Limits, Session
 from launcher.sessions import Sessions
 from launcher.web import binder, build_events, build_stream, errors, request
+from launcher.web import metrics as metrics_page
 from launcher.web.binder_links import BinderLinks
 from launcher.web.rate import RateLimit, client_address
 from link_generator import page
@@ -110,7 +111,9 @@ def app(scene, runtime, tmp_path, monkeypatch):
         limits=Limits(1, 1.0, 1),
         start_timeout=1.0,
     )
-    app.register_blueprint(binder.create_blueprint(links, runtime, gateway, metrics))
+    app.register_blueprint(binder.create_blueprint(links, runtime, gateway))
+    readers = metrics_page.Readers(["127.0.0.0/8"], None, ())
+    app.register_blueprint(metrics_page.create_blueprint(metrics, readers))
     stream = build_stream.BuildStream(
         links,
         Launches(metrics.measured(scene.run), errors.EXPECTED),
@@ -443,9 +446,10 @@ def test_numbers_for_prometheus(browser, scene):
     events_of(browser.get("/build/gh/o/r/main", headers=SSE))
     scene.error = PathNotFound("no")
     events_of(browser.get("/build/gh/o/r/main", headers=SSE))
+    told = browser.get("/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).text
     found = {
         (sample.name, sample.labels.get("outcome"), sample.labels.get("le")): sample.value
-        for family in text_string_to_metric_families(browser.get("/metrics").text)
+        for family in text_string_to_metric_families(told)
         for sample in family.samples
     }
     assert found["launcher_launches_total", "success", None] == 1
