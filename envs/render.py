@@ -7,7 +7,7 @@ import re
 import shlex
 
 from envs import conda, render_r
-from envs.base import CA_IN_IMAGE, CA_NAMES
+from envs.base import CA_IN_IMAGE, CA_NAMES, LEAN_IN_IMAGE
 from envs.lock import conda_part, pip_part
 from envs.recipe import Recipe
 
@@ -99,6 +99,7 @@ def render_dockerfile(
         f"RUN uv pip freeze --quiet --no-cache > {LOCK_IN_IMAGE}"
         + (f" && cat {conda.IN_IMAGE.lock} >> {LOCK_IN_IMAGE}" if recipe.conda else "")
     )
+    lines.append(f"RUN {ENV}/bin/python {LEAN_IN_IMAGE} environment {REPO}")
     if recipe.start:
         lines.append(f"RUN {_mended(recipe.start)}true")
     if recipe.start or recipe.conda:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import shlex
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
-VERSION = "2"
+VERSION = "3"
 """Counts up when what is written here gives another image."""
 CA_IN_IMAGE = "/usr/local/share/launcher-ca.crt"
 CA_NAMES = (
@@ -17,10 +19,36 @@ CA_NAMES = (
     "GIT_SSL_CAINFO",
     "NODE_EXTRA_CA_CERTS",
 )
+ROOT_VERSION = "2"
+"""Counts up when a Debian root file system of the same release would be another one."""
 DEBIAN_PACKAGES = ("ca-certificates", "git", "python3", "procps")
 
-LAB_PAGE = '{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}'
-"""JupyterLab's page settings: no pop-up that asks every student about news of the project."""
+NOT_NEEDED = (
+    "var/cache/apt/archives/*.deb",
+    "var/cache/apt/*.bin",
+    "var/cache/debconf/*-old",
+    "var/lib/apt/lists/*",
+    "var/lib/dpkg/*-old",
+    "var/log/*.log",
+    "var/log/apt/*",
+    "usr/share/doc/*/*",
+    "usr/share/info/*",
+    "usr/share/lintian/*",
+    "usr/share/locale/*",
+    "usr/share/man/*/*",  # the folders stay: some packages put links into them
+)
+KEPT = ("copyright", "locale.alias")
+"""Names of files that stay."""
+DPKG = """# What sessions never read is not unpacked either, see dpkg(1).
+path-exclude /usr/share/doc/*
+path-include /usr/share/doc/*/copyright
+path-exclude /usr/share/info/*
+path-exclude /usr/share/lintian/*
+path-exclude /usr/share/man/*
+"""
+LEAN = Path(__file__).with_name("lean.py")
+"""The program that makes starts fast; a copy is in each environment, beside the server."""
+LEAN_IN_IMAGE = "/srv/env/launcher_lean.py"
 
 
 @dataclass(frozen=True)
@@ -43,6 +71,7 @@ class Base:
     def key(self) -> str:
         """Changes when anything that shapes the base does."""
         parts = [VERSION, self.python, self.release, *self.server, self.uv, self.index_url]
+        parts.append(LEAN.read_text("utf-8"))
         return hashlib.sha256("\n".join(parts).encode() + self.ca).hexdigest()[:8]
 
     @property
@@ -67,8 +96,21 @@ def debootstrap_command(base: Base, folder: str, mirror: str) -> list[str]:
     ]
 
 
+def clean_root(folder: Path) -> None:
+    """Remove what no session reads from a root file system, before it becomes a layer."""
+    for path in [path for pattern in NOT_NEEDED for path in folder.glob(pattern)]:
+        if not path.parent.resolve().is_relative_to(folder.resolve()):
+            continue  # a link to a folder of this machine
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name not in KEPT:
+            path.unlink(missing_ok=True)
+    (folder / "etc/dpkg/dpkg.cfg.d/launcher").write_text(DPKG, "utf-8")
+
+
 def render_base(base: Base, *, root_image: str, mounts: bool = True) -> str:
-    """The Dockerfile of the base on top of `root_image`; the context holds `uv` and `ca.crt`."""
+    """The Dockerfile of the base on top of `root_image`; the context holds `uv`, `lean.py` and
+    `ca.crt`."""
     cache = "--mount=type=cache,target=/tmp/uv-cache,uid=1000,gid=1000 " if mounts else ""
     no_cache = "" if mounts else " --no-cache"
     env = {
@@ -100,9 +142,9 @@ def render_base(base: Base, *, root_image: str, mounts: bool = True) -> str:
         f"COPY ca.crt {CA_IN_IMAGE}" if base.ca else "",
         _apt_trust() if base.ca else "",
         # Official images lack git; the Debian root file system has all of these already.
-        "RUN chmod 755 /usr/local/bin/uv && (command -v git >/dev/null || (apt-get update -qq && "
-        "apt-get install -y -qq --no-install-recommends git ca-certificates procps))"
-        " && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /usr/share/doc/* /usr/share/man/*",
+        "RUN command -v git >/dev/null || (apt-get update -qq && "
+        "apt-get install -y -qq --no-install-recommends git ca-certificates procps"
+        " && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin)",
         "RUN useradd --uid 1000 --user-group --no-create-home --shell /bin/bash jovyan"
         " && install -d -o 1000 -g 1000 -m 755 /home/jovyan /srv/env /srv/repo"
         # The mount below would leave it to root, and every later uv of the user would fail.
@@ -114,8 +156,8 @@ def render_base(base: Base, *, root_image: str, mounts: bool = True) -> str:
         "USER 1000:1000",
         f"RUN {cache}uv venv --python python{base.python} --seed /srv/env"
         f" && uv pip install --compile-bytecode --link-mode=copy{no_cache} {server}",
-        f"RUN install -d /srv/env/etc/jupyter/labconfig && echo '{LAB_PAGE}'"
-        " > /srv/env/etc/jupyter/labconfig/page_config.json",
+        f"COPY --chown=1000:1000 lean.py {LEAN_IN_IMAGE}",
+        f"RUN /srv/env/bin/python {LEAN_IN_IMAGE} base && python -m compileall -q -j0 /srv/env/lib",
         "WORKDIR /home/jovyan",
         "EXPOSE 8888",
         'CMD ["jupyter-server", "--ServerApp.ip=0.0.0.0", "--ServerApp.port=8888"]',

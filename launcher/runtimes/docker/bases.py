@@ -82,7 +82,9 @@ class DockerBases:
         root = self.root_image(base, say, halt)
         text = bases.render_base(base, root_image=root, mounts=self.engine.mounts)
         with tempfile.TemporaryDirectory(prefix="launcher-base-") as folder:
-            shutil.copyfile(uv.find_uv_bin(), f"{folder}/uv")
+            shutil.copy(uv.find_uv_bin(), f"{folder}/uv")
+            os.chmod(f"{folder}/uv", 0o755)  # noqa: S103 - a program for every user of the image
+            shutil.copyfile(bases.LEAN, f"{folder}/{bases.LEAN.name}")
             Path(folder, "ca.crt").write_bytes(base.ca)
             with context_of(Path(folder), text) as context:
                 labels = {"launcher.base": base.python, "launcher.base.key": base.key}
@@ -108,7 +110,7 @@ class DockerBases:
     def debian_root(self, base: bases.Base, say: Say, halt: Halt) -> str:
         """A root file system from Debian packages alone, imported once per release."""
         name = f"launcher/debian:{base.release}"
-        if self.engine.has_image(name):
+        if self.engine.label(name, "launcher.root") == bases.ROOT_VERSION:
             return name
         if os.geteuid() != 0 or not shutil.which("debootstrap"):
             raise NotOffered(
@@ -129,11 +131,15 @@ class DockerBases:
                 said, _ = process.communicate()
             if process.returncode:
                 raise BuildFailed("debootstrap failed.", log_tail=said.splitlines()[-20:])
+            bases.clean_root(Path(folder))
             tar = subprocess.Popen(
                 ["tar", "-C", folder, "--one-file-system", "-c", "."], stdout=subprocess.PIPE
             )
             self.engine.client.api.import_image_from_stream(
-                tar.stdout, repository="launcher/debian", tag=base.release
+                tar.stdout,
+                repository="launcher/debian",
+                tag=base.release,
+                changes=[f"LABEL launcher.root={bases.ROOT_VERSION}"],
             )
             if tar.wait(60):
                 self.engine.client.images.remove(name)

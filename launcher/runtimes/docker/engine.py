@@ -61,6 +61,13 @@ class Engine:
         except ImageNotFound:
             return False
 
+    def label(self, image: str, name: str) -> str:
+        """The image's label; empty where it has none, or is not here."""
+        try:
+            return str((self.client.images.get(image).labels or {}).get(name, ""))
+        except ImageNotFound:
+            return ""
+
     def pulled(self, image: str, say: Say) -> bool:
         """True when the image is here, pulled if it was not."""
         if self.has_image(image):

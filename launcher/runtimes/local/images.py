@@ -16,6 +16,7 @@ from pathlib import Path
 
 import uv
 
+from envs.base import LEAN
 from envs.builder import Say
 from envs.conda import PROGRAM
 from envs.errors import BuildFailed, NotOffered
@@ -65,10 +66,11 @@ class LocalImages:
         recipe = recipe.fitted(has_python=has_python(recipe.python))
         python = find_python(recipe.python)
         parts = (recipe.python, python, recipe.requirements, *recipe.apt, *self.server)
+        lean = LEAN.read_text("utf-8")
         more = [recipe.generated, "package" if recipe.package else "", *map(str, recipe.variables)]
         if recipe.conda:
             more += [PROGRAM.read_text("utf-8"), str(recipe.conda), *self._channels(recipe.conda)]
-        return "\n".join([BUILDER, *map(str, parts), recipe.post_build, recipe.start, *more])
+        return "\n".join([BUILDER, lean, *map(str, parts), recipe.post_build, recipe.start, *more])
 
     def find_image(self, name: str) -> Image | None:
         try:
@@ -184,6 +186,7 @@ class LocalImages:
         cache.mkdir(mode=0o755, exist_ok=True)
         home.mkdir()
         shutil.copytree(source, place / "repo", symlinks=True)
+        shutil.copyfile(LEAN, place / LEAN.name)
         if recipe.generated:
             write_inside(place / "repo", recipe.requirements, recipe.generated)
         if recipe.lock:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import uv
 
-from envs.base import LAB_PAGE
+from envs.base import LEAN
 from envs.recipe import Recipe
 from envs.render import LOCK
 from launcher.runtimes.local import conda
@@ -24,6 +24,7 @@ def venv_steps(
     install = [tool, "pip", "install", "--quiet", "--compile-bytecode", "--link-mode=copy"]
     if recipe.lock:
         install += ["--constraint", LOCK]
+    lean = [str(place / "venv" / "bin" / "python"), str(place / LEAN.name)]
     requirements = ["--requirements", recipe.requirements] if recipe.requirements else []
     steps = [
         [tool, "venv", "--quiet", "--seed", "--python", str(python), str(place / "venv")],
@@ -34,9 +35,7 @@ def venv_steps(
         steps += conda.install_steps(place, python=python, cache=cache)
         steps += [[*install, *requirements]] if requirements else []
         steps.append(conda.finish_step(place))
-    lab = str(place / "venv" / "etc" / "jupyter" / "labconfig")
-    write = 'mkdir -p "$1" && printf %s "$2" > "$1/page_config.json"'
-    steps.append(["bash", "-c", write, "page", lab, LAB_PAGE])
+    steps.append([*lean, "base"])
     if recipe.package:
         steps.append([*install, "."])
     if recipe.post_build:
@@ -51,6 +50,7 @@ def venv_steps(
     steps.append(["bash", "-c", freeze, "freeze", tool, lock])
     if recipe.conda:
         steps.append(["bash", "-c", 'cat "$1" >> "$2"', "lock", conda.places_in(place).lock, lock])
+    steps.append([*lean, "environment", "."])
     if recipe.start:
         steps += [["sed", "-i", "s/\\r$//", recipe.start], ["chmod", "+x", recipe.start]]
     return steps

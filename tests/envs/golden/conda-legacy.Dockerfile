@@ -22,5 +22,6 @@ RUN uv pip install --compile-bytecode --link-mode=copy --no-cache --constraint /
 USER 1000:1000
 RUN /srv/env/bin/python /tmp/launcher-conda/program.py finish /tmp/launcher-conda /srv/conda/env - && rm -rf /srv/repo/.launcher-conda
 RUN uv pip freeze --quiet --no-cache > /srv/env/launcher.lock && cat /srv/conda/launcher.lock >> /srv/env/launcher.lock
+RUN /srv/env/bin/python /srv/env/launcher_lean.py environment /srv/repo
 ENTRYPOINT ["/bin/bash", "-c", ". /srv/conda/activate; exec \"$@\"", "start"]
 WORKDIR /home/jovyan

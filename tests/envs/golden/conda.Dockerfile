@@ -22,6 +22,7 @@ USER 1000:1000
 RUN --mount=type=bind,source=.launcher-conda,target=/tmp/launcher-conda --mount=type=cache,target=/tmp/uv-cache,uid=1000,gid=1000 /srv/env/bin/python /tmp/launcher-conda/program.py finish /tmp/launcher-conda /srv/conda/env - && rm -rf /srv/repo/.launcher-conda
 RUN bash -c '. /srv/conda/activate && sed -i '"'"'s/\r$//'"'"' postBuild && chmod +x postBuild && if [ "$(head -c2 ./postBuild)" = "#!" ]; then ./postBuild; else bash ./postBuild; fi'
 RUN uv pip freeze --quiet --no-cache > /srv/env/launcher.lock && cat /srv/conda/launcher.lock >> /srv/env/launcher.lock
+RUN /srv/env/bin/python /srv/env/launcher_lean.py environment /srv/repo
 RUN sed -i 's/\r$//' start && chmod +x start && true
 ENTRYPOINT ["/bin/bash", "-c", ". /srv/conda/activate; exec /srv/repo/start \"$@\"", "start"]
 WORKDIR /home/jovyan

@@ -10,6 +10,7 @@ WORKDIR /srv/repo
 USER 1000:1000
 RUN sed -i 's/\r$//' binder/postBuild && chmod +x binder/postBuild && if [ "$(head -c2 ./binder/postBuild)" = "#!" ]; then ./binder/postBuild; else bash ./binder/postBuild; fi
 RUN uv pip freeze --quiet --no-cache > /srv/env/launcher.lock
+RUN /srv/env/bin/python /srv/env/launcher_lean.py environment /srv/repo
 RUN sed -i 's/\r$//' binder/start && chmod +x binder/start && true
 ENTRYPOINT ["/bin/bash", "-c", "exec /srv/repo/binder/start \"$@\"", "start"]
 WORKDIR /home/jovyan

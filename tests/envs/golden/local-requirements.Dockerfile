@@ -6,4 +6,5 @@ USER 1000:1000
 RUN --mount=type=cache,target=/tmp/uv-cache,uid=1000,gid=1000 uv pip install --compile-bytecode --link-mode=copy --requirements requirements.txt
 USER 1000:1000
 RUN uv pip freeze --quiet --no-cache > /srv/env/launcher.lock
+RUN /srv/env/bin/python /srv/env/launcher_lean.py environment /srv/repo
 WORKDIR /home/jovyan

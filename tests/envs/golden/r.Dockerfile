@@ -12,4 +12,5 @@ USER 1000:1000
 RUN /usr/bin/Rscript --no-save --no-restore --no-init-file --no-environ -e 'options(Ncpus = min(4L, parallel::detectCores())); withCallingHandlers(source(commandArgs(TRUE)[1]), warning = function(w) if (grepl("^packages? .* (is|are) not available|had non-zero exit status", conditionMessage(w))) stop(conditionMessage(w), call. = FALSE))' binder/install.R
 RUN /usr/bin/Rscript --no-save --no-restore --no-init-file --no-environ -e 'options(Ncpus = min(4L, parallel::detectCores())); withCallingHandlers(remotes::install_local(), warning = function(w) if (grepl("^packages? .* (is|are) not available|had non-zero exit status", conditionMessage(w))) stop(conditionMessage(w), call. = FALSE))'
 RUN uv pip freeze --quiet --no-cache > /srv/env/launcher.lock
+RUN /srv/env/bin/python /srv/env/launcher_lean.py environment /srv/repo
 WORKDIR /home/jovyan
