@@ -265,7 +265,7 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
             catalogue=config.environments.catalogue,
             check=preflight.check,
             choices=HostChoices(looking),
-            form_token=request.form_token,
+            form_token=request.csrf_token,
         )
     )
     app.register_blueprint(

@@ -7,11 +7,15 @@ import hmac
 import os
 import secrets
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 COOKIE = "launcher_student"
+SECURE_COOKIE = f"__Host-{COOKIE}"
+"""Its name by https: browsers take one of this name from the server only, for all its paths, so no
+notebook's script can put another student's in its place."""
 MAX_AGE = 2 * 365 * 24 * 3600
 """Seconds that the cookie counts."""
 
@@ -33,6 +37,14 @@ def read_student(secret: bytes, cookie: str | None) -> str | None:
     except (BadSignature, UnicodeError):  # raw bytes in a cookie cannot even be checked
         return None
     return student if isinstance(student, str) else None
+
+
+def find_student(secret: bytes, cookies: Mapping[str, str]) -> str | None:
+    """The student whom a browser's cookies name, or None."""
+    for name in (SECURE_COOKIE, COOKIE):
+        if name in cookies:
+            return read_student(secret, cookies[name])
+    return None
 
 
 def derived(secret: bytes, purpose: str) -> str:

@@ -17,7 +17,7 @@ import requests
 from launcher.click import Click, ClickFailed
 from launcher.config import Config
 from launcher.home import Homes
-from launcher.identity import COOKIE, read_student
+from launcher.identity import COOKIE, new_student, sign_student
 from launcher.runtimes.base import Runtime
 from link_generator.link import Link, compose_link, content_folders
 
@@ -85,6 +85,8 @@ def rehearse(
     The session and everything that the throw-away student got are removed in the end.
     """
     began, click, ran, error = time.time(), Click(reached=server), 0, ""
+    student = new_student()
+    click.browser.cookies.set(COOKIE, sign_student(secret, student))
     try:
         click.open(compose_link(link, server), say)
         if link.path.endswith(".ipynb"):
@@ -96,7 +98,7 @@ def rehearse(
     except requests.RequestException as failed:
         error = f"The server at {server} does not answer ({type(failed).__name__})."
     finally:
-        clear(click, secret, runtime, homes)
+        clear(student, runtime, homes)
     return Rehearsal(began, round(time.time() - began, 1), not error, ran, error)
 
 
@@ -128,11 +130,8 @@ def kernel_of(notebook: dict[str, Any]) -> str:
         return "python3"
 
 
-def clear(click: Click, secret: bytes, runtime: Runtime, homes: Homes) -> None:
+def clear(student: str, runtime: Runtime, homes: Homes) -> None:
     """Stop the throw-away student's session and remove their files: nobody else has any there."""
-    student = read_student(secret, click.browser.cookies.get(COOKIE))
-    if not student:
-        return
     for session in runtime.list():
         if session.owner == student:
             runtime.stop(session.id)

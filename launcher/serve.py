@@ -145,7 +145,7 @@ def only_from_gateway(app: Wsgi, secret: str) -> Wsgi:
 
     def guarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         given = environ.pop("HTTP_X_LAUNCHER_GATEWAY", "")
-        if not hmac.compare_digest(given, secret):
+        if not hmac.compare_digest(given.encode("latin-1"), secret.encode()):
             start_response("403 Forbidden", [("Content-Type", "text/plain")])
             return [b"This port is for the gateway only.\n"]
         environ["wsgi.url_scheme"] = environ.get("HTTP_X_FORWARDED_PROTO", "http")

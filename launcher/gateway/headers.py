@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from launcher.gateway import guest
-from launcher.identity import COOKIE
+from launcher.identity import COOKIE, SECURE_COOKIE
 
 HOP_BY_HOP = {
     "connection",
@@ -33,6 +33,17 @@ OURS = {
     "x-real-ip",
 }
 """Headers that say where a request came from: only the gateway sets any of them."""
+ABOUT_ALL = {
+    "alt-svc",
+    "clear-site-data",
+    "cross-origin-opener-policy",
+    "nel",
+    "origin-agent-cluster",
+    "report-to",
+    "service-worker-allowed",
+    "strict-transport-security",
+}
+"""Headers by which one session's server would decide for every page of this address."""
 
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
@@ -99,4 +110,4 @@ def names_ours(cookie: str) -> bool:
     Browsers trim spaces around the name, and send a nameless `=a=b` back as `a=b`.
     """
     name = cookie.strip(" \t=").partition("=")[0]
-    return name.strip() in (COOKIE, guest.COOKIE)
+    return name.strip() in (COOKIE, SECURE_COOKIE, guest.COOKIE)

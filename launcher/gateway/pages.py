@@ -14,9 +14,10 @@ PAGE = """<!doctype html>
 <h1>{title}</h1><p>{text}</p><p>Id: {request_id}</p></html>
 """
 POLICY = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'self'",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
 }
 
 

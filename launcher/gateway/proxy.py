@@ -24,7 +24,7 @@ from launcher.gateway.bodies import FORM_TIMEOUT, READER_STALL, STALL, Body, Too
 from launcher.gateway.door import Door
 from launcher.gateway.routes import Route, Routes
 from launcher.gateway.sockets import close_all, is_websocket, join
-from launcher.identity import COOKIE, read_student
+from launcher.identity import find_student
 
 log = logging.getLogger(__name__)
 access = logging.getLogger("launcher.gateway.access")
@@ -159,7 +159,7 @@ class Proxy:
             if foreign and is_websocket(request) and not self.allowed_origin(request):
                 return "Pages of that site may not use sessions here (setting web.origins)."
             return None
-        student = read_student(self.secret, request.cookies.get(COOKIE))
+        student = find_student(self.secret, request.cookies)
         if (student is None or student != route.owner) and not guest.is_guest(
             self.secret, route.token, request.cookies.get(guest.COOKIE)
         ):
@@ -254,7 +254,8 @@ class Proxy:
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         ) as upstream:
             response = web.StreamResponse(status=upstream.status, reason=upstream.reason)
-            for key, value in headers.passed_on(upstream.headers).items():
+            about_all = () if name == APP else headers.ABOUT_ALL
+            for key, value in headers.passed_on(upstream.headers, also_dropped=about_all).items():
                 ours = key.lower() == "set-cookie" and headers.names_ours(value.split(";")[0])
                 if name == APP or not ours:
                     response.headers.add(key, value)

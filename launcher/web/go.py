@@ -36,6 +36,7 @@ def create_blueprint(links: ShortLinks) -> Blueprint:
         picture = render_template("badge.svg", word=word, colour=colour, width=7 * len(word) + 12)
         response = Response(picture, content_type="image/svg+xml")
         response.headers["Cache-Control"] = "no-cache"
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
         return response
 
     return views

@@ -14,6 +14,7 @@ from werkzeug.datastructures import Headers
 
 from envs.credentials import parts_of
 from launcher.config import CatalogueEntry
+from launcher.web.request import signed_otherwise
 from link_generator.link import env_address
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ def create_blueprint(
     views = Blueprint("hooks", __name__)
 
     @views.post("/api/hooks/environments")
+    @signed_otherwise
     def pushed() -> tuple[Response, int]:
         if secret_file is None:
             abort(404, "Webhooks are off: `environments.webhook_secret_file` names no file.")

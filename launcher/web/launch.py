@@ -28,7 +28,7 @@ from launcher.launches import Launch, Launches
 from launcher.progress import Phase
 from launcher.queue import Standing
 from launcher.web.errors import answer, error_json, explain
-from launcher.web.request import check_csrf, csrf_token, known_student, student, wants_json
+from launcher.web.request import csrf_token, known_student, student, wants_json
 from link_generator.link import compose_link, parse_link
 
 STRAIGHT_IN = 1.0
@@ -84,7 +84,6 @@ def create_blueprint(launches: Launches, build_page: Callable[[str], str]) -> Bl
 
     @views.post("/launches/<launch_id>/leave")
     def leave(launch_id: str) -> Response:
-        check_csrf()
         launch = launches.find(launch_id, known_student())
         if launch is None:
             abort(404, "There is no such launch of yours; open the link again.")
@@ -126,13 +125,11 @@ def image_in(log: list[str]) -> str:
 
 
 def refuse_embedding() -> None:
-    """A launch starts by a click or a program, never because a page names it as an image."""
-    if request.headers.get("Sec-Fetch-Dest", "document") not in {
-        "document",
-        "iframe",
-        "frame",
-        "empty",
-    }:
+    """A launch starts by a click or a program, never because another page names it or loads it."""
+    asked = request.headers
+    kind = asked.get("Sec-Fetch-Dest", "document")
+    own_script = kind == "empty" and asked.get("Sec-Fetch-Site") in ("same-origin", "none")
+    if (kind != "document" and not own_script) or "prefetch" in asked.get("Sec-Purpose", ""):
         abort(403, "A launch link opens as a page, not as a part of one.")
 
 

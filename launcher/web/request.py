@@ -1,4 +1,7 @@
-"""What every view needs to know of its request: who asks, under which id, and is it really them."""
+"""What every view needs to know of its request: who asks, under which id, and is it really them.
+
+Whatever changes something is refused here, before any view, unless it comes from our own pages.
+"""
 
 from __future__ import annotations
 
@@ -7,48 +10,94 @@ import hmac
 import re
 import secrets
 import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from flask import Response, abort, current_app, g, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from launcher import identity, logs
+from launcher.gateway.headers import same_origin
 
-TWO_YEARS = 2 * 365 * 24 * 3600
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+POLICY = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    # A notebook is of this origin, too: it gets no handle of a window that shows our pages
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def signed_otherwise(view: View) -> View:
+    """Mark a view that programs call with a signature of their own, which the view checks."""
+    view.signed_otherwise = True  # type: ignore[attr-defined]
+    return view
 
 
 def begin() -> None:
-    """Give the request an id; the gateway's is kept, so that one id is in both logs."""
+    """Give the request an id, and refuse a change that no page of ours asks for.
+
+    The gateway's id is kept, so that one id is in both logs.
+    """
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if re.fullmatch(r"[\w-]{6,64}", given) else secrets.token_hex(8)
     logs.request_id.set(g.request_id)
     logs.session_id.set((request.view_args or {}).get("session_id", ""))
+    view = current_app.view_functions.get(request.endpoint or "")
+    changing = view is not None and request.method not in SAFE_METHODS
+    if changing and not has_bearer() and not hasattr(view, "signed_otherwise"):
+        check_csrf()
 
 
 def finish(response: Response) -> Response:
     """Set the headers that every answer carries, and the cookie of a new student."""
     response.headers["X-Request-Id"] = g.get("request_id", "")
     response.headers.setdefault("Cache-Control", "no-store")
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "same-origin"
-    response.headers["Content-Security-Policy"] = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
-    )
-    if g.get("new_student"):
+    response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    response.headers.update(POLICY)
+    who = g.get("new_student") or renamed_student()
+    if who and "no-store" in response.headers["Cache-Control"]:  # else others would get it, too
+        https = by_https()
         response.set_cookie(
-            identity.COOKIE,
-            identity.sign_student(_secret(), g.new_student),
-            max_age=TWO_YEARS,
+            identity.SECURE_COOKIE if https else identity.COOKIE,
+            identity.sign_student(_secret(), who),
+            max_age=identity.MAX_AGE,
             httponly=True,
             samesite="Lax",
-            secure=current_app.config["PUBLIC_URL"].startswith("https://"),
+            secure=https,
         )
     return response
 
 
+def by_https() -> bool:
+    """True where cookies must never go over plain http."""
+    return request.is_secure or current_app.config["PUBLIC_URL"].startswith("https://")
+
+
+def has_bearer() -> bool:
+    """True for a program that says with a token who it is: then no cookie counts."""
+    return request.headers.get("Authorization", "").lower().startswith("bearer ")
+
+
 def known_student() -> str | None:
     """The student whose signed cookie came along, or None."""
-    return identity.read_student(_secret(), request.cookies.get(identity.COOKIE))
+    if has_bearer():
+        return None
+    return identity.find_student(_secret(), request.cookies)
+
+
+def renamed_student() -> str | None:
+    """The student of a cookie from before https, who gets the one of https."""
+    if not by_https() or identity.SECURE_COOKIE in request.cookies:
+        return None
+    return known_student()
 
 
 def student() -> str:
@@ -60,21 +109,28 @@ def student() -> str:
 
 
 def csrf_token() -> str:
-    """What a form of ours must send back; belongs to the student's cookie."""
-    return _csrf(known_student() or g.get("new_student") or "")
-
-
-def form_token() -> str:
-    """The same on a page that somebody new may open: they get an identity with it."""
-    student()
-    return csrf_token()
+    """What a form of ours must send back; it belongs to the student's cookie."""
+    return _csrf(student())
 
 
 def check_csrf() -> None:
     """Refuse a changing request that does not come from one of our own forms or scripts."""
     given = request.form.get("csrf") or request.headers.get("X-CSRF-Token", "")
-    if not hmac.compare_digest(given.encode(), _csrf(known_student() or "").encode()):
+    who = known_student()
+    if not who or not hmac.compare_digest(given.encode(), _csrf(who).encode()):
         abort(403, "The form is not from this page. Go back, reload and try again.")
+    if not from_here():
+        abort(403, "The form is not from this site. Open it here and try again.")
+
+
+def from_here() -> bool:
+    """False where the browser says that another site's page asks. Programs say nothing."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+        return False
+    origin = request.headers.get("Origin")
+    own = urlsplit(current_app.config["PUBLIC_URL"]).netloc
+    hosts = (own, request.headers.get("X-Forwarded-Host") or request.host)
+    return origin is None or any(same_origin(origin, host) for host in hosts)
 
 
 def carry(sentences: list[str]) -> str:

@@ -95,7 +95,12 @@ class Backend:
         response.set_cookie(identity.COOKIE, "stolen", path="/")
         for spelling in (f"{identity.COOKIE} =stolen", f"={identity.COOKIE}=stolen; Path=/"):
             response.headers.add("Set-Cookie", spelling)
+        response.headers.add("Set-Cookie", f"{identity.SECURE_COOKIE}=stolen; Path=/; Secure")
         return response
+
+    async def do_rules(self, _request):
+        rules = {"Service-Worker-Allowed": "/", "Clear-Site-Data": '"cookies"', "Own": "kept"}
+        return web.Response(headers=rules | {"Cross-Origin-Opener-Policy": "same-origin"})
 
     async def do_missing(self, request):
         raise web.HTTPNotFound

@@ -132,6 +132,27 @@ def test_a_forged_cookie_opens_nothing(gateway, victim, forged):
     assert victim.seen == []
 
 
+def test_by_https_the_cookie_of_https_counts_alone(gateway, victim, secret):
+    """A notebook's script can set the plain one for its own page's visitors."""
+    own, other = (identity.sign_student(secret, who) for who in ("somebody", "another student"))
+    both = f"Cookie: launcher_student={other}; __Host-launcher_student={own}\r\n\r\n".encode()
+    line = f"GET /s/{VICTIM}/x HTTP/1.1\r\n".encode()
+    assert status_of(say(gateway.url, line + HOST + both)) == 403
+    assert victim.seen == []
+    alone = f"Cookie: __Host-launcher_student={other}\r\n\r\n".encode()
+    answer = say(gateway.url, line + HOST + alone)
+    assert status_of(answer) == 200
+    assert b"launcher_student" not in answer
+
+
+def test_a_session_sets_no_rules_for_every_page_of_this_address(browser, session_url):
+    """A service worker for `/` would read every page of ours."""
+    headers = browser.get(f"{session_url}rules").headers
+    assert headers["Own"] == "kept"
+    for name in ("Service-Worker-Allowed", "Clear-Site-Data", "Cross-Origin-Opener-Policy"):
+        assert name not in headers
+
+
 def test_an_expired_cookie_opens_nothing(gateway, victim, secret, monkeypatch):
     long_ago = time.time() - identity.MAX_AGE - 60
     monkeypatch.setattr(time, "time", lambda: long_ago)

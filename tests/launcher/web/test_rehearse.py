@@ -33,7 +33,7 @@ def browser(kept):
     app.jinja_env.filters["moment"] = request.moment
     app.register_blueprint(
         page.create_blueprint(
-            public_url="https://me.org", catalogue={}, form_token=request.form_token
+            public_url="https://me.org", catalogue={}, form_token=request.csrf_token
         )
     )
     rehearsing = Rehearsing(lambda link, say: FAILED, kept)
