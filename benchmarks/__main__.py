@@ -95,7 +95,7 @@ def pull_against_clone(root: Path) -> None:
 
 
 def pull_inside(url: str, folder: Path) -> None:
-    pull_here(url, folder, branch="", depth=1, backup=False, git=Git())
+    pull_here(url, folder, branch="", depth=1, backup=False, git=Git(personal=True))
 
 
 def pull_command(url: str, folder: Path) -> None:

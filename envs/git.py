@@ -6,20 +6,22 @@ student can write to: such a `.git` may name programs to start.
 
 from __future__ import annotations
 
-import ipaddress
+import contextlib
 import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from envs.credentials import Credential, find_credential
-from envs.errors import BadEnvironment, GitHostDown
+from envs.errors import GitHostDown
+from envs.hosts import Resolve, addresses_of, check_host, host_of, is_address, is_proxied, pin
 
 SAFE_CONFIG = (
     "core.hooksPath=/dev/null",
@@ -39,6 +41,8 @@ SAFE_CONFIG = (
 
 REDIRECTS = 3
 REDIRECTED = re.compile(r"returned error: 30[12378]")
+HEADER = re.compile(r"<= Recv header: ([\w-]+): (\S+)")
+QUESTION = "/info/refs?service=git-upload-pack"
 
 
 class GitFailed(Exception):
@@ -64,6 +68,7 @@ class Git:
     """Ways into private repositories; the one for an address is found by the address."""
     personal: bool = False
     """True where a person types the address: then their own ssh keys count."""
+    resolve: Resolve = addresses_of
 
     def check_url(self, url: str) -> None:
         """Refuse an address that links must not make this machine contact.
@@ -71,7 +76,7 @@ class Git:
         :raises BadEnvironment: its scheme is not https, http or ssh, or it holds a password.
         :raises GitHostDown: its host is not allowed by the settings.
         """
-        check_host(url, self.hosts, setting="git.hosts")
+        check_host(url, self.hosts, setting="git.hosts", resolve=self.resolve)
 
     def run(
         self,
@@ -92,58 +97,87 @@ class Git:
         :raises GitHostDown: it took longer than the timeout, or its credential cannot be read.
         """
         words, at = args, remote
+        seconds = timeout or self.timeout
+        deadline = time.monotonic() + seconds
+
+        def left() -> float:
+            return max(1.0, deadline - time.monotonic())
+
         for _ in range(REDIRECTS):
             try:
-                return self._run(words, at, cwd, timeout, largest, env, stdin)
+                return self._run(words, at, cwd, left(), seconds, largest, env, stdin)
             except GitFailed as error:
-                target = self.redirected(at) if REDIRECTED.search(error.stderr) else ""
+                if not REDIRECTED.search(error.stderr):
+                    raise
+                target = self.redirected(at, left())
                 if not target:
                     raise
-                if host_of(target) != host_of(at):
-                    self.check_url(target)  # a server may send anybody anywhere
+                self.check_redirect(at, target)
                 words = tuple(target if word == at else word for word in words)
                 at = target
-        return self._run(words, at, cwd, timeout, largest, env, stdin)
+        return self._run(words, at, cwd, left(), seconds, largest, env, stdin)
 
-    def redirected(self, url: str) -> str:
-        """Where the git server at `url` says that the repository is now; empty for nowhere."""
-        import requests  # takes a fifth of a second, and is needed only here
-
-        question = "/info/refs?service=git-upload-pack"
+    def check_redirect(self, url: str, target: str) -> None:
+        """A server may send anybody anywhere."""
+        if host_of(target) == host_of(url):
+            return
         try:
-            with requests.get(
-                url.rstrip("/") + question,
-                allow_redirects=False,
-                timeout=self.timeout,
-                stream=True,
-                verify=str(self.ca_bundle) if self.ca_bundle else True,
-            ) as answer:
-                target = urljoin(url, answer.headers.get("Location", ""))
-        except requests.RequestException:
-            return ""
-        kept = target.removesuffix(question)
+            self.check_url(target)
+        except GitHostDown as error:
+            raise GitHostDown(
+                f"{host_of(url)[0]} leads on to another server. {error.message}", hint=error.hint
+            ) from error
+
+    def redirected(self, url: str, seconds: float) -> str:
+        """Where the git server at `url` says that the repository is now; empty for nowhere."""
+        said = self.headers(url, seconds).get("location", "")
+        kept = urljoin(url.rstrip("/") + QUESTION, said).removesuffix(QUESTION)
         downgrade = url.startswith("https:") and not kept.startswith("https:")
-        return "" if kept in (target, url) or downgrade else kept
+        return "" if kept.rstrip("/") == url.rstrip("/") or downgrade else kept
+
+    def list_remote(self, url: str, *options: str) -> str:
+        """What `git ls-remote` says of the repository at `url`.
+
+        :raises GitFailed: see `run`; also where a page is, for git takes a short one for an empty
+            repository.
+        """
+        listed = self.run("ls-remote", *options, "--", url, remote=url)
+        kind = "" if listed else self.headers(url, self.timeout).get("content-type", "")
+        if kind.startswith("text/html"):
+            raise GitFailed("ls-remote", 0, "info/refs not valid: is this a git repository?")
+        return listed
+
+    def headers(self, url: str, seconds: float) -> dict[str, str]:
+        """The first words of what the server at `url` answers to git, by lower-case names."""
+        with tempfile.TemporaryDirectory() as folder:
+            trace = Path(folder, "trace")
+            env = {"GIT_TRACE_CURL": str(trace), "GIT_TRACE_CURL_NO_DATA": "1"}
+            with contextlib.suppress(GitFailed):
+                self._run(("ls-remote", "--", url), url, None, seconds, seconds, 0, env, "")
+            text = trace.read_text("utf-8", "replace") if trace.exists() else ""
+        return {name.lower(): value for name, value in HEADER.findall(text)}
 
     def _run(
         self,
         args: tuple[str, ...],
         remote: str,
         cwd: Path | None,
-        timeout: float | None,
+        timeout: float,
+        allowed: float,
         largest: int,
         env: Mapping[str, str] | None,
         stdin: str,
     ) -> str:
         credential = find_credential(self.credentials, remote)
+        setting, options = self.pinned(remote)
         argv = ["prlimit", f"--fsize={largest}", "--"] if largest else []
-        argv += ["git", *(word for one in SAFE_CONFIG for word in ("-c", one)), *args]
-        seconds = timeout or self.timeout
+        config = (*SAFE_CONFIG, setting) if setting else SAFE_CONFIG
+        argv += ["git", *(word for one in config for word in ("-c", one)), *args]
         try:
             process = subprocess.Popen(
                 argv,
                 cwd=cwd or "/",
-                env=self.environment() | self.access(credential) | dict(env or {}),
+                env=self.environment() | self.access(credential, options) | dict(env or {}),
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -152,10 +186,11 @@ class Git:
         except FileNotFoundError as error:
             raise GitFailed(args[0], 127, f"{argv[0]} is not installed") from error
         try:
-            out, err = process.communicate(stdin.encode() if stdin else None, timeout=seconds)
+            out, err = process.communicate(stdin.encode() if stdin else None, timeout=timeout)
         except subprocess.TimeoutExpired as error:
+            whose = f" of {remote}" if remote else ""
             raise GitHostDown(
-                f"The git server did not answer within {seconds:.0f} s.",
+                f"The git server{whose} did not answer within {allowed:.0f} s.",
                 hint="Try again in a minute; the link itself may be fine.",
             ) from error
         finally:
@@ -166,9 +201,26 @@ class Git:
             return out.decode("utf-8", "surrogateescape")
         raise GitFailed(args[0], process.returncode, err.decode("utf-8", "replace"))
 
-    def access(self, credential: Credential | None) -> dict[str, str]:
+    def pinned(self, remote: str) -> tuple[str, str]:
+        """What keeps git to the addresses of the host that were checked just now, see `pin`.
+
+        :raises GitHostDown: a public host is asked for, and there is none of this name.
+        """
+        if self.personal or not remote:
+            return "", ""
+        host, port = host_of(remote)
+        found = check_host(remote, self.hosts, setting="git.hosts", resolve=self.resolve)
+        named = {host, f"{host}:{port}"} & set(self.hosts)
+        if not (found or named or is_address(host) or is_proxied(remote)):
+            raise GitHostDown(
+                f"There is no server called {host}.",
+                hint="Check the address's spelling, or try again in a minute.",
+            )
+        return pin(remote, found)
+
+    def access(self, credential: Credential | None, options: str = "") -> dict[str, str]:
         """What lets a command in: never on its command line, which every user can list."""
-        ssh = "ssh -oBatchMode=yes -oStrictHostKeyChecking=accept-new"
+        ssh = f"ssh -oBatchMode=yes -oStrictHostKeyChecking=accept-new{options}"
         if credential and credential.is_ssh:
             key = shlex.quote(str(credential.check_file()))
             return {"GIT_SSH_COMMAND": f"{ssh} -oIdentitiesOnly=yes -oIdentityAgent=none -i {key}"}
@@ -199,75 +251,3 @@ class Git:
         if self.ca_bundle:
             kept["GIT_SSL_CAINFO"] = str(self.ca_bundle)
         return kept
-
-
-def check_host(url: str, hosts: Sequence[str], *, setting: str) -> None:
-    """Refuse an address whose host the setting does not allow; `*` is every public one.
-
-    :raises BadEnvironment: an address that names no host clearly.
-    :raises GitHostDown: it is not allowed.
-    """
-    host, port = host_of(url)
-    named = {host, f"{host}:{port}"} if port else {host}
-    if named & set(hosts):
-        return
-    if "*" not in hosts:
-        raise GitHostDown(
-            f"This server does not fetch from {host}.",
-            hint=f"The administrator can add the host to `{setting}` in the settings.",
-        )
-    if not _is_public(host):
-        raise GitHostDown(
-            f"{host} is not a public address, so this server does not fetch from it.",
-            hint=f"The administrator can name the host in `{setting}` in the settings.",
-        )
-
-
-def host_of(url: str) -> tuple[str, int | None]:
-    """Host and port of a git address, or BadEnvironment when it is not one."""
-    scp = re.fullmatch(r"[\w.-]+@([A-Za-z0-9._-]+):(?!//)[^@]*", url)
-    if scp:
-        return scp[1].lower(), None
-    # urlsplit and git read these differently, so that each would see another host.
-    if re.search(r"[\s\\\x00-\x1f\x7f]", url):
-        raise BadEnvironment(
-            f"{url!r} holds a space, a backslash or a control character.",
-            hint="Use the https:// address that the repository's clone button gives.",
-        )
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http", "ssh") or not parts.hostname:
-        raise BadEnvironment(
-            f"{url!r} is not a git address.",
-            hint="Use the https:// address that the repository's clone button gives.",
-        )
-    if parts.password or (parts.username and parts.scheme != "ssh"):
-        raise BadEnvironment(
-            "The address holds a user name or password.",
-            hint="Remove everything between // and @: links are shared with everybody.",
-        )
-    # A host in percent code, two @ or a ? before the path: git and curl contact another one.
-    if not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9a-fA-F:.]+", parts.hostname) or (
-        parts.netloc.count("@") > 1
-        or "%" in parts.netloc
-        or parts.query
-        or parts.fragment
-        or "?" in url
-        or "#" in url
-    ):
-        raise BadEnvironment(
-            f"{url!r} is not a plain address.",
-            hint="Use the https:// address that the repository's clone button gives.",
-        )
-    try:
-        return parts.hostname.lower(), parts.port
-    except ValueError as error:
-        raise BadEnvironment(f"{url!r} has no valid port.") from error
-
-
-def _is_public(host: str) -> bool:
-    """True when every address of the host is reachable from the whole internet."""
-    try:
-        found = {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
-    except OSError:
-        return True  # git says it better: could not resolve host
-    return all(ipaddress.ip_address(address.split("%")[0]).is_global for address in found)

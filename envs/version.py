@@ -17,12 +17,28 @@ from typing import Any
 from envs.errors import AmbiguousRef, GitHostDown, NotOffered, RepoNotFound, UnknownRef
 from envs.git import Git, GitFailed
 
-MISSING = re.compile(
-    r"repository '.*' not found|does not exist|could not read Username|Authentication failed"
-    r"|terminal prompts|Permission denied|returned error: 40[134]"
-    r"|not appear to be a git repository|not valid: is this a git repository",
+PRIVATE = re.compile(
+    r"could not read Username|Authentication failed|terminal prompts|Permission denied"
+    r"|returned error: 40[13]",
     re.IGNORECASE,
 )
+MISSING = re.compile(
+    r"repository '.*' not found|does not exist|returned error: 4(04|10)"
+    r"|not appear to be a git repository",
+    re.IGNORECASE,
+)
+NO_GIT = re.compile(r"not valid: is this a git repository", re.IGNORECASE)
+DOWN = (
+    (
+        r"returned error: (5\d\d)",
+        "The git server of {repo} has a fault: it says error {0}.",
+    ),
+    (r"too slow|timed out", "The git server of {repo} did not answer in time."),
+    (r"resolve host", "There is no server of the name in {repo}."),
+    (r"certificate", "The certificate of the git server of {repo} is not trusted here."),
+    (r"returned error: 30", "The git server of {repo} leads to nowhere that can be followed."),
+)
+"""What git says of a server that is in trouble, and what it means."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +102,7 @@ def list_refs(repo: str, *, git: Git) -> dict[str, str]:
     :raises GitHostDown: the git host does not answer.
     """
     try:
-        listed = git.run("ls-remote", "--", repo, remote=repo)
+        listed = git.list_remote(repo)
     except GitFailed as error:
         raise explain(error, repo) from error
     rows = (line.split("\t", 1) for line in listed.splitlines() if "\t" in line)
@@ -102,17 +118,30 @@ def explain(error: GitFailed, repo: str) -> RepoNotFound | GitHostDown:
 
     Only a clear answer of the server says that a repository is missing; all else is its trouble.
     """
-    if MISSING.search(error.stderr):
+    said = error.stderr
+    if PRIVATE.search(said):
         return RepoNotFound(
             f"There is no repository at {repo}, or it is private.",
             hint="Open the address in a private browser window: it must show the repository. "
             "For a private one, the person who runs this server can add a credential.",
         )
-    last = (error.stderr.strip().splitlines() or ["no answer"])[-1]
-    return GitHostDown(
-        f"The git server of {repo} cannot be reached.",
-        hint=f"Try again in a minute; the link itself may be fine. Git says: {last}",
-    )
+    if NO_GIT.search(said):
+        return RepoNotFound(
+            f"{repo} is a web page, not a git repository.",
+            hint="Use the https:// address that the repository's clone button gives.",
+        )
+    if MISSING.search(said):
+        return RepoNotFound(
+            f"There is no repository at {repo}.",
+            hint="Check its spelling: open the address in a private browser window.",
+        )
+    last = (said.strip().splitlines() or ["no answer"])[-1]
+    hint = f"Try again in a minute; the link itself may be fine. Git says: {last}"
+    for shape, sentence in DOWN:
+        found = re.search(shape, said, re.IGNORECASE)
+        if found:
+            return GitHostDown(sentence.format(*found.groups(), repo=repo), hint=hint)
+    return GitHostDown(f"The git server of {repo} cannot be reached.", hint=hint)
 
 
 EXISTING = "docker:"

@@ -6,7 +6,6 @@ import functools
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from envs.git import Git
 from envs.store import Store
 from envs.version import Version, VersionCache
 from launcher import identity, rehearsal
+from launcher.asking import Asking
 from launcher.capacity import Capacity, Plan, plan_memory
 from launcher.choices import HostChoices
 from launcher.config import Config
@@ -181,7 +181,7 @@ def create_launcher(
             start_timeout=config.session.start_timeout,
             queue=create_queue(parts),
         ),
-        background=ThreadPoolExecutor(max_workers=16, thread_name_prefix="content"),
+        asking=Asking(),
     )
 
 
@@ -255,7 +255,7 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
     looking = Looking(
         parts.environments,
         parts.mirrors,
-        ThreadPoolExecutor(max_workers=16, thread_name_prefix="looking"),
+        Asking(per_host=4, threads=32),
     )
     rehearsals = Rehearsals(config.data / "rehearsals")
     preflight = Preflight(looking, rehearsals)
@@ -294,7 +294,7 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
     )
     launches = Launches(metrics.measured(launcher.launch), errors.EXPECTED, queue)
     app.register_blueprint(launch.create_blueprint(launches, shown.address))
-    links = BinderLinks(parts.versions)
+    links = BinderLinks(parts.versions, launcher.asking)
     app.register_blueprint(binder.create_blueprint(links, parts.runtime, gateway))
     app.register_blueprint(
         build_stream.create_blueprint(

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 
-from launcher import logs
+from launcher.asking import Asking
 from launcher.config import Config
 from launcher.content.delivered import all_delivered, folders_of
 from launcher.content.delivery import Delivery
@@ -45,7 +45,7 @@ class Launcher:
     mirrors: Mirrors
     delivery: Delivery
     sessions: Sessions
-    background: ThreadPoolExecutor
+    asking: Asking
 
     def launch(self, link: Link, student: str, tell: Tell) -> Opened:
         """Open the link for the student, saying each step to `tell`.
@@ -100,8 +100,7 @@ class Launcher:
         return [self._refresh(content) for content in link.contents]
 
     def _refresh(self, content: Content) -> Future[Upstream]:
-        refresh = logs.carried(self.mirrors.refresh)
-        return self.background.submit(refresh, content.repo, content.branch)
+        return self.asking.submit(self.mirrors.refresh, content.repo, content.branch)
 
     def _deliver(
         self, link: Link, sources: Sequence[Upstream], spec: SessionSpec, tell: Tell

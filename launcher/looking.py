@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from envs.errors import EnvError, GitHostDown
-from launcher import logs
+from launcher.asking import Asking
 from launcher.content.mirror import Mirrors
 from launcher.content.upstream import Upstream, ask
 from launcher.environment import Environments
@@ -36,7 +36,7 @@ class Looking:
 
     environments: Environments
     mirrors: Mirrors
-    pool: ThreadPoolExecutor
+    asking: Asking
     patience: float = 5.0
     """Seconds; then the last copy has to do."""
     life: float = 30.0
@@ -44,9 +44,9 @@ class Looking:
     _known: dict[Hashable, tuple[float, Any]] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
-    def begin(self, work: Callable[..., T], *args: object) -> tuple[Future[T], float]:
-        """Start something; its answer, and until when to wait for it."""
-        return self.pool.submit(logs.carried(work), *args), time.monotonic() + self.patience
+    def begin(self, ask: Callable[[str, str], T], repo: str, ref: str) -> tuple[Future[T], float]:
+        """Ask something of a repository; the answer, and until when to wait for it."""
+        return self.asking.submit(ask, repo, ref), time.monotonic() + self.patience
 
     def content(self, repo: str, branch: str) -> Upstream:
         """The newest content; a copy, marked as stale, where the git host is slow or down.
@@ -80,9 +80,12 @@ class Looking:
 
         def asked() -> dict[str, str]:
             self.mirrors.git.check_url(repo)
-            return ended(self.begin(lambda: ask(repo, git=self.mirrors.git)), repo)
+            return ended(self.begin(self._refs, repo, ""), repo)
 
         return self._remembered(("refs", repo), asked)
+
+    def _refs(self, repo: str, _ref: str) -> dict[str, str]:
+        return ask(repo, git=self.mirrors.git)
 
     def names(self, repo: str) -> tuple[str, ...]:
         """Branches and tags by their short names; none where they cannot be known."""
@@ -96,11 +99,10 @@ class Looking:
 
         :raises envs.errors.EnvError: it cannot be found, or its git host is slow.
         """
+        return ended(self.begin(self._lock, repo, tag), repo)
 
-        def read() -> str:
-            return self.environments.store.lock_of(self.environments.versions.resolve(repo, tag))
-
-        return ended(self.begin(read), repo)
+    def _lock(self, repo: str, tag: str) -> str:
+        return self.environments.store.lock_of(self.environments.versions.resolve(repo, tag))
 
     def _remembered(self, key: Hashable, find: Callable[[], T]) -> T:
         now = time.monotonic()
@@ -125,7 +127,6 @@ def ended(begun: tuple[Future[T], float], repo: str) -> T:
     try:
         return future.result(max(0.0, deadline - time.monotonic()))
     except TimeoutError as error:
-        future.cancel()
         raise Slow(f"The git server of {repo} is slow.", hint=AGAIN) from error
 
 

@@ -6,11 +6,11 @@ Short links are in `short.py`.
 from __future__ import annotations
 
 import argparse
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
 from launcher import rehearsal
+from launcher.asking import Asking
 from launcher.cli import Context, short
 from launcher.looking import Looking
 from launcher.preflight import FAIL, OK, WARN, Preflight
@@ -93,9 +93,8 @@ def check(args: argparse.Namespace, context: Context) -> int:
     link = parse_any(args.url)[0].link()
     parts = context.parts
     rehearsals = Rehearsals(context.config.data / "rehearsals")
-    with ThreadPoolExecutor(max_workers=4) as background:
-        looking = Looking(parts.environments, parts.mirrors, background)
-        checks = Preflight(looking, rehearsals).check(link)
+    looking = Looking(parts.environments, parts.mirrors, Asking())
+    checks = Preflight(looking, rehearsals).check(link)
     lines = []
     for one in checks:
         lines.append(f"{WORDS[one.state]} {one.name}: {one.sentence}")

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from envs.errors import BadEnvironment, GitHostDown
-from envs.git import Git, GitFailed, host_of
+from envs.git import Git, GitFailed
+from envs.hosts import host_of
 from launcher.content.clone import BASE_REF, lfs_note, make_clone
 from launcher.content.packs import write_pack
 from launcher.content.receipt import Receipt

@@ -66,7 +66,7 @@ def ask(repo: str, *, git: Git) -> dict[str, str]:
     :raises GitHostDown: the git host does not answer.
     """
     try:
-        listed = git.run("ls-remote", "--symref", "--", repo, remote=repo)
+        listed = git.list_remote(repo, "--symref")
     except GitFailed as error:
         said = explain(error, repo)
         if isinstance(said, RepoNotFound):

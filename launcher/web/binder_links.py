@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 from flask import request
 
 from envs.errors import EnvError, UnknownRef
 from envs.version import VersionCache
+from launcher.asking import Asking, answer_within
 from link_generator.binder_spec import parse_spec
 from link_generator.dialects.binder import parse_launch
 from link_generator.link import Link, check_target
@@ -24,6 +25,9 @@ class BinderLinks:
     """Reads them; asks the git host only whether an old default branch is still there."""
 
     versions: VersionCache
+    asking: Asking = field(default_factory=Asking)
+    patience: float = 3.0
+    """Seconds for the git host, while a browser waits."""
 
     def link(self, provider: str, spec: str, query: str = "") -> Link:
         """The launch link that `/v2/<provider>/<spec>?<query>` stands for.
@@ -42,7 +46,8 @@ class BinderLinks:
         """The ref; empty, the default branch, for a `master` or `main` that is gone."""
         if ref in RENAMED:
             try:
-                self.versions.resolve(repository, ref)
+                answer = self.asking.submit(self.versions.resolve, repository, ref)
+                answer_within(answer, self.patience, repository)
             except UnknownRef:
                 return ""
             except EnvError:  # the launch itself will say it

@@ -8,7 +8,8 @@ from threading import Thread
 import pytest
 
 from envs.errors import BadEnvironment, GitHostDown, RepoNotFound
-from envs.git import Git, GitFailed, host_of
+from envs.git import Git, GitFailed
+from envs.hosts import host_of
 from envs.version import resolve_version
 from tests.git_server import Repo
 

@@ -14,6 +14,7 @@ from envs.git import Git
 from envs.image import Image
 from envs.store import Store
 from envs.version import VersionCache
+from launcher.asking import Asking
 from launcher.choices import HostChoices, natural
 from launcher.config import CatalogueEntry
 from launcher.content.mirror import Mirrors
@@ -52,8 +53,7 @@ def looking(tmp_path, host):
         Store(tmp_path / "builds", builder, git, poll=0.01),
         Prebuild(lambda repo, ref: None),
     )
-    with ThreadPoolExecutor(4) as pool:
-        yield Looking(environments, Mirrors(tmp_path / "content", git), pool, patience=5.0)
+    return Looking(environments, Mirrors(tmp_path / "content", git), Asking(), patience=5.0)
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def test_a_failed_or_running_build_is_told(choices, looking, host):
     env.git("tag", "--force", "v1.9")
     looking.environments.versions.tag_life = 0
     looking.environments.store.builder.pause = 0.1
-    running = looking.pool.submit(build, looking, host, "v1.9")
+    running = ThreadPoolExecutor(1).submit(build, looking, host, "v1.9")
     while looking.environments.store.builder.count() < 2:
         time.sleep(0.01)
     (card,) = choices.environments()

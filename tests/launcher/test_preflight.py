@@ -12,6 +12,7 @@ from envs.channels import Channels
 from envs.git import Git
 from envs.store import Store
 from envs.version import VersionCache
+from launcher.asking import Asking
 from launcher.config import CatalogueEntry
 from launcher.content.mirror import Mirrors
 from launcher.environment import Environments
@@ -57,8 +58,7 @@ def preflight(tmp_path, host):
         store,
         Prebuild(lambda repo, ref: None),
     )
-    with ThreadPoolExecutor(2) as pool:
-        yield Preflight(Looking(environments, Mirrors(tmp_path / "content", git), pool))
+    return Preflight(Looking(environments, Mirrors(tmp_path / "content", git), Asking()))
 
 
 def states(preflight, link):

@@ -10,7 +10,7 @@ from docker.models.images import Image
 
 from envs.builder import Say
 from envs.errors import BuildFailed, GitHostDown, RepoNotFound, UnknownRef
-from envs.git import check_host
+from envs.hosts import check_host
 from launcher.runtimes.docker.engine import Engine
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -11,6 +10,7 @@ from flask import Flask
 
 from envs.git import Git
 from launcher import identity
+from launcher.asking import Asking
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors
 from launcher.content.size import human
@@ -46,23 +46,22 @@ def launcher(tmp_path, server, teacher):
     """All parts but the engine: sessions run their commands as processes here."""
     mirrors = Mirrors(tmp_path / "content", Git(hosts=(server.host,)))
     runtime = HereRuntime()
-    with ThreadPoolExecutor(2) as pool:
-        yield Launcher(
-            config=None,
-            environments=None,
-            mirrors=mirrors,
-            delivery=Delivery(mirrors, runtime),
-            sessions=Sessions(
-                runtime=runtime,
-                gateway=FakeGateway(),
-                homes=Homes(tmp_path / "homes"),
-                history=History(Database.of(tmp_path)),
-                secret=SECRET,
-                limits=Limits(1, 1, 1),
-                start_timeout=1,
-            ),
-            background=pool,
-        )
+    return Launcher(
+        config=None,
+        environments=None,
+        mirrors=mirrors,
+        delivery=Delivery(mirrors, runtime),
+        sessions=Sessions(
+            runtime=runtime,
+            gateway=FakeGateway(),
+            homes=Homes(tmp_path / "homes"),
+            history=History(Database.of(tmp_path)),
+            secret=SECRET,
+            limits=Limits(1, 1, 1),
+            start_timeout=1,
+        ),
+        asking=Asking(),
+    )
 
 
 @pytest.fixture

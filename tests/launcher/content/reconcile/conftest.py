@@ -21,7 +21,7 @@ class Pulled:
     url: str
 
     def pull(self, branch="", **options):
-        words = {"depth": 1, "backup": False, "git": Git()} | options
+        words = {"depth": 1, "backup": False, "git": Git(personal=True)} | options
         return pull_here(words.pop("url", self.url), self.folder, branch=branch, **words)
 
     def git(self, *args):

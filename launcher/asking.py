@@ -1,0 +1,107 @@
+"""Questions to git hosts, in threads of their own: one host that is slow takes few of them."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from envs.errors import BadEnvironment, GitHostDown
+from envs.hosts import host_of
+from launcher import logs
+
+PER_HOST = 8
+"""Questions to one host at once; a class that asks for one repository is one question."""
+THREADS = 96
+"""Of all hosts together; each only waits for a git process."""
+
+T = TypeVar("T")
+
+
+@dataclass
+class Question:
+    """One that waits or is being asked."""
+
+    key: tuple[Any, ...]
+    ask: Callable[[], Any]
+    answer: Future[Any] = field(default_factory=Future)
+
+
+@dataclass
+class Asking:
+    """Asks git hosts. Who asks what is being asked gets the same answer, and takes no thread."""
+
+    per_host: int = PER_HOST
+    threads: int = THREADS
+    _running: dict[str, int] = field(default_factory=dict)
+    _waiting: dict[str, deque[Question]] = field(default_factory=dict)
+    _known: dict[tuple[Any, ...], Question] = field(default_factory=dict)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="ask")
+
+    def submit(self, ask: Callable[[str, str], T], repo: str, ref: str) -> Future[T]:
+        """`ask(repo, ref)`, as soon as the repository's host has a place."""
+        key = (ask, repo, ref)
+        with self._guard:
+            known = self._known.get(key)
+            if known is None:
+                known = self._known[key] = Question(key, logs.carried(lambda: ask(repo, ref)))
+                known.answer.set_running_or_notify_cancel()  # nobody ends it for the others
+                host = host_name(repo)
+                self._waiting.setdefault(host, deque()).append(known)
+                self._start(host)
+        return known.answer
+
+    def _start(self, host: str) -> None:
+        """Ask what may be asked now; the guard is held."""
+        waiting = self._waiting.get(host)
+        while waiting and self._running.get(host, 0) < self.per_host:
+            self._running[host] = self._running.get(host, 0) + 1
+            self._pool.submit(self._run, host, waiting.popleft())
+        if not waiting:
+            self._waiting.pop(host, None)
+
+    def _run(self, host: str, question: Question) -> None:
+        found: Any = None
+        error: BaseException | None = None
+        try:
+            found = question.ask()
+        except BaseException as failed:  # whoever waits for the answer gets it
+            error = failed
+        with self._guard:
+            del self._known[question.key]
+            self._running[host] -= 1
+            if not self._running[host]:
+                del self._running[host]
+            self._start(host)
+        if error:
+            question.answer.set_exception(error)
+        else:
+            question.answer.set_result(found)
+
+
+def host_name(repo: str) -> str:
+    try:
+        host, port = host_of(repo)
+        return f"{host}:{port}" if port else host
+    except BadEnvironment:  # an image, or nothing that is ever contacted
+        return ""
+
+
+def answer_within(answer: Future[T], seconds: float, repo: str) -> T:
+    """The answer, or that it takes too long; whoever is asked goes on being asked.
+
+    :raises GitHostDown: there is none yet.
+    """
+    try:
+        return answer.result(timeout=max(0.0, seconds))
+    except TimeoutError as error:
+        raise GitHostDown(
+            f"The git server of {repo} has not answered yet.",
+            hint="Try again in a minute; the link itself may be fine.",
+        ) from error

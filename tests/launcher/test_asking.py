@@ -1,0 +1,51 @@
+"""Questions to git hosts: one that never answers keeps nobody else waiting."""
+
+import threading
+import time
+
+import pytest
+
+from envs.errors import GitHostDown
+from envs.git import Git
+from launcher.asking import Asking, answer_within
+from launcher.content.mirror import Mirrors
+from tests.git_server import GitServer, Repo
+from tests.hostile_host import HostileHost
+
+
+def test_a_silent_host_does_not_keep_other_hosts_waiting(tmp_path):
+    (tmp_path / "git").mkdir()
+    with HostileHost() as silent, GitServer(tmp_path / "git") as good:
+        Repo.create(good.root / "course", {"a": "1"})
+        mirrors = Mirrors(tmp_path / "content", Git((silent.host, good.host), timeout=20.0))
+        asking = Asking(per_host=2, threads=3)
+        slow = [asking.submit(mirrors.refresh, silent.url(f"silent/{n}"), "") for n in range(20)]
+        began = time.monotonic()
+        found = asking.submit(mirrors.refresh, good.url("course"), "").result(timeout=10)
+        assert found.ref == "main"
+        assert time.monotonic() - began < 10
+        assert len(silent.asked) <= 2
+        with pytest.raises(GitHostDown, match="has not answered yet"):
+            answer_within(slow[0], 0.1, silent.url("silent/0"))
+        silent.ended.set()  # the others fail at once, and each question has its answer
+        assert all(one.exception(timeout=30) for one in slow)
+        assert not asking._running
+        assert not asking._waiting
+        assert not asking._known
+
+
+def test_a_class_that_asks_the_same_takes_one_thread_and_later_ones_ask_anew():
+    gate, asked = threading.Event(), []
+
+    def ask(repo, ref):
+        asked.append(ref)
+        gate.wait(10)
+        return len(asked)
+
+    asking = Asking(per_host=1)
+    answers = [asking.submit(ask, "https://h.org/r", "main") for _ in range(300)]
+    other = asking.submit(ask, "https://h.org/r", "dev")
+    gate.set()
+    assert {one.result(timeout=10) for one in answers} == {1}
+    assert other.result(timeout=10) == 2
+    assert asking.submit(ask, "https://h.org/r", "main").result(timeout=10) == 3
