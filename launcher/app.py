@@ -159,7 +159,8 @@ def create_launcher(
 ) -> Launcher:
     """The parts joined into what a click needs."""
     config = parts.config
-    limits = Limits(config.session.memory, config.session.cpus, config.session.processes)
+    per = config.session
+    limits = Limits(per.memory, per.cpus, per.processes, tmp=per.tmp)
     return Launcher(
         config=config,
         environments=parts.environments,

@@ -37,6 +37,7 @@ from launcher.values import (
     text,
     texts,
     url,
+    yes_no_auto,
     zero_or_more,
 )
 from link_generator.link import env_address
@@ -141,6 +142,7 @@ class SessionConfig:
     memory: int = setting(size)
     cpus: float = setting(positive)
     processes: int = setting(count)
+    tmp: int = setting(size)
     idle: float = setting(seconds)
     max_age: float = setting(seconds)
     start_timeout: float = setting(seconds)
@@ -170,6 +172,7 @@ class QueueConfig:
 class DockerConfig:
     network: str = setting(text)
     firewall: str = setting(one_of("auto", "manual"))
+    read_only: str = setting(yes_no_auto)
     homes: str = setting(one_of("auto", "bind", "volume"))
 
 

@@ -25,6 +25,8 @@ class Limits:
     """Bytes."""
     cpus: float
     processes: int
+    tmp: int = 512 * 1024**2
+    """Bytes of /tmp, which count as memory; never more than half of that."""
 
 
 @dataclass(frozen=True)

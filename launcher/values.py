@@ -85,6 +85,11 @@ def one_of(*known: str) -> Callable[[Any], str]:
     return read
 
 
+def yes_no_auto(value: Any) -> str:
+    """`yes`, `no` or `auto`; YAML itself reads the first two as true and false."""
+    return one_of("yes", "no", "auto")({True: "yes", False: "no"}.get(value, value))
+
+
 def url(value: Any) -> str:
     if not re.fullmatch(r"https?://[^/\s?#@]+(/[^\s?#]*)?", text(value)):
         raise ValueError(f"{value!r} is not an address such as https://notebooks.example.org")

@@ -8,12 +8,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import re
+import shlex
 import socket
 import subprocess
 import textwrap
 import threading
 import time
 import uuid
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import docker
@@ -48,11 +51,15 @@ class Inside:
     """A student's session with what they can run in it."""
 
     click: Click
-    container: docker.models.containers.Container
+    engine: docker.DockerClient
+
+    @property
+    def container(self):
+        name = urlsplit(self.click.session_url).path.strip("/").removeprefix("s/")
+        return self.engine.containers.get(f"launcher-{name}")
 
     @property
     def address(self):
-        self.container.reload()
         return next(
             one["IPAddress"] for one in self.container.attrs["NetworkSettings"]["Networks"].values()
         )
@@ -114,13 +121,13 @@ def stack(data_root):
     box.start()
     watch = Watch(box.url)
     watch.start()
-    box.watch, box.network = watch, network
+    box.watch, box.network, box.engine = watch, network, docker.from_env()
     yield box
     watch.ended.set()
     box.cli("session", "stop", "all")
     box.stop()
     box.git.stop()
-    with contextlib.closing(docker.from_env()) as engine:
+    with contextlib.closing(box.engine) as engine:
         names = [network, f"{network}-open", f"{network}-none"]
         made = [one for one in engine.networks.list(names=names) if one.name in names]
         bridges = [one.attrs["Options"]["com.docker.network.bridge.name"] for one in made]
@@ -133,8 +140,7 @@ def stack(data_root):
 def open_session(stack, env):
     click = Click()
     click.open(stack.link(env=env), lambda line: None, timeout=180)
-    name = urlsplit(click.session_url).path.strip("/").removeprefix("s/")
-    return Inside(click, docker.from_env().containers.get(f"launcher-{name}"))
+    return Inside(click, stack.engine)
 
 
 @pytest.fixture(scope="module")
@@ -217,16 +223,6 @@ def test_an_exam_reaches_nothing_and_its_student_works(stack, exam):
         assert "connected" not in exam.tries(*places)
 
 
-def test_an_exam_is_not_opened_up_by_naming_its_repository(stack, exam):
-    """The strictest entry of a repository holds, and the open session of before is replaced."""
-    student = exam.click
-    before = student.session_url
-    student.open(stack.link(), lambda line: None, timeout=60)
-    assert student.session_url == before
-    student.open(stack.link(env="lab"), lambda line: None, timeout=60)
-    assert student.session_url != before
-
-
 def test_raw_packets_cannot_be_sent(mallory):
     said = mallory.python(
         """
@@ -248,8 +244,7 @@ def test_raw_packets_cannot_be_sent(mallory):
 
 def test_walls_that_somebody_took_down_are_put_back(stack, mallory):
     rules = subprocess.check_output(["iptables", "-w", "-S", "DOCKER-USER"], text=True)
-    with contextlib.closing(docker.from_env()) as engine:
-        network = engine.networks.get(stack.network)
+    network = stack.engine.networks.get(stack.network)
     bridge = network.attrs["Options"]["com.docker.network.bridge.name"]
     jump = next(line for line in rules.splitlines() if f"-i {bridge} " in line)
     subprocess.run(["iptables", "-w", *jump.replace("-A", "-D", 1).split()], check=True)
@@ -257,6 +252,92 @@ def test_walls_that_somebody_took_down_are_put_back(stack, mallory):
     checks = {row["name"]: row["ok"] for row in stack.cli("doctor", code=None)}
     assert checks["walls"]
     assert jump in subprocess.check_output(["iptables", "-w", "-S", "DOCKER-USER"], text=True)
+
+
+# Limits and rights
+
+
+def test_a_fork_bomb_ends_at_the_limit_and_hurts_nobody(mallory, victim):
+    bomb = ":(){ :|:& };:; sleep 2"
+    mallory.sh(f"timeout -s KILL 3 bash -c '{bomb}'")
+    assert victim.answers()
+    mallory.sh("kill -KILL -1")  # takes all that is left, the server included
+
+
+def test_a_memory_bomb_kills_itself_and_not_the_server(victim, exam):
+    code = "import time; held = bytearray(2_000_000_000); print(len(held))"
+    said, output = victim.sh(f"python3 -c '{code}'")
+    assert said == 137, output
+    said, _ = exam.sh("head -c 1G /dev/zero > /dev/shm/x")
+    assert said != 0
+    assert victim.answers()
+    assert exam.answers()
+
+
+def test_nothing_of_the_machine_can_be_mounted_or_changed(victim):
+    attempts = [
+        "mount -t tmpfs none /mnt",
+        "mount -o remount,rw /sys",
+        "unshare -Ur mount -t tmpfs none /mnt",
+        "echo 1 > /proc/sys/kernel/panic",
+        "echo c > /proc/sysrq-trigger",
+        "echo 0 > /sys/fs/cgroup/memory/memory.limit_in_bytes",
+        "mkdir /sys/fs/cgroup/memory/x",
+        "echo -1000 > /proc/1/oom_score_adj",
+        "mknod disk b 254 0",
+        "chroot / true",
+        "chown root:root .",
+        "head -c 1 /proc/kcore",
+        "dmesg",
+        "ls /var/run/docker.sock /run/docker.sock",
+        "sysctl -w kernel.panic=1",
+        "setpriv --reuid=0 true",
+        "su -c true",
+    ]
+    script = "".join(
+        f"timeout 5 bash -c {shlex.quote(one)} </dev/null 2>&1; printf '\\n{n}:%s\\n' $?\n"
+        for n, one in enumerate(attempts)
+    )
+    _, said = victim.sh(script)
+    codes = dict(re.findall(r"^(\d+):(\d+)$", said, re.MULTILINE))
+    worked = [one for n, one in enumerate(attempts) if codes[str(n)] == "0"]
+    assert worked == [], said
+    status = victim.sh("cat /proc/self/status")[1]
+    assert re.search(r"CapEff:\s*0+$", status, re.MULTILINE)
+    assert re.search(r"CapBnd:\s*0+$", status, re.MULTILINE)
+    assert re.search(r"NoNewPrivs:\s*1$", status, re.MULTILINE)
+    assert re.search(r"Seccomp:\s*2$", status, re.MULTILINE)
+
+
+def test_an_exam_writes_to_its_home_and_tmp_only(exam):
+    found = "find / -xdev -writable -not -path '/proc/*' 2>/dev/null | head -20"
+    writable = exam.sh(f"for one in $({found}); do test -w $one && echo $one; done")[1].split()
+    assert set(writable) <= {"/home/jovyan", "/tmp", "/var/tmp", "/dev/shm"}
+    assert exam.sh("touch ~/x /tmp/x && rm ~/x /tmp/x")[0] == 0
+
+
+def test_tmp_is_small_and_crashes_leave_no_core_files(victim):
+    assert victim.sh("head -c 600M /dev/zero > /tmp/fill; rm -f /tmp/fill")[1].count("space") == 1
+    victim.sh("sleep 9 & sleep 0.2; kill -SEGV $!")
+    assert victim.sh("ulimit -c; ls core* 2>/dev/null")[1].split() == ["0"]
+
+
+def test_a_flood_of_output_fills_no_log(victim):
+    path = victim.container.attrs["LogPath"]
+    victim.sh("timeout 4 cat /dev/zero | tr '\\0' 'x' | head -c 200M > /proc/1/fd/1")
+    logs = list(Path(path).parent.glob("*-json.log*"))
+    assert sum(one.stat().st_size for one in logs) < 30_000_000
+    assert victim.answers()
+
+
+def test_an_exam_is_not_opened_up_by_naming_its_repository(stack, exam):
+    """The strictest entry of a repository holds, and the open session of before is replaced."""
+    student = exam.click
+    before = student.session_url
+    student.open(stack.link(), lambda line: None, timeout=60)
+    assert student.session_url == before
+    student.open(stack.link(env="lab"), lambda line: None, timeout=60)
+    assert student.session_url != before
 
 
 def test_the_launcher_was_healthy_all_the_time(stack):

@@ -88,5 +88,6 @@ def create(config: Config, instance: str) -> DockerRuntime:
         instance=instance,
         network=config.docker.network,
         homes=homes,
+        read_only=config.docker.read_only,
         walls=walls_of(config),
     )

@@ -20,6 +20,7 @@ from docker.errors import APIError, DockerException, NotFound
 
 from launcher.errors import SessionFailed, SessionGone
 from launcher.runtimes.base import Completed
+from launcher.runtimes.docker.bounds import bounds_of
 from launcher.runtimes.docker.exec import run_in_container
 from launcher.runtimes.docker.images import DockerImages
 from launcher.runtimes.docker.memory import memory_of_all
@@ -57,7 +58,12 @@ def server_command(base_url: str) -> list[str]:
 
 
 def container_options(
-    spec: SessionSpec, *, instance: str, network: str, volume: str | None
+    spec: SessionSpec,
+    *,
+    instance: str,
+    network: str,
+    volume: str | None,
+    read_only: bool = False,
 ) -> dict[str, Any]:
     """Everything that a session's container is made with, as docker-py takes it. No I/O here."""
     home = volume or str(spec.home)
@@ -85,16 +91,8 @@ def container_options(
         "network": network,
         # Without a way out every question for a name would wait ten seconds.
         "dns_opt": ["timeout:1", "attempts:1"] if spec.egress == "none" else None,
-        "mem_limit": spec.limits.memory,
-        "memswap_limit": spec.limits.memory,
-        "nano_cpus": int(spec.limits.cpus * 1e9),
-        "pids_limit": spec.limits.processes,
-        "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges"],
-        "init": True,
         "detach": True,
-        "restart_policy": {"Name": "no"},
-        "log_config": {"type": "json-file", "config": {"max-size": "5m", "max-file": "2"}},
+        **bounds_of(spec.limits, read_only=read_only),
     }
 
 
@@ -109,6 +107,8 @@ class DockerRuntime:
     network: str = "launcher-sessions"
     homes: str = "bind"
     """`bind` folders of this machine, or `volume` where the engine is elsewhere."""
+    read_only: str = "auto"
+    """`yes`, `no`, or `auto`: where sessions reach nothing to install from."""
     walls: Walls = field(default_factory=lambda: Walls((), off=True))
     name: str = "docker"
     _guard: threading.Lock = field(default_factory=threading.Lock)
@@ -168,7 +168,13 @@ class DockerRuntime:
     def start(self, spec: SessionSpec) -> Session:
         volume = volume_name(spec) if self.homes == "volume" else None
         network = network_of(self.network, spec.egress)
-        options = container_options(spec, instance=self.instance, network=network, volume=volume)
+        options = container_options(
+            spec,
+            instance=self.instance,
+            network=network,
+            volume=volume,
+            read_only=self.is_read_only(spec),
+        )
         try:
             if volume:
                 self._own_volume(spec, volume)
@@ -187,6 +193,10 @@ class DockerRuntime:
             name = network_of(self.network, egress)
             ensure_network(self.client, name, internal=egress == "none")
             self.walls.ensure(fresh=FRESH)
+
+    def is_read_only(self, spec: SessionSpec) -> bool:
+        """True where nothing but home and /tmp can be written: no package can be installed then."""
+        return {"yes": True, "no": False}.get(self.read_only, spec.egress == "none")
 
     def _own_volume(self, spec: SessionSpec, volume: str) -> None:
         """A named volume begins as root's; the student must be able to write into it."""
