@@ -65,6 +65,7 @@ from launcher.web import (
 )
 from launcher.web import metrics as metrics_page
 from launcher.web.binder_links import BinderLinks
+from launcher.web.clicks import ClickLimits
 from launcher.web.rate import RateLimit
 from launcher.web.shown_builds import ShownBuilds
 from link_generator import page
@@ -235,6 +236,14 @@ def create_queue(parts: Parts) -> Queue:
     return queue
 
 
+def create_limits(config: Config) -> ClickLimits:
+    return ClickLimits(
+        RateLimit(config.web.launches_per_student),
+        RateLimit(config.web.launches_per_address),
+        config.trusted_proxies,
+    )
+
+
 def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None) -> Flask:
     """The web app of the settings, or of parts that were made from them.
 
@@ -294,7 +303,7 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
         )
     )
     launches = Launches(metrics.measured(launcher.launch), errors.EXPECTED, queue)
-    app.register_blueprint(launch.create_blueprint(launches, shown.address))
+    app.register_blueprint(launch.create_blueprint(launches, shown.address, create_limits(config)))
     links = BinderLinks(parts.versions, launcher.asking)
     app.register_blueprint(binder.create_blueprint(links, parts.runtime, gateway))
     app.register_blueprint(

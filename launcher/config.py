@@ -191,6 +191,8 @@ class WebConfig:
     largest: int = setting(size)
     streams: int = setting(count)
     starts_per_hour: int = setting(count)
+    launches_per_student: int = setting(count)
+    launches_per_address: int = setting(count)
     rehearsals_per_hour: int = setting(count)
     origins: tuple[str, ...] = setting(origins)
 

@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from envs import errors as env
 from launcher import errors as launcher
 from launcher import rehearsing, short_links
+from launcher.web import clicks
 from launcher.web.request import wants_json
 from link_generator.link import BadLink
 
@@ -54,6 +55,7 @@ TABLE: dict[type[Exception], Row] = {
     launcher.SessionFailed: Row(503, "E-SESSION", "Your session did not start", (AGAIN, ADMIN)),
     launcher.SessionGone: Row(503, "E-SESSION", "Your session has just ended", (AGAIN,)),
     rehearsing.TooManyRehearsals: Row(503, "E-FULL", "Too many rehearsals wait", (AGAIN,)),
+    clicks.TooManyLaunches: Row(429, "E-MANY", "Too many launches in an hour", ()),
     launcher.NoRuntime: Row(503, "E-RUNTIME", "This server cannot start sessions now", (ADMIN,)),
 }
 UNEXPECTED = Row(500, "E-INTERNAL", "Something went wrong on this server", (AGAIN, ADMIN))
@@ -74,6 +76,8 @@ class Explained:
     near: tuple[str, ...]
     request_id: str
     actions: tuple[dict[str, str], ...] = ()
+    retry_after: int = 0
+    """Seconds."""
     work_safe: str = "Your work is safe: nothing that you saved has been changed."
 
 
@@ -97,6 +101,7 @@ def explain(
         near=tuple(getattr(error, "near", ())),
         request_id=request_id,
         actions=actions,
+        retry_after=getattr(error, "retry_after", 0),
     )
 
 
@@ -116,8 +121,9 @@ def answer(explained: Explained) -> Response:
     else:
         response = make_response(render_template("error.html", error=explained))
     response.status_code = explained.status
-    if explained.status == 503:
-        response.headers["Retry-After"] = "5"
+    wait = explained.retry_after or (5 if explained.status == 503 else 0)
+    if wait:
+        response.headers["Retry-After"] = str(wait)
     return response
 
 

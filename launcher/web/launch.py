@@ -27,6 +27,7 @@ from launcher.errors import PathNotFound
 from launcher.launches import Launch, Launches
 from launcher.progress import Phase
 from launcher.queue import Standing
+from launcher.web.clicks import ClickLimits
 from launcher.web.errors import answer, error_json, explain
 from launcher.web.request import csrf_token, known_student, student, wants_json
 from link_generator.link import compose_link, parse_link
@@ -47,7 +48,9 @@ LABELS = {
 }
 
 
-def create_blueprint(launches: Launches, build_page: Callable[[str], str]) -> Blueprint:
+def create_blueprint(
+    launches: Launches, build_page: Callable[[str], str], limits: ClickLimits | None = None
+) -> Blueprint:
     """The views of a launch; `build_page` knows the address of an image's build, or empty."""
     views = Blueprint("launch", __name__)
     patient = threading.Semaphore(PATIENT)
@@ -56,6 +59,8 @@ def create_blueprint(launches: Launches, build_page: Callable[[str], str]) -> Bl
     def click() -> Response:
         refuse_embedding()
         link, _notes = parse_link(request.full_path)
+        if limits:
+            limits.check(student(), link)
         launch = launches.ensure(link, student(), g.request_id, retry=wants_json())
         if patient.acquire(blocking=False):
             try:

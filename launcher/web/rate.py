@@ -1,4 +1,4 @@
-"""How often an address may ask, and which address a request comes from. No I/O here."""
+"""How often somebody may ask, and which address a request comes from. No I/O here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 MOST = 10_000
-"""Addresses that are remembered; then the hours of all of them begin again."""
+"""Addresses that are remembered; then those that asked first are forgotten."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Taken:
 
 @dataclass
 class RateLimit:
-    """So many requests per address and window; a limit of 0 is none."""
+    """So many requests of an address or a student per window; a limit of 0 is none."""
 
     limit: int
     window: float = 3600.0
@@ -56,8 +56,8 @@ class RateLimit:
             if now - began >= self.window:
                 began, count = now, 0
             allowed = count < self.limit
-            if len(self._counts) >= MOST:
-                self._counts.clear()
+            if who not in self._counts and len(self._counts) >= MOST:
+                del self._counts[next(iter(self._counts))]
             self._counts[who] = (began, count + allowed)
         return Taken(allowed, self.limit, self.limit - count - allowed, began + self.window)
 
