@@ -139,6 +139,7 @@ def create_parts(config: Config) -> Parts:
             config.data / "content",
             git,
             depth=config.content.depth,
+            fresh=config.content.fresh,
             limits=FetchLimits(config.content.fetch_largest, config.content.fetch_timeout),
             size=SizeLimits(config.content.largest, config.content.files),
         ),

@@ -131,6 +131,7 @@ class ContentConfig:
     depth: int = setting(count)
     largest: int = setting(size)
     files: int = setting(count)
+    fresh: float = setting(seconds)
     fetch_largest: int = setting(size)
     fetch_timeout: float = setting(seconds)
     snapshots: int = setting(count)

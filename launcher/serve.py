@@ -26,6 +26,8 @@ from launcher.reaper import Reaper
 
 log = logging.getLogger(__name__)
 
+HEALTH_THREADS = 2
+"""Of a server of their own: `/healthz` is answered while every other thread is busy."""
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -40,7 +42,7 @@ class Running:
     url: str
     parts: Parts
     gateway: Gateway
-    _server: BaseWSGIServer
+    _servers: tuple[BaseWSGIServer, ...]
     _reaper: Reaper
     _lock: IO[str]
     _ended: threading.Event
@@ -56,7 +58,8 @@ class Running:
             return
         self._ended.set()
         self._reaper.stop()
-        self._server.close()
+        for server in self._servers:
+            server.close()
         self.gateway.stop()
         self._lock.close()
         log.info("stopped; sessions go on")
@@ -86,18 +89,13 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
         config = replace(config, public_url=gateway.url)
     parts = create_parts(config)
     app = create_app(parts, gateway=gateway.client)
-    server = waitress.create_server(
-        only_from_gateway(app, app_secret(secret)),
-        host="127.0.0.1",
-        port=0,
-        threads=config.web.threads + config.web.streams,
-        connection_limit=max(1000, 4 * (config.web.threads + config.web.streams)),
-        asyncore_use_poll=True,
-        ident=None,
-        clear_untrusted_proxy_headers=False,
-    )
-    threading.Thread(target=server.run, name="waitress", daemon=True).start()
-    gateway.client.set_app(f"http://127.0.0.1:{server.effective_port}")
+    guarded = only_from_gateway(app, app_secret(secret))
+    server = listen(guarded, threads=config.web.threads + config.web.streams)
+    health = listen(guarded, threads=HEALTH_THREADS)
+    for one in (server, health):
+        threading.Thread(target=one.run, name="waitress", daemon=True).start()
+    gateway.client.set_app(address_of(server))
+    gateway.client.set_health(address_of(health))
     sessions = app.extensions["launcher"].sessions
     reaper = Reaper(
         sessions,
@@ -115,7 +113,25 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
     if config.builds.gc_every:
         cleaning = (Cleanup.of(parts).run, config.builds.gc_every, ended)
         threading.Thread(target=regularly, args=cleaning, name="gc", daemon=True).start()
-    return Running(config.public_url, parts, gateway, server, reaper, lock, ended)
+    return Running(config.public_url, parts, gateway, (server, health), reaper, lock, ended)
+
+
+def listen(app: Wsgi, *, threads: int) -> BaseWSGIServer:
+    """A server on a port of loopback; it does not serve yet."""
+    return waitress.create_server(
+        app,
+        host="127.0.0.1",
+        port=0,
+        threads=threads,
+        connection_limit=max(1000, 4 * threads),
+        asyncore_use_poll=True,
+        ident=None,
+        clear_untrusted_proxy_headers=False,
+    )
+
+
+def address_of(server: BaseWSGIServer) -> str:
+    return f"http://127.0.0.1:{server.effective_port}"
 
 
 def make_data_folder(folder: Path) -> None:

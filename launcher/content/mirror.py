@@ -42,6 +42,14 @@ from launcher.errors import (
 
 
 @dataclass
+class Flight:
+    """One question to the git host, and everybody who waits for its answer."""
+
+    answer: Future[Upstream] = field(default_factory=Future)
+    began: float = field(default_factory=time.monotonic)
+
+
+@dataclass
 class Mirrors:
     """All mirrors, in one folder that only the launcher can read."""
 
@@ -52,7 +60,9 @@ class Mirrors:
     limits: FetchLimits = NO_LIMIT
     size: SizeLimits = NO_SIZE_LIMIT
     _shapes: dict[tuple[str, str, tuple[str, ...] | None], Shape] = field(default_factory=dict)
-    _flights: dict[tuple[str, str], Future[Upstream]] = field(default_factory=dict)
+    fresh: float = 0.0
+    """Seconds from a question to the git host in which others get the same answer."""
+    _flights: dict[tuple[str, str], Flight] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def refresh(self, repo: str, branch: str = "") -> Upstream:
@@ -64,22 +74,29 @@ class Mirrors:
         :raises UnknownBranch: no branch, tag or commit of this name.
         :raises ContentFailed: the git host is down and there is no copy, or may not be asked.
         """
-        key = (repo, branch)
+        flight, mine = self._flight((repo, branch))
+        if mine:
+            self._fly((repo, branch), flight)
+        return flight.answer.result()
+
+    def _flight(self, key: tuple[str, str]) -> tuple[Flight, bool]:
+        """The question that is under way or fresh, or a new one, which is the caller's to ask."""
         with self._guard:
             flight = self._flights.get(key)
-            mine = flight is None
-            if flight is None:
-                flight = self._flights[key] = Future()
-        if not mine:
-            return flight.result()
+            if flight and not flight.answer.done():
+                return flight, False
+            if flight and time.monotonic() - flight.began < self.fresh:
+                return flight, False
+            flight = self._flights[key] = Flight()
+            return flight, True
+
+    def _fly(self, key: tuple[str, str], flight: Flight) -> None:
         try:
-            flight.set_result(self._refresh(repo, branch))
+            flight.answer.set_result(self._refresh(*key))
         except BaseException as error:
-            flight.set_exception(error)
-        finally:
             with self._guard:
                 del self._flights[key]
-        return flight.result()
+            flight.answer.set_exception(error)
 
     def _refresh(self, repo: str, branch: str) -> Upstream:
         self._check(repo)

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from launcher import open_files
 from launcher.gateway.proxy import Proxy
-from launcher.gateway.routes import Route
+from launcher.gateway.routes import HEALTH, Route
 
 APP = "/"
 
@@ -98,10 +98,12 @@ def told(proxy: Proxy, name: str) -> dict[str, Any]:
 
 
 def name_of(path: str) -> str:
-    """`/s/<id>` is the session's id; `/` is the app."""
+    """`/s/<id>` is the session's id; `/` and `/healthz` are the app's."""
     found = path.strip("/")
+    if path == HEALTH:
+        return HEALTH
     return found.removeprefix("s/") if found else APP
 
 
 def path_of(name: str) -> str:
-    return APP if name == APP else f"/s/{name}"
+    return name if name in (APP, HEALTH) else f"/s/{name}"

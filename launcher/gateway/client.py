@@ -9,6 +9,8 @@ from pathlib import Path
 
 import requests
 
+from launcher.gateway.routes import HEALTH
+
 TIMEOUT = 5.0
 """Seconds; the gateway is on this machine."""
 
@@ -65,6 +67,10 @@ class GatewayClient:
     def set_app(self, target: str) -> None:
         """Send everything that is no session to the app at `target`."""
         self._call("POST", "/", {"target": target})
+
+    def set_health(self, target: str) -> None:
+        """Send `/healthz` to `target` instead."""
+        self._call("POST", HEALTH, {"target": target})
 
     def add_route(self, session_id: str, target: str, owner: str, token: str) -> None:
         data = {"owner": owner, "token": token}

@@ -22,7 +22,7 @@ from launcher import logs
 from launcher.gateway import cors, guest, headers, pages
 from launcher.gateway.bodies import FORM_TIMEOUT, READER_STALL, STALL, Body, TooLarge, TooSlow
 from launcher.gateway.door import Door
-from launcher.gateway.routes import Route, Routes
+from launcher.gateway.routes import HEALTH, Route, Routes
 from launcher.gateway.sockets import close_all, is_websocket, join
 from launcher.identity import find_student
 
@@ -99,6 +99,8 @@ class Proxy:
         if name == APP and self.largest and (request.content_length or 0) > self.largest:
             return pages.gave_up(TooLarge(), self.largest, request_id)
         route = self.routes.known.get(name)
+        if path_of(request) == HEALTH:  # threads of its own, for when all others are busy
+            route = self.routes.known.get(HEALTH, route)
         if found and route is None:  # the app knows how to bring a stopped session back
             if request.method not in SAFE_METHODS or is_websocket(request):
                 return pages.gone(request_id)

@@ -9,6 +9,9 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+HEALTH = "/healthz"
+"""The route to the threads of the app that only say that it lives."""
+
 
 @dataclass
 class Route:
@@ -25,7 +28,7 @@ class Route:
 
 @dataclass
 class Routes:
-    """Routes by session id; the app's own is `/`."""
+    """Routes by session id; the app's own are `/` and `/healthz`."""
 
     file: Path
     known: dict[str, Route] = field(default_factory=dict)

@@ -144,6 +144,7 @@ def make_box(root: Path, runtime: str) -> Box:
                 "runtime": runtime,
                 "git": {"hosts": [git.host]},
                 "environments": {"tag_life": "0s"},
+                "content": {"fresh": "0s"},  # a test clicks right after it has pushed
             }
         )
     )

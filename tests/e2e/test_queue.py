@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
@@ -21,7 +22,7 @@ def box(data_root):
     root.mkdir()
     box = make_box(root, "local")
     settings = yaml.safe_load(box.settings.read_text())
-    box.settings.write_text(yaml.safe_dump(settings | {"capacity": {"sessions": 2}}))
+    box.settings.write_text(yaml.safe_dump(settings | {"capacity": {"sessions": 2}, "content": {}}))
     box.start()
     yield box
     box.cli("session", "stop", "all")
@@ -62,6 +63,20 @@ class Student:
             self.ask()
         return self.said[what]
 
+    def until_served(self):
+        """Until the session is there, or a place in line."""
+        deadline = time.monotonic() + 180
+        while not (self.said["url"] or self.said["queue"]):
+            assert time.monotonic() < deadline, self.box.log_text()[-2000:]
+            time.sleep(0.5)
+            self.ask()
+
+    def leave(self):
+        """Leave the line, as the page's button does."""
+        csrf = self.browser.get(f"{self.box.url}/api/sessions", timeout=30).json()["csrf"]
+        where = f"{self.box.url}/launches/{self.said['id']}/leave"
+        assert self.browser.post(where, {"csrf": csrf}, timeout=30).status_code == 200
+
     def stop(self):
         """Stop all own sessions, as the page does."""
         own = self.browser.get(f"{self.box.url}/api/sessions", timeout=30).json()
@@ -72,11 +87,29 @@ class Student:
 
 @pytest.fixture(scope="module")
 def taken(box):
-    """Two students who have the two places."""
-    both = [Student(box).click() for _ in range(2)]
-    for student in both:
-        student.until("url", 180)
-    return both
+    """Two students who have the two places, after a storm of forty for an environment that is new.
+
+    The others have left the line again.
+    """
+    storm = [Student(box) for _ in range(40)]
+    box.git.requests.clear()
+    with ThreadPoolExecutor(40) as pool:
+        list(pool.map(Student.click, storm))
+        list(pool.map(Student.until_served, storm))
+    taken = [one for one in storm if one.said["url"]]
+    line = [one for one in storm if one.said["queue"]]
+    box.storm = (len(taken), sorted(one.ask().said["queue"]["number"] for one in line))
+    for student in line:
+        student.leave()
+    return taken
+
+
+def test_forty_clicks_at_once_are_one_build_and_one_fetch_and_a_line(box, taken):
+    assert box.storm == (2, list(range(1, 39)))
+    assert box.builds() == 1
+    fetches = [one for one in box.git.requests if "course" in one and "git-upload-pack" in one]
+    assert 1 <= len([one for one in fetches if one.startswith("POST")]) <= 3
+    assert not [line for line in box.log_text().splitlines() if "Traceback" in line]
 
 
 def test_six_students_share_two_places_in_the_order_of_their_clicks(box, taken):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
 import pytest
+import requests
 
 from launcher import identity, serve
 from launcher.config import load_config
@@ -23,3 +28,34 @@ def test_a_start_that_fails_ends_its_gateway_and_frees_the_folder(tmp_path, monk
         with pytest.raises(NoRuntime):
             serve.start(config)
         assert not client_of(config, identity.load_secret(tmp_path)).listens()
+
+
+def test_health_is_answered_while_every_other_thread_is_busy(tmp_path, monkeypatch):
+    config = load_config(data=str(tmp_path), listen="127.0.0.1:0", runtime="local")
+    config = replace(config, web=replace(config.web, threads=1, streams=1))
+    gate, busy, make = threading.Event(), threading.Semaphore(0), serve.create_app
+
+    def create_app(*args, **more):
+        app = make(*args, **more)
+
+        @app.get("/slow")
+        def slow():
+            busy.release()
+            gate.wait(30)
+            return "at last"
+
+        return app
+
+    monkeypatch.setattr(serve, "create_app", create_app)
+    running = serve.start(config)
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            slow = [pool.submit(requests.get, f"{running.url}/slow", timeout=30) for _ in range(6)]
+            assert all(busy.acquire(timeout=10) for _ in range(2)), "all threads are taken"
+            assert requests.get(f"{running.url}/healthz", timeout=5).json() == {"ok": True}
+            assert "healthz" not in running.gateway.client.routes()
+            gate.set()
+            assert {one.result().text for one in slow} == {"at last"}
+    finally:
+        gate.set()
+        running.stop()

@@ -50,6 +50,28 @@ def test_a_class_fetches_once(mirrors, url, server, teacher):
     assert len(loose) == 2, f"two commits came, each once: {packs}"
 
 
+def test_a_storm_asks_once(mirrors, url, server, teacher):
+    mirrors.fresh = 60.0
+    with ThreadPoolExecutor(16) as pool:
+        commits = set(pool.map(lambda _: mirrors.refresh(url, "main").commit, range(100)))
+    assert commits == {teacher.git("rev-parse", "HEAD").strip()}
+    assert asked(server)[0] == 2, "a question and a fetch"
+
+
+def test_an_answer_is_shared_for_a_moment_only_and_a_failure_never(mirrors, url, server, teacher):
+    mirrors.fresh = 60.0
+    first = mirrors.refresh(url).commit
+    newest = teacher.commit({"new.txt": "n\n"})
+    assert mirrors.refresh(url).commit == first
+    mirrors.fresh = 0.0
+    assert mirrors.refresh(url).commit == newest
+    mirrors.fresh = 60.0
+    with pytest.raises(UnknownBranch):
+        mirrors.refresh(url, "later")
+    teacher.git("branch", "later")
+    assert mirrors.refresh(url, "later").commit == newest
+
+
 def test_branches_tags_and_commits(mirrors, url, teacher):
     first = teacher.git("rev-parse", "HEAD").strip()
     teacher.git("tag", "-a", "v1", "-m", "v1")

@@ -295,6 +295,12 @@ def test_every_call_is_a_student_of_its_own_whatever_cookie_comes_along(browser,
     assert "Set-Cookie" not in answer.headers
 
 
+def test_a_place_in_line_is_told_in_its_own_words():
+    said = "You are number 7 of 12. About 40 s; places become free as others finish."
+    event = build_events.event_of(Progress(Phase.QUEUE, said))
+    assert event == {"phase": "waiting", "message": f"{said}\n"}
+
+
 def test_the_spec_of_a_stream_keeps_its_escapes(browser, scene):
     events_of(browser.get("/build/git/https%3A%2F%2Fgit.example.org%2Fa%2Fr/HEAD", headers=SSE))
     assert scene.links[0].repo == "https://git.example.org/a/r"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import threading
+import time
 
 import pytest
 from flask import Flask
 
 from envs.errors import AmbiguousRef, BuildFailed
 from launcher import identity
+from launcher.capacity import Capacity, Plan
 from launcher.errors import PathNotFound
 from launcher.launch import Opened
 from launcher.launches import Launches
+from launcher.line import Line
+from launcher.measured import Measured
 from launcher.progress import Phase, Progress
+from launcher.queue import Queue, unlimited_queue
 from launcher.session import Session
 from launcher.web import errors, launch, request
 from link_generator import page
@@ -30,6 +36,7 @@ class Scene:
         self.gate = threading.Event()
         self.gate.set()
         self.error = None
+        self.full = lambda student: None
         self.runs = 0
 
     def build_page(self, image):
@@ -41,6 +48,7 @@ class Scene:
         tell(Progress(Phase.LINK, "Link read"))
         tell(Progress(Phase.ENVIRONMENT, "<b>building</b>", log=True))
         self.gate.wait(10)
+        self.full(student)
         if self.error:
             raise self.error
         return OPENED
@@ -54,13 +62,17 @@ def scene():
 @pytest.fixture
 def app(scene, monkeypatch):
     monkeypatch.setattr(launch, "STRAIGHT_IN", 0.3)
+    return make_app(scene, unlimited_queue())
+
+
+def make_app(scene, queue):
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
     app.config.update(SECRET_KEY=SECRET, PUBLIC_URL="http://x", TESTING=True)
     app.before_request(request.begin)
     app.after_request(request.finish)
     app.register_blueprint(page.create_blueprint(public_url="http://x", catalogue={}))
     app.register_blueprint(
-        launch.create_blueprint(Launches(scene.run, errors.EXPECTED), scene.build_page)
+        launch.create_blueprint(Launches(scene.run, errors.EXPECTED, queue), scene.build_page)
     )
     errors.register(app)
     return app
@@ -222,3 +234,56 @@ def test_the_link_as_json_and_back(browser):
 def test_what_a_person_types_never_becomes_markup(browser):
     answer = browser.get("/", query_string={"env": '"><script>x</script>'})
     assert "<script>x" not in answer.text
+
+
+def test_in_a_storm_only_some_clicks_wait_and_the_others_get_their_page_at_once(
+    app, scene, monkeypatch
+):
+    monkeypatch.setattr(launch, "STRAIGHT_IN", 20.0)
+    scene.gate.clear()
+    answers = []
+
+    def click():
+        answers.append(app.test_client().get(LINK).status_code)
+
+    threads = [threading.Thread(target=click) for _ in range(launch.PATIENT + 20)]
+    for thread in threads:
+        thread.start()
+    for _ in range(500):
+        if len(answers) == 20:
+            break
+        time.sleep(0.02)
+    assert answers == [200] * 20, "those who need not wait have their page"
+    scene.gate.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [200] * 20 + [303] * launch.PATIENT
+
+
+def test_one_in_line_sees_the_place_and_may_leave(app, scene):
+    capacity = Capacity(Plan(memory=1, reserve=1, largest=1), Measured(None))
+    capacity.hold("ab12", "somebody", "c", "i")
+    queue = Queue(capacity, Line(None), 60, 60)
+    scene.full = lambda student: queue.admit(student, "c", "i")
+    waits = make_app(scene, queue).test_client()
+    page_ = waits.get(LINK).text
+    assert "You are number 1 of 1" in page_
+    assert "All places are taken." in page_
+    assert "Keep this page open" in page_
+    said = waits.get(LINK, headers=JSON).json
+    assert said["queue"] == {
+        "number": 1,
+        "of": 1,
+        "seconds": None,
+        "place": "You are number 1 of 1",
+        "sentence": "All places are taken. You get one as soon as others finish.",
+    }
+    assert [step["state"] for step in said["steps"]][:2] == ["done", "done"]
+    where = f"/launches/{said['id']}/leave"
+    assert waits.post(where).status_code == 403, "only our own form"
+    csrf = re.search(r'name="csrf" value="(\w+)"', page_)[1]
+    answer = waits.post(where, data={"csrf": csrf})
+    assert "You left the line" in answer.text
+    assert "Join again" in answer.text
+    assert queue.length() == 0
+    assert waits.get(f"/api/launches/{said['id']}").status_code == 404
