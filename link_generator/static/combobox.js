@@ -35,7 +35,7 @@ export function combobox(input, ask, delay = 400) {
   const note = element("p", "help");
   list.id = `${input.id}-options`;
   list.setAttribute("role", "listbox");
-  list.setAttribute("aria-label", input.labels[0].textContent);
+  list.setAttribute("aria-label", "Choices");
   note.setAttribute("role", "status");
   popup.hidden = true;
   popup.append(list, note);

@@ -147,8 +147,8 @@ async function update() {
 
 // The one thing that is announced for a change of the fields.
 function finishReady(count) {
-  const ready = `Link ready, ${count} warning${count === 1 ? "" : "s"}`;
-  if (count) finish(`! ${ready}`, ready, "careful");
+  const more = `, ${count} warning${count === 1 ? "" : "s"}`;
+  if (count) finish(`! Ready to share${more}`, `Link ready${more}`, "careful");
   else finish("✓ Ready to share", "Link ready", "good");
 }
 

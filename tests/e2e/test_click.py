@@ -229,3 +229,15 @@ def test_the_page_checks_a_link_before_it_is_shared(box, student):
     plain.goto(page.url)
     plain.get_by_role("button", name="Check this link").click()
     assert "week1.ipynb exists" in plain.locator("#checks").inner_text()
+
+
+def test_a_link_is_rehearsed_from_the_page(box, student):
+    page = student.new_context().new_page()
+    page.goto(box.link().replace("/launch?", "/?"))
+    page.locator("#checks li").first.wait_for()
+    before = set((box.data / "homes").iterdir())
+    page.get_by_role("button", name="Rehearse").click()
+    page.locator("#checks", has_text="Rehearsed").wait_for(timeout=120_000)
+    assert "✓ Rehearsed" in page.locator("#rehearsal").inner_text()
+    assert "✓ ok Rehearsed" in page.locator("#checks").inner_text()
+    assert set((box.data / "homes").iterdir()) == before, "nothing of it stays"
