@@ -12,7 +12,19 @@ from launcher.cli import Context
 from launcher.errors import LaunchError
 from link_generator.link import BadLink
 
-COMMANDS = ("demo", "serve", "doctor", "env", "base", "link", "session", "pull", "snapshot")
+COMMANDS = (
+    "demo",
+    "serve",
+    "doctor",
+    "env",
+    "base",
+    "link",
+    "session",
+    "pull",
+    "snapshot",
+    "user",
+    "audit",
+)
 """Modules of `launcher.cli`; only the one that is asked for is imported, which takes most of the
 time of a short command."""
 EXPECTED = (EnvError, LaunchError, BadLink)

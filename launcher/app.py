@@ -17,6 +17,7 @@ from envs.store import Store
 from envs.version import Version, VersionCache
 from launcher import identity, rehearsal
 from launcher.asking import Asking
+from launcher.audit import Audit
 from launcher.capacity import Capacity, Plan, plan_memory
 from launcher.choices import HostChoices
 from launcher.config import Config
@@ -38,6 +39,7 @@ from launcher.line import Line
 from launcher.looking import Looking
 from launcher.measured import Measured
 from launcher.metrics import Metrics
+from launcher.people import People
 from launcher.prebuild import Prebuild
 from launcher.preflight import Preflight
 from launcher.queue import Queue
@@ -48,6 +50,7 @@ from launcher.runtimes.base import Runtime
 from launcher.session import Limits
 from launcher.sessions import Sessions
 from launcher.short_links import ShortLinks
+from launcher.web import audit as audit_page
 from launcher.web import (
     binder,
     build_stream,
@@ -58,9 +61,11 @@ from launcher.web import (
     health,
     hooks,
     launch,
+    login,
     rehearse,
     request,
     sessions,
+    short,
     work,
 )
 from launcher.web import metrics as metrics_page
@@ -331,7 +336,14 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
         )
     )
     app.register_blueprint(check.create_blueprint(preflight))
-    app.register_blueprint(go.create_blueprint(ShortLinks(parts.database)))
+    people, audit = People(parts.database), Audit(parts.database)
+    app.extensions["people"] = people
+    tries = RateLimit(10, window=600)
+    app.register_blueprint(login.create_blueprint(people, audit, config.trusted_proxies, tries))
+    app.register_blueprint(audit_page.create_blueprint(audit))
+    short_links = ShortLinks(parts.database)
+    app.register_blueprint(go.create_blueprint(short_links))
+    app.register_blueprint(short.create_blueprint(short_links, audit, preflight, config.public_url))
     app.register_blueprint(health.create_blueprint(parts.runtime, gateway))
     errors.register(app)
     return app

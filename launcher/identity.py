@@ -16,6 +16,10 @@ COOKIE = "launcher_student"
 SECURE_COOKIE = f"__Host-{COOKIE}"
 """Its name by https: browsers take one of this name from the server only, for all its paths, so no
 notebook's script can put another student's in its place."""
+LOGIN_COOKIE = "launcher_user"
+"""Of instructors and administrators, beside the other."""
+NAMES = (COOKIE, SECURE_COOKIE, LOGIN_COOKIE, f"__Host-{LOGIN_COOKIE}")
+"""Cookies that say who somebody is: no session sees them."""
 MAX_AGE = 2 * 365 * 24 * 3600
 """Seconds that the cookie counts."""
 

@@ -9,6 +9,7 @@ import difflib
 import re
 import time
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -209,3 +210,23 @@ def span(seconds: float) -> str:
     parts = [(minutes // 1440, "day"), (minutes // 60 % 24, "hour"), (minutes % 60, "minute")]
     said = [f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in parts if count]
     return " ".join(said[:2])
+
+
+def check_time(text: str, field: str = "") -> float:
+    """A time of this machine's clock, or with its own offset, as Unix seconds; empty is 0.
+
+    :raises BadShortLink: it is none; with the field's name.
+    """
+    if not text:
+        return 0.0
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except (ValueError, OverflowError) as error:
+        wrong = BadShortLink(f"{text!r} is not a time.", hint="Write 2026-11-23T09:00.")
+        wrong.field = field or wrong.field
+        raise wrong from error
+
+
+def field_time(seconds: float) -> str:
+    """The same for a form's field, to the minute; empty for 0."""
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%dT%H:%M") if seconds else ""

@@ -8,6 +8,7 @@ from typing import Any
 import segno
 from flask import Blueprint, Response, jsonify, request
 
+from link_generator.badges import qr_picture
 from link_generator.dialects import Place, parse_any
 from link_generator.form import FORM, write
 from link_generator.generator import Generator, as_dict
@@ -44,13 +45,11 @@ def add_views(views: Blueprint, generator: Generator) -> None:
         """The link as a picture that phones read."""
         try:
             url = compose_link(generator.read(given_fields()).draft.link(), generator.public_url)
-            picture = segno.make(url, micro=False).svg_inline(scale=4, border=4, light="#ffffff")
+            picture = qr_picture(url)
         except (BadLink, segno.DataOverflowError) as error:
             bad = error if isinstance(error, BadLink) else BadLink("link", "It is too long.")
             return jsonify(error=as_dict(bad)), 400
-        header = '<?xml version="1.0" encoding="utf-8"?>'
-        text = picture.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-        return Response(header + text, content_type="image/svg+xml"), 200
+        return Response(picture, content_type="image/svg+xml"), 200
 
     @views.get("/api/link/parse")
     def parse() -> tuple[Response, int]:

@@ -19,6 +19,7 @@ from envs.readers.requirements import refers_to_repository
 from envs.recipe import Recipe
 from envs.render import made_files, render_dockerfile
 from envs.version import Version
+from launcher.audit import Audit, at_the_terminal
 from launcher.cleanup import Cleanup
 from launcher.cli import Context
 from launcher.cli.base import print_unless
@@ -70,6 +71,10 @@ def add_parser(commands: Any) -> None:
     words.add_parser("list", help="every image and its last build").set_defaults(handler=list_)
 
 
+def note(context: Context, what: str, target: str, detail: str = "") -> None:
+    Audit(context.database).note(at_the_terminal(), what, target, detail)
+
+
 def version_of(text: str, context: Context) -> Version:
     env, tag = split_env(text)
     link = Link(env=env, tag=tag)
@@ -82,6 +87,7 @@ def build(args: argparse.Namespace, context: Context) -> int:
     version = version_of(args.env, context)
     image = context.parts.store.ensure_image(version, say=print_unless(context.json))
     took = round(time.monotonic() - started, 1)
+    note(context, "environment built", args.env, image.name)
     context.show(
         {"image": image.name, "commit": version.commit, "seconds": took},
         f"{image.name} is ready after {took} s",
@@ -110,6 +116,7 @@ def promote(args: argparse.Namespace, context: Context) -> int:
     else:
         channels.promote(args.name, tag, before)
     channel = NEXT if args.next else STABLE
+    note(context, f"environment is {channel}", args.name, f"{before} -> {tag}")
     context.show(
         {"name": args.name, "channel": channel, "tag": tag, "before": before, "image": image.name},
         f"{args.name}@{channel} is {tag} now",
@@ -119,6 +126,7 @@ def promote(args: argparse.Namespace, context: Context) -> int:
 
 def rollback(args: argparse.Namespace, context: Context) -> int:
     left, tag = context.parts.channels.rollback(args.name)
+    note(context, "environment rolled back", args.name, f"{left} -> {tag}")
     context.show(
         {"name": args.name, "channel": STABLE, "tag": tag, "before": left},
         f"{args.name}@{STABLE} is {tag} again, no longer {left}",
@@ -195,6 +203,8 @@ def logs(args: argparse.Namespace, context: Context) -> int:
 def gc(args: argparse.Namespace, context: Context) -> int:
     gone = Cleanup.of(context.parts).run(dry_run=args.dry_run)
     lines = [f"{one.what:14} {one.name} {human(one.size)}" for one in gone]
+    if gone and not args.dry_run:
+        note(context, "images cleaned up", "", f"{len(gone)} removed")
     done = "would go" if args.dry_run else "removed"
     context.show(
         {"removed": [asdict(one) for one in gone], "dry_run": args.dry_run},
@@ -210,6 +220,7 @@ def cancel(args: argparse.Namespace, context: Context) -> int:
         raise BadEnvironment(
             f"{args.env} is not being built now.", hint="`launcher env list` shows what was built."
         )
+    note(context, "build cancelled", name)
     context.show({"image": name, "cancelled": True}, f"The build of {name} ends now")
     return 0
 

@@ -6,6 +6,7 @@ import argparse
 import time
 from typing import Any
 
+from launcher.audit import Audit, at_the_terminal
 from launcher.cli import Context
 from launcher.errors import SessionGone
 from launcher.gateway.process import find_gateway
@@ -45,6 +46,9 @@ def stop(args: argparse.Namespace, context: Context) -> int:
             gateway.remove_route(session.id)
         parts.runtime.stop(session.id)
         parts.history.ended(session.id, "the administrator stopped it")
+        Audit(parts.database).note(
+            at_the_terminal(), "session stopped", session.id, f"of {session.owner}"
+        )
     context.show(
         {"stopped": [session.id for session in found]},
         "\n".join(f"stopped {session.id}" for session in found) or "No session.",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
+from launcher.audit import Audit, at_the_terminal
 from launcher.cli import Context
-from launcher.short_links import BadShortLink, ShortLink, ShortLinks, clock
+from launcher.short_links import ShortLink, ShortLinks, check_time, clock
 from link_generator.dialects import parse_any
 
 
@@ -33,9 +33,10 @@ def save(args: argparse.Namespace, context: Context) -> int:
         args.slug,
         parse_any(args.url)[0].link(),
         title=args.title,
-        opens=seconds_of(args.opens),
-        closes=seconds_of(args.closes),
+        opens=check_time(args.opens),
+        closes=check_time(args.closes),
     )
+    note(context, "link changed" if len(made.history) > 1 else "link made", made)
     context.show(row(made, context), f"{address(made, context)}\nmeans {made.link}")
     return 0
 
@@ -49,8 +50,13 @@ def saved(_args: argparse.Namespace, context: Context) -> int:
 
 def switch(args: argparse.Namespace, context: Context) -> int:
     made = links_of(context).enable(args.slug, enabled=args.enabled)
+    note(context, "link opened" if args.enabled else "link closed", made)
     context.show(row(made, context), f"{address(made, context)} is {state(made)}")
     return 0
+
+
+def note(context: Context, what: str, link: ShortLink) -> None:
+    Audit(context.database).note(at_the_terminal(), what, link.slug, link.link)
 
 
 def links_of(context: Context) -> ShortLinks:
@@ -70,16 +76,3 @@ def state(link: ShortLink) -> str:
     return {"early": f"opens {clock(link.opens)}", "late": f"closed {clock(link.closes)}"}.get(
         said, said
     )
-
-
-def seconds_of(text: str) -> float:
-    """A time of this machine's clock, or with its own offset, as Unix seconds; empty is 0.
-
-    :raises BadShortLink: it is none.
-    """
-    if not text:
-        return 0.0
-    try:
-        return datetime.fromisoformat(text).astimezone().timestamp()
-    except (ValueError, OverflowError) as error:
-        raise BadShortLink(f"{text!r} is not a time.", hint="Write 2026-11-23T09:00.") from error

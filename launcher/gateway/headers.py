@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from launcher.gateway import guest
-from launcher.identity import COOKIE, SECURE_COOKIE
+from launcher.identity import NAMES
 
 HOP_BY_HOP = {
     "connection",
@@ -99,7 +99,7 @@ def given_token(headers: Mapping[str, str], query: str) -> bytes:
 
 
 def without_ours(cookies: list[str]) -> str:
-    """The cookies without the student's or guest's identity, which no session may see."""
+    """The cookies that say who somebody is, which no session may see."""
     every = [part.strip() for line in cookies for part in line.split(";")]
     return "; ".join(part for part in every if part and not names_ours(part))
 
@@ -110,4 +110,4 @@ def names_ours(cookie: str) -> bool:
     Browsers trim spaces around the name, and send a nameless `=a=b` back as `a=b`.
     """
     name = cookie.strip(" \t=").partition("=")[0]
-    return name.strip() in (COOKIE, SECURE_COOKIE, guest.COOKIE)
+    return name.strip() in (*NAMES, guest.COOKIE)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
-from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from flask import Flask, Response, g, jsonify, make_response, redirect, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from envs import errors as env
+from launcher import database, people, rehearsing, short_links
 from launcher import errors as launcher
-from launcher import rehearsing, short_links
 from launcher.web import clicks
 from launcher.web.request import wants_json
 from link_generator.link import BadLink
@@ -45,7 +46,13 @@ TABLE: dict[type[Exception], Row] = {
     env.BuildCancelled: Row(409, "E-ENV-CANCELLED", "The build was cancelled", (TEACHER,)),
     env.GitHostDown: Row(503, "E-GIT-DOWN", "The git server cannot be reached", (AGAIN, TEACHER)),
     short_links.NoShortLink: Row(404, "E-LINK", "That link isn't one of ours", ()),
+    short_links.BadShortLink: Row(400, "E-LINK", "This short link cannot be saved", ()),
     short_links.LinkClosed: Row(403, "E-CLOSED", "This link is not open now", ()),
+    people.LoginNeeded: Row(401, "E-LOGIN", "Please sign in", ()),
+    people.NotAllowed: Row(403, "E-ROLE", "This is for somebody else", ()),
+    database.DatabaseTrouble: Row(
+        503, "E-DATABASE", "This server cannot remember anything", (ADMIN,)
+    ),
     launcher.ContentNotFound: Row(404, "E-REPO", "We can't find the course files", (TEACHER,)),
     launcher.UnknownBranch: Row(404, "E-BRANCH", "The course has no such branch", (TEACHER,)),
     launcher.PathNotFound: Row(404, "E-PATH", "The file to open is not there", (TEACHER,)),
@@ -130,6 +137,12 @@ def answer(explained: Explained) -> Response:
 def register(app: Flask) -> None:
     """Answer every error of every view from the table."""
 
+    def sign_in(error: people.LoginNeeded) -> Response:
+        if request.path.startswith("/api/") or wants_json() or request.method != "GET":
+            return known(error)
+        where = request.full_path.rstrip("?")
+        return make_response(redirect(f"/login?{urlencode({'next': where})}", 303))
+
     def known(error: Exception) -> Response:
         return answer(explain(error, request_id=g.get("request_id", "")))
 
@@ -158,5 +171,6 @@ def register(app: Flask) -> None:
 
     for kind in EXPECTED:
         app.register_error_handler(kind, known)
+    app.register_error_handler(people.LoginNeeded, sign_in)
     app.register_error_handler(HTTPException, http)
     app.register_error_handler(Exception, unexpected)

@@ -48,6 +48,13 @@ class RateLimit:
 
     def take(self, who: str) -> Taken | None:
         """Count a request of `who`; None where there is no limit."""
+        return self._ask(who, 1)
+
+    def look(self, who: str) -> Taken | None:
+        """What `take` would say, without counting."""
+        return self._ask(who, 0)
+
+    def _ask(self, who: str, weight: int) -> Taken | None:
         if not self.limit:
             return None
         now = time.time()
@@ -56,10 +63,12 @@ class RateLimit:
             if now - began >= self.window:
                 began, count = now, 0
             allowed = count < self.limit
-            if who not in self._counts and len(self._counts) >= MOST:
-                del self._counts[next(iter(self._counts))]
-            self._counts[who] = (began, count + allowed)
-        return Taken(allowed, self.limit, self.limit - count - allowed, began + self.window)
+            count += weight * allowed
+            if weight:
+                if who not in self._counts and len(self._counts) >= MOST:
+                    del self._counts[next(iter(self._counts))]
+                self._counts[who] = (began, count)
+        return Taken(allowed, self.limit, self.limit - count, began + self.window)
 
 
 def client_address(forwarded_for: str, trusted: Sequence[str]) -> str:

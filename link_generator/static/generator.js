@@ -78,7 +78,7 @@ function showLink(answer) {
   for (const id of ["url", "lms-url"]) $(id).value = answer.url;
   for (const id of ["open", "button-preview"]) $(id).href = answer.url;
   if ($("rehearse-link") && $("rehearse-link").value !== answer.url) {
-    $("rehearse-link").value = answer.url;
+    $("rehearse-link").value = $("shorten-link").value = answer.url;
     $("rehearsal").textContent = ""; // it was of another link
   }
   $("button-preview").textContent = answer.label;

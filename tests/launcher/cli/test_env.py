@@ -244,7 +244,7 @@ def commit_of(course, name):
     return json.loads(course("build", name, "--json")[1])["commit"]
 
 
-def test_promote_and_roll_back(course, repo, builder):
+def test_promote_and_roll_back(course, repo, builder, tmp_path, capsys):
     first = commit_of(course, "course")
     second = repo.commit({"apt.txt": "curl\n"})
     repo.git("tag", "v2")
@@ -260,6 +260,10 @@ def test_promote_and_roll_back(course, repo, builder):
     code, _, err = course("rollback", "course")
     assert (code, "no earlier version" in err) == (1, True)
     assert builder.count() == 2
+    main(["audit", "--json", "--data", str(tmp_path / "data")])
+    whats = [(one["what"], one["detail"]) for one in json.loads(capsys.readouterr().out)]
+    assert ("environment rolled back", "v2 -> v1") in whats
+    assert ("environment is stable", "v1 -> v2") in whats
 
 
 def test_what_cannot_be_built_is_not_promoted(course, repo):

@@ -125,6 +125,7 @@ def test_no_method_is_a_way_around_the_owner(gateway, mine, victim, method):
         "launcher_guest=1",
         "launcher_student=; launcher_student=",
     ],
+    ids=["plain", "signed by another", "guest", "empty"],
 )
 def test_a_forged_cookie_opens_nothing(gateway, victim, forged):
     head = HOST + f"Cookie: {forged}\r\n\r\n".encode()

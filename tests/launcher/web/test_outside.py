@@ -36,7 +36,8 @@ def browser(app):
 def changing(app):
     """Every address that takes something else than a look, with a method for it."""
     for rule in app.url_map.iter_rules():
-        address = re.sub(r"<[^>]+>", "a", rule.rule)
+        address = re.sub(r"<any\((\w+)[^>]*>", r"\1", rule.rule)
+        address = re.sub(r"<[^>]+>", "a", address)
         for method in rule.methods - {"GET", "HEAD", "OPTIONS"}:
             yield rule.endpoint, method, address
 

@@ -1,0 +1,81 @@
+"""Who has signed in, or sent a token, beyond being a student; asked by views that need a role."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from flask import Response, current_app, g, request
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+
+from launcher.identity import LOGIN_COOKIE
+from launcher.people import LoginNeeded, NotAllowed, User
+from launcher.web.request import by_https, has_bearer
+
+if TYPE_CHECKING:
+    from launcher.people import People
+
+LASTS = 14 * 24 * 3600
+"""Seconds that a sign-in counts."""
+
+
+def user() -> User | None:
+    """Whoever signed in on this browser, or sent a token; None for everybody else."""
+    if "user" not in g:
+        token = request.headers.get("Authorization", "").partition(" ")[2]
+        g.user = people().with_token(token) if has_bearer() else signed_in()
+    return cast("User | None", g.user)
+
+
+def signed_in() -> User | None:
+    try:
+        name, mark = _signer().loads(request.cookies.get(cookie_name(), ""), max_age=LASTS)
+        return people().signed_in(name, mark)
+    except (BadSignature, UnicodeError, ValueError, TypeError):
+        return None
+
+
+def need_user(*, admin: bool = False) -> User:
+    """Whoever asks, with a role.
+
+    :raises LoginNeeded: nobody is signed in.
+    :raises NotAllowed: it takes an administrator, and this is none.
+    """
+    found = user()
+    if found is None:
+        raise LoginNeeded(
+            "This page is for instructors.", hint="Sign in with the token that you were given."
+        )
+    if admin and not found.is_admin:
+        raise NotAllowed(
+            f"{found.name} is not an administrator here.", hint="Ask whoever runs this server."
+        )
+    return found
+
+
+def remember(response: Response, found: User) -> None:
+    """Sign in on this browser."""
+    response.set_cookie(
+        cookie_name(),
+        str(_signer().dumps([found.name, found.mark])),
+        max_age=LASTS,
+        httponly=True,
+        samesite="Lax",
+        secure=by_https(),
+    )
+
+
+def forget(response: Response) -> None:
+    response.delete_cookie(cookie_name(), secure=by_https(), httponly=True, samesite="Lax")
+
+
+def cookie_name() -> str:
+    """By https one that no notebook's script can put another in the place of."""
+    return f"__Host-{LOGIN_COOKIE}" if by_https() else LOGIN_COOKIE
+
+
+def people() -> People:
+    return cast("People", current_app.extensions["people"])
+
+
+def _signer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt="signed in")
