@@ -192,6 +192,7 @@ class WebConfig:
     largest: int = setting(size)
     streams: int = setting(count)
     starts_per_hour: int = setting(count)
+    guest_life: float = setting(seconds)
     launches_per_student: int = setting(count)
     launches_per_address: int = setting(count)
     rehearsals_per_hour: int = setting(count)

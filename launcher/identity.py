@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Mapping
@@ -27,6 +28,15 @@ MAX_AGE = 2 * 365 * 24 * 3600
 def new_student() -> str:
     """A new student's name: no meaning, cannot be guessed, fits into a path."""
     return secrets.token_hex(10)
+
+
+def new_guest() -> str:
+    """The name of a student that a program is; no other way of naming students makes such names."""
+    return f"guest-{secrets.token_hex(10)}"
+
+
+def is_guest(student: str) -> bool:
+    return re.fullmatch(r"guest-[0-9a-f]{20}", student) is not None
 
 
 def sign_student(secret: bytes, student: str) -> str:

@@ -22,6 +22,7 @@ from launcher.config import Config
 from launcher.errors import LaunchError
 from launcher.gateway.process import Gateway, ensure_gateway
 from launcher.gateway.secrets import app_secret
+from launcher.guests import EVERY, Guests
 from launcher.reaper import Reaper
 
 log = logging.getLogger(__name__)
@@ -113,6 +114,8 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
     if config.builds.gc_every:
         cleaning = (Cleanup.of(parts).run, config.builds.gc_every, ended)
         threading.Thread(target=regularly, args=cleaning, name="gc", daemon=True).start()
+    forgetting = (Guests(sessions, config.web.guest_life).remove_old, EVERY, ended)
+    threading.Thread(target=regularly, args=forgetting, name="guests", daemon=True).start()
     return Running(config.public_url, parts, gateway, (server, health), reaper, lock, ended)
 
 

@@ -58,6 +58,9 @@ class FakeRuntime:
     def protect(self):
         return None
 
+    def forget_home(self, owner, course):
+        pass
+
     def prepare_home(self, spec: SessionSpec):
         spec.home.mkdir(parents=True, exist_ok=True)
 

@@ -53,6 +53,9 @@ class Runtime(Protocol):
     def prepare_home(self, spec: SessionSpec) -> None:
         """Make `spec.home` with the ownership that its sessions need; one that exists stays."""
 
+    def forget_home(self, owner: str, course: str) -> None:
+        """Remove what the engine keeps of a home; the host's folder is for the caller to remove."""
+
     def start(self, spec: SessionSpec) -> Session:
         """Start the session's server; returns when it runs, before it answers.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, g, request
 
 from launcher.errors import LaunchError
-from launcher.identity import new_student
+from launcher.identity import new_guest
 from launcher.launches import Launch, Launches
 from launcher.sessions import Sessions
 from launcher.web.binder_links import BinderLinks, raw_rest
@@ -64,7 +64,7 @@ class BuildStream:
             return events(failed_by(bad, g.request_id))
         if not self.places.acquire(blocking=False):
             return events(failed(503, "Too many sessions are starting. Try again in a minute."))
-        launch = self.launches.ensure(link, new_student(), g.request_id)
+        launch = self.launches.ensure(link, new_guest(), g.request_id)
         is_gone: Callable[[], bool] = request.environ.get(
             "waitress.client_disconnected", lambda: False
         )

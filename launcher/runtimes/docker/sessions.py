@@ -165,6 +165,11 @@ class DockerRuntime:
                 with contextlib.suppress(OSError):
                     fresh.rmdir()
 
+    def forget_home(self, owner: str, course: str) -> None:
+        if self.homes == "volume":
+            with contextlib.suppress(NotFound, APIError):  # in use, or gone already
+                self.client.volumes.get(volume_of(owner, course)).remove()
+
     def start(self, spec: SessionSpec) -> Session:
         volume = volume_name(spec) if self.homes == "volume" else None
         network = network_of(self.network, spec.egress)
@@ -326,5 +331,9 @@ def timestamp(text: str) -> float:
 
 
 def volume_name(spec: SessionSpec) -> str:
-    mark = hashlib.sha256(f"{spec.owner}/{spec.course}".encode()).hexdigest()[:24]
+    return volume_of(spec.owner, spec.course)
+
+
+def volume_of(owner: str, course: str) -> str:
+    mark = hashlib.sha256(f"{owner}/{course}".encode()).hexdigest()[:24]
     return f"launcher-home-{mark}"

@@ -64,6 +64,9 @@ class LocalRuntime:
     def protect(self) -> str | None:
         return None  # `describe` says what this runtime cannot keep
 
+    def forget_home(self, owner: str, course: str) -> None:
+        """Homes here are folders of the host and nothing else."""
+
     def prepare_home(self, spec: SessionSpec) -> None:
         if spec.home.exists():
             return
