@@ -40,6 +40,7 @@ from launcher.looking import Looking
 from launcher.measured import Measured
 from launcher.metrics import Metrics
 from launcher.people import People
+from launcher.pool import Pool
 from launcher.prebuild import Prebuild
 from launcher.preflight import Preflight
 from launcher.queue import Queue
@@ -73,6 +74,7 @@ from launcher.web.binder_links import BinderLinks
 from launcher.web.clicks import ClickLimits
 from launcher.web.rate import RateLimit
 from launcher.web.shown_builds import ShownBuilds
+from launcher.wishes import Wishes
 from link_generator import page
 from link_generator.link import Link
 
@@ -168,6 +170,17 @@ def create_launcher(
     config = parts.config
     per = config.session
     limits = Limits(per.memory, per.cpus, per.processes, tmp=per.tmp)
+    sessions = Sessions(
+        runtime=parts.runtime,
+        gateway=gateway,
+        homes=parts.homes,
+        history=parts.history,
+        secret=parts.secret,
+        limits=limits,
+        start_timeout=config.session.start_timeout,
+        queue=create_queue(parts),
+    )
+    sessions.pool = create_pool(parts, sessions)
     return Launcher(
         config=config,
         environments=parts.environments,
@@ -179,16 +192,7 @@ def create_launcher(
             snapshot_days=config.content.snapshot_days,
             pulled=pulled,
         ),
-        sessions=Sessions(
-            runtime=parts.runtime,
-            gateway=gateway,
-            homes=parts.homes,
-            history=parts.history,
-            secret=parts.secret,
-            limits=limits,
-            start_timeout=config.session.start_timeout,
-            queue=create_queue(parts),
-        ),
+        sessions=sessions,
         asking=Asking(),
     )
 
@@ -247,6 +251,25 @@ def create_limits(config: Config) -> ClickLimits:
         RateLimit(config.web.launches_per_student),
         RateLimit(config.web.launches_per_address),
         config.trusted_proxies,
+    )
+
+
+def create_pool(parts: Parts, sessions: Sessions) -> Pool | None:
+    """The warm sessions, where there can be any; `start` begins to keep them."""
+    config, warm = parts.config, parts.runtime.warm
+    if warm is None:
+        return None
+    return Pool(
+        parts.runtime,
+        warm,
+        sessions.spec_of_nobody,
+        sessions.answers,
+        wishes=Wishes(parts.environments, config.session.egress),
+        queue=sessions.queue,
+        most=config.pool.most,
+        at_once=config.pool.at_once,
+        window=config.pool.demand,
+        start_timeout=config.session.start_timeout,
     )
 
 

@@ -170,6 +170,13 @@ class QueueConfig:
 
 
 @dataclass(frozen=True)
+class PoolConfig:
+    most: int = setting(count)
+    demand: float = setting(seconds)
+    at_once: int = setting(at_least_one)
+
+
+@dataclass(frozen=True)
 class DockerConfig:
     network: str = setting(text)
     firewall: str = setting(one_of("auto", "manual"))
@@ -231,6 +238,7 @@ class Config:
     session: SessionConfig = setting(SessionConfig)
     capacity: CapacityConfig = setting(CapacityConfig)
     queue: QueueConfig = setting(QueueConfig)
+    pool: PoolConfig = setting(PoolConfig)
     docker: DockerConfig = setting(DockerConfig)
     web: WebConfig = setting(WebConfig)
     metrics: MetricsConfig = setting(MetricsConfig)

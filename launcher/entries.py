@@ -10,9 +10,9 @@ from typing import Any
 
 from envs.credentials import Credential, parts_of
 from launcher.session import EGRESS
-from launcher.values import text
+from launcher.values import count, text
 
-CATALOGUE_KEYS = {"repo", "tag", "title", "builder", "egress"}
+CATALOGUE_KEYS = {"repo", "tag", "title", "builder", "egress", "warm"}
 CREDENTIAL_KEYS = {"url", "token_file", "key_file", "username"}
 
 
@@ -27,6 +27,8 @@ class CatalogueEntry:
     """`repo2docker`, or empty for what `environments.builder` says."""
     egress: str = ""
     """What its sessions may reach, or empty for what `session.egress` says."""
+    warm: int = 0
+    """Sessions of it that always run before anybody clicks."""
 
 
 def catalogue(value: Any) -> Mapping[str, CatalogueEntry]:
@@ -42,7 +44,12 @@ def catalogue(value: Any) -> Mapping[str, CatalogueEntry]:
             raise ValueError(f"{name}: builder is repo2docker, or left out")
         if entry.get("egress", EGRESS[0]) not in EGRESS:
             raise ValueError(f"{name}: egress is one of {', '.join(EGRESS)}, or left out")
-        entries[str(name)] = CatalogueEntry(**{key: str(value) for key, value in entry.items()})
+        try:
+            warm = count(entry.get("warm", 0))
+        except ValueError as error:
+            raise ValueError(f"{name}: warm: {error}") from error
+        said = {key: str(value) for key, value in entry.items() if key != "warm"}
+        entries[str(name)] = CatalogueEntry(**said, warm=warm)
     return entries
 
 

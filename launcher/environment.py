@@ -63,8 +63,13 @@ class Environments:
         tell(Progress(Phase.ENVIRONMENT, f"Looking up {repo} {tag}".rstrip()))
         version = self.versions.resolve(repo, tag)
         called = tag or version.commit[:7]
-        older = self._while_built(version) if link.env in self.catalogue else None
+        # Looked up once for a click: reading the recipe and asking the engine take their time.
+        ready, older = self._ready_or_older(version) if link.env in self.catalogue else (None, None)
+        if ready:
+            tell(Progress(Phase.ENVIRONMENT, f"Environment {called} is ready", image=ready))
+            return ready
         if older:
+            self.prebuild.start(version.repo, version.ref)
             said = f"A newer version of {called} is being built; this is the one before it"
             tell(Progress(Phase.ENVIRONMENT, said, image=older))
             return older
@@ -83,17 +88,22 @@ class Environments:
         tell(Progress(Phase.ENVIRONMENT, f"Environment {called} is ready", image=image))
         return image
 
-    def _while_built(self, version: Version) -> Image | None:
-        """The good image before this version, which is then built for those who come later."""
+    def find_image(self, link: Link) -> Image | None:
+        """What a click on the link would get at once, without a build; None where it needs one.
+
+        :raises envs.errors.EnvError: its repository cannot be asked.
+        """
+        repo, tag = self.of(link)
+        ready, older = self._ready_or_older(self.versions.resolve(repo, tag))
+        return ready or older
+
+    def _ready_or_older(self, version: Version) -> tuple[Image | None, Image | None]:
+        """The version's image if it is built, else the good one before it."""
         try:
-            if self.store.find_image(version):
-                return None
+            ready = self.store.find_image(version)
         except (BadEnvironment, NotOffered):  # said to everybody by the build itself
-            return None
-        older = self.store.older_image(version)
-        if older:
-            self.prebuild.start(version.repo, version.ref)
-        return older
+            return None, None
+        return ready, None if ready else self.store.older_image(version)
 
 
 def saying(tell: Tell) -> Callable[[str], None]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +26,39 @@ class Homes:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
                 raise ValueError(f"{name!r} cannot name a folder")
         return self.folder / student / course
+
+
+def has_server_settings(home: Path) -> bool:
+    """True where a Jupyter server would read settings of the student's when it starts.
+
+    Those of JupyterLab's pages and of kernels are read later, and count for every session.
+    """
+    for folder, sign in ((".jupyter", "_config"), (".local/etc", "jupyter")):
+        try:
+            with folder_below(home, folder) as handle:
+                if any(sign in name for name in os.listdir(handle)):
+                    return True
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return True  # whatever it is, a server that starts now sees it as it is
+    return False
+
+
+@contextlib.contextmanager
+def folder_below(home: Path, path: str) -> Iterator[int]:
+    """A handle of a folder in a student's home; a link that the student made is never followed.
+
+    :raises OSError: there is none.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    with contextlib.ExitStack() as opened:
+        handle = os.open(home, flags)
+        opened.callback(os.close, handle)
+        for part in path.split("/") if path else ():
+            handle = os.open(part, flags, dir_fd=handle)
+            opened.callback(os.close, handle)
+        yield handle
 
 
 def course_name(address: str) -> str:

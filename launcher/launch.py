@@ -60,7 +60,7 @@ class Launcher:
         sources = [one.result() for one in asked]
         check_paths(link, sources, self.mirrors)
         with self.sessions.turn(student, course := course_name(link.repo or repo)):
-            spec, _ = self.sessions.ensure(
+            spec, session = self.sessions.ensure(
                 student,
                 course,
                 image.name,
@@ -70,7 +70,7 @@ class Launcher:
             )
             receipts = self._deliver(link, sources, spec, tell)
             tell(Progress(Phase.OPENING, f"Opening {link.opens}"))
-            session = self.sessions.open(spec)
+            session = self.sessions.open(spec, session)
         target = link.target(receipts[0].folder if receipts else "")
         return Opened(session, f"{self.config.public_url}{spec.base_url}{target}", receipts)
 

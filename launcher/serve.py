@@ -23,6 +23,7 @@ from launcher.errors import LaunchError
 from launcher.gateway.process import Gateway, ensure_gateway
 from launcher.gateway.secrets import app_secret
 from launcher.guests import EVERY, Guests
+from launcher.pool import Pool
 from launcher.reaper import Reaper
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Running:
     gateway: Gateway
     _servers: tuple[BaseWSGIServer, ...]
     _reaper: Reaper
+    _pool: Pool | None
     _lock: IO[str]
     _ended: threading.Event
 
@@ -61,6 +63,8 @@ class Running:
         self._reaper.stop()
         for server in self._servers:
             server.close()
+        if self._pool:
+            self._pool.stop()
         self.gateway.stop()
         self._lock.close()
         log.info("stopped; sessions go on")
@@ -105,10 +109,14 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
         when_full=config.queue.idle,
     )
     reaper.look_at_walls()
+    sessions.reattach()
     adopted = sessions.adopt()
     if adopted:
         log.info("adopted running sessions", extra={"sessions": len(adopted)})
     reaper.start()
+    pool = sessions.pool
+    if pool:
+        pool.start()
     log.info("serving", extra={"url": config.public_url, "runtime": sessions.runtime.name})
     ended = threading.Event()
     if config.builds.gc_every:
@@ -116,7 +124,7 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
         threading.Thread(target=regularly, args=cleaning, name="gc", daemon=True).start()
     forgetting = (Guests(sessions, config.web.guest_life).remove_old, EVERY, ended)
     threading.Thread(target=regularly, args=forgetting, name="guests", daemon=True).start()
-    return Running(config.public_url, parts, gateway, (server, health), reaper, lock, ended)
+    return Running(config.public_url, parts, gateway, (server, health), reaper, pool, lock, ended)
 
 
 def listen(app: Wsgi, *, threads: int) -> BaseWSGIServer:

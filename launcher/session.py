@@ -70,6 +70,8 @@ class Session:
     ended: str = ""
     """Why it does not run, for people: `exit code 137`, `stopped`."""
     egress: str = "web"
+    answered: bool = False
+    """True where its server is known to serve requests."""
 
 
 def new_session_id() -> str:

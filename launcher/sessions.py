@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import json
 import logging
@@ -10,18 +11,21 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from launcher import logs
+from launcher.demand import Kind
 from launcher.errors import SessionFailed
 from launcher.gateway.client import GatewayClient
 from launcher.history import History
-from launcher.home import Homes
+from launcher.home import Homes, has_server_settings
+from launcher.pool import Pool
 from launcher.progress import Phase, Progress
 from launcher.queue import Queue, unlimited_queue
 from launcher.runtimes.base import Runtime
-from launcher.session import Limits, Session, SessionSpec, session_token
+from launcher.session import Limits, Session, SessionSpec, new_session_id, session_token
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +47,8 @@ class Sessions:
     limits: Limits
     start_timeout: float
     queue: Queue = field(default_factory=lambda: unlimited_queue())
+    pool: Pool | None = None
+    """The sessions that run already, if any do."""
     _turns: dict[tuple[str, str], threading.Lock] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -93,53 +99,115 @@ class Sessions:
                 old = session.id
             else:
                 self.stop(session.id, why="replaced by a newer session")
-        session_id = self.queue.admit(student, course, image, instead_of=old)
-        logs.session_id.set(session_id)
-        spec = SessionSpec(
-            id=session_id,
-            owner=student,
-            course=course,
-            image=image,
-            link=link,
-            token=session_token(self.secret, session_id),
-            home=self.homes.path(student, course),
-            limits=self.limits,
-            egress=egress,
+        mine = functools.partial(
+            self._spec, owner=student, course=course, image=image, link=link, egress=egress
         )
-        try:
-            if old:
-                tell(Progress(Phase.SESSION, "Closing your session on the other environment"))
-                self.stop(old, why="replaced by a newer session")
-            tell(Progress(Phase.SESSION, "Starting your session"))
-            self.runtime.prepare_home(spec)
-            self.history.started(spec)
-            session = self.runtime.start(spec)
-        except BaseException:
-            self.queue.capacity.release(session_id)
-            raise
+        with self._reserved(Kind(image, egress), mine("").home) as warm:
+            session_id = self.queue.admit(student, course, image, instead_of=old)
+            logs.session_id.set(session_id)
+            try:
+                if old:
+                    tell(Progress(Phase.SESSION, "Closing your session on the other environment"))
+                    self.stop(old, why="replaced by a newer session")
+                if warm and self.pool and (given := self.pool.hand_over(mine(warm.id))):
+                    logs.session_id.set(given.id)
+                    self._moved(session_id, given)
+                    self.history.started(mine(given.id))
+                    tell(Progress(Phase.SESSION, "A session was ready"))
+                    return mine(given.id), given
+                spec = mine(session_id)
+                tell(Progress(Phase.SESSION, "Starting your session"))
+                self.runtime.prepare_home(spec)
+                self.history.started(spec)
+                session = self.runtime.start(spec)
+            except BaseException:
+                self.queue.capacity.release(session_id)
+                raise
         self.queue.capacity.started(session_id)
         tell(Progress(Phase.SESSION, "Session started"))
         return spec, session
 
+    @contextlib.contextmanager
+    def _reserved(self, kind: Kind, home: Path) -> Iterator[Session | None]:
+        """A session that runs already, for this launch only; given back where it is not taken."""
+        if self.pool is None:
+            yield None
+            return
+        if has_server_settings(home):
+            self.pool.make_room(kind.image)
+            yield None
+            return
+        session = self.pool.reserve(kind)
+        try:
+            yield session
+        finally:
+            if session:
+                self.pool.put_back(session)
+
+    def _moved(self, admitted: str, session: Session) -> None:
+        """The room that was kept under an id is the session's that was ready."""
+        capacity = self.queue.capacity
+        capacity.hold(session.id, session.owner, session.course, session.image, instead_of=admitted)
+        capacity.release(admitted)  # gone already, unless there was no room under the new id
+        capacity.started(session.id)
+
     def spec(self, session: Session) -> SessionSpec:
         """What a running session was started with, from its labels."""
-        return SessionSpec(
-            id=session.id,
+        return self._spec(
+            session.id,
             owner=session.owner,
             course=session.course,
             image=session.image,
             link=session.link,
-            token=session_token(self.secret, session.id),
-            home=self.homes.path(session.owner, session.course),
-            limits=self.limits,
             egress=session.egress,
         )
 
-    def open(self, spec: SessionSpec) -> Session:
+    def spec_of_nobody(self, kind: Kind) -> SessionSpec:
+        """What a session is started with before its student is known."""
+        spec = self._spec(
+            new_session_id(),
+            owner="nobody",  # names a folder that is never made
+            course="none",
+            image=kind.image,
+            link="",
+            egress=kind.egress,
+        )
+        return replace(spec, owner="", course="")
+
+    def _spec(
+        self, session_id: str, *, owner: str, course: str, image: str, link: str, egress: str
+    ) -> SessionSpec:
+        return SessionSpec(
+            id=session_id,
+            owner=owner,
+            course=course,
+            image=image,
+            link=link,
+            token=session_token(self.secret, session_id),
+            home=self.homes.path(owner, course),
+            limits=self.limits,
+            egress=egress,
+        )
+
+    def open(self, spec: SessionSpec, session: Session | None = None) -> Session:
         """Wait until the session's server answers, then let its owner in.
+
+        `session` is what is known of it; where it has answered already, nobody waits. One that
+        never answered anybody is stopped.
 
         :raises launcher.errors.SessionFailed: it ended, or did not answer in time.
         """
+        if session is None or not session.answered:
+            try:
+                session = self._wait(spec)
+            except SessionFailed:
+                if spec.id not in self.gateway.routes():
+                    self.stop(spec.id, why="its server did not answer")
+                raise
+        self.gateway.add_route(spec.id, session.address, spec.owner, spec.token)
+        return session
+
+    def _wait(self, spec: SessionSpec) -> Session:
         deadline = time.monotonic() + self.start_timeout
         pause = 0.02
         while True:
@@ -152,7 +220,6 @@ class Sessions:
                     hint=said.strip()[-2000:],
                 )
             if self.answers(session):
-                self.gateway.add_route(spec.id, session.address, spec.owner, spec.token)
                 return session
             if time.monotonic() > deadline:
                 raise SessionFailed(
@@ -173,7 +240,7 @@ class Sessions:
 
     def of(self, student: str) -> list[Session]:
         """The student's sessions, running or ended."""
-        return [session for session in self.runtime.list() if session.owner == student]
+        return self.runtime.list(student)
 
     def stop(self, session_id: str, *, why: str) -> None:
         """Stop the session; the student's folder stays."""
@@ -190,12 +257,25 @@ class Sessions:
         images = {session.id: session.image for session in running}
         self.queue.capacity.measured.sample(self.runtime.memory(), images)
 
+    def _everything(self) -> list[Session]:
+        """With those that nobody has claimed, which take room as well."""
+        warm = self.runtime.warm
+        nobodys = warm.list() if warm else []  # first: one that is claimed meanwhile is seen twice
+        return [*nobodys, *self.runtime.list()]
+
+    def reattach(self) -> None:
+        """After a restart: every session sees its student's folder, or is stopped."""
+        warm = self.runtime.warm
+        for session in self.runtime.list() if warm else ():
+            if warm and session.running and not warm.is_attached(self.spec(session)):
+                self.stop(session.id, why="the student's folder was gone from it")
+
     def adopt(self) -> list[Session]:
         """Make the gateway's routes agree with the sessions that run; the running ones.
 
         Called at start and by the reaper, so a restart of anything heals within a round.
         """
-        found = self.queue.capacity.agree(self.runtime.list)
+        found = [one for one in self.queue.capacity.agree(self._everything) if one.owner]
         running = {session.id: session for session in found if session.running}
         routes = self.gateway.routes()
         for session_id in routes.keys() - running.keys():

@@ -45,6 +45,7 @@ class FakeRuntime:
     name: str = "fake"
     attaches_folders: bool = True
     images: object = None
+    warm: object = None
 
     def health(self):
         return None
@@ -81,8 +82,8 @@ class FakeRuntime:
     def find(self, session_id):
         return self.rows.get(session_id)
 
-    def list(self):
-        return list(self.rows.values())
+    def list(self, owner=""):
+        return [row for row in self.rows.values() if owner in ("", row.owner)]
 
     def memory(self):
         return {}

@@ -103,6 +103,9 @@ def launcher(context: Context) -> Iterator[Finding]:
         yield Finding("isolation", True, runtime.describe())
         trouble = runtime.protect()
         yield Finding("walls", not trouble, trouble or "sessions cannot reach what they should not")
+        warm = runtime.warm
+        why = warm.why_not() if warm else "this runtime starts a session when somebody clicks"
+        yield Finding("warm sessions", True, f"none: {why}" if why else "can be kept")
     except NoRuntime as error:
         yield Finding("runtime", False, error.message, error.hint)
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -20,6 +20,49 @@ class Completed:
     err: bytes
 
 
+class Warm(Protocol):
+    """Sessions that run before their student is known; each is then given to one student.
+
+    Until then its spec has no owner, course or link, and nobody's files are in it.
+    """
+
+    def why_not(self) -> str | None:
+        """None where this can work, else the reason in a sentence."""
+
+    def start(self, spec: SessionSpec) -> Session:
+        """Start a session of nobody; returns when it runs, before it answers.
+
+        :raises launcher.errors.SessionFailed: nothing is left of it.
+        """
+
+    def settle(self, session_id: str) -> str | None:
+        """Called when its server answers: None, or the reason why it cannot be given out."""
+
+    def claim(self, spec: SessionSpec) -> bool:
+        """Take the session for `spec.owner`: True exactly once, whoever asks at that instant."""
+
+    def is_claimed(self, session_id: str) -> bool:
+        """True once somebody has taken the session, or tried to."""
+
+    def attach(self, spec: SessionSpec) -> Session:
+        """Let the home, which exists, appear in the claimed session.
+
+        :raises launcher.errors.SessionFailed: it did not; the session must be stopped.
+        """
+
+    def is_attached(self, spec: SessionSpec) -> bool:
+        """True where the session sees its student's home; where it does not, this attaches it."""
+
+    def list(self) -> list[Session]:
+        """The sessions that nobody has claimed, running or ended."""
+
+    def sweep(self, keep: Callable[[], Collection[str]], *, unfinished: float) -> None:
+        """Stop sessions of nobody that are not to be kept, and remove what is left of others.
+
+        A claim counts as never finished when its home was not attached in `unfinished` seconds.
+        """
+
+
 class Runtime(Protocol):
     """Starts, finds and stops sessions, and runs commands in them as the student."""
 
@@ -34,6 +77,10 @@ class Runtime(Protocol):
     @property
     def attaches_folders(self) -> bool:
         """True where a folder of the host is the session's home, so the host can fill it."""
+
+    @property
+    def warm(self) -> Warm | None:
+        """How sessions start before their student is known; None where they cannot."""
 
     def health(self) -> str | None:
         """None when sessions can start, else the reason in a sentence with the way out."""
@@ -65,8 +112,11 @@ class Runtime(Protocol):
     def find(self, session_id: str) -> Session | None:
         """The session, running or ended; None when nothing of it is left."""
 
-    def list(self) -> list[Session]:
-        """All sessions of this launcher (one data folder), running or ended."""
+    def list(self, owner: str = "") -> list[Session]:
+        """All sessions of this launcher (one data folder), running or ended; or one student's.
+
+        Those that nobody has claimed are not among them.
+        """
 
     def memory(self) -> dict[str, int]:
         """Bytes that each running session uses now, by its id; cheap enough to ask often."""

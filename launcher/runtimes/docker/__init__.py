@@ -17,7 +17,8 @@ from launcher.runtimes.docker.images import DockerImages
 from launcher.runtimes.docker.limits import BuildLimits
 from launcher.runtimes.docker.network import bridge_of, network_of
 from launcher.runtimes.docker.place import elsewhere, root_folder
-from launcher.runtimes.docker.sessions import DockerRuntime
+from launcher.runtimes.docker.sessions import UID, DockerRuntime
+from launcher.runtimes.docker.slots import Slots
 from launcher.runtimes.docker.walls import Reach, Walls
 from launcher.session import EGRESS
 from link_generator.link import env_image
@@ -82,6 +83,7 @@ def create(config: Config, instance: str) -> DockerRuntime:
     homes = config.docker.homes
     if homes == "auto":
         homes = "volume" if elsewhere() else "bind"
+    here = homes == "bind" and not elsewhere()
     return DockerRuntime(
         client=client,
         images=images,
@@ -90,4 +92,5 @@ def create(config: Config, instance: str) -> DockerRuntime:
         homes=homes,
         read_only=config.docker.read_only,
         walls=walls_of(config),
+        slots=Slots((config.data / "slots").resolve(), UID) if here else None,
     )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import re
 import tarfile
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -26,35 +25,15 @@ from launcher.runtimes.docker.images import DockerImages
 from launcher.runtimes.docker.memory import memory_of_all
 from launcher.runtimes.docker.network import ensure_network, network_of, trouble_with
 from launcher.runtimes.docker.place import root_folder
+from launcher.runtimes.docker.seen import given_to, server_command, session_of, session_of_row
+from launcher.runtimes.docker.slots import Slots
 from launcher.runtimes.docker.walls import FRESH, Walls
+from launcher.runtimes.docker.warm import DockerWarm
 from launcher.session import EGRESS, HOME_IN_SESSION, Session, SessionSpec
 
-PORT = 8888
+NOTHING: Mapping[str, Any] = {}
 STUDENT = "1000:1000"
 UID = 1000
-# Keeps the image's own entrypoint (`start` files); older images have only the `jupyter` command.
-SERVER = (
-    'if command -v jupyter-server >/dev/null; then exec jupyter-server "$@"; '
-    'else exec jupyter server "$@"; fi'
-)
-
-
-def server_command(base_url: str) -> list[str]:
-    """The argv of a session's server inside its container."""
-    return [
-        "/bin/sh",
-        "-c",
-        SERVER,
-        "server",
-        "--ServerApp.ip=0.0.0.0",
-        f"--ServerApp.port={PORT}",
-        "--ServerApp.port_retries=0",
-        f"--ServerApp.base_url={base_url}",
-        f"--ServerApp.root_dir={HOME_IN_SESSION}",
-        "--ServerApp.allow_remote_access=True",
-        "--ServerApp.open_browser=False",
-        "--ServerApp.quit_button=False",
-    ]
 
 
 def container_options(
@@ -64,8 +43,12 @@ def container_options(
     network: str,
     volume: str | None,
     read_only: bool = False,
+    more: Mapping[str, Any] = NOTHING,
 ) -> dict[str, Any]:
-    """Everything that a session's container is made with, as docker-py takes it. No I/O here."""
+    """Everything that a session's container is made with, as docker-py takes it. No I/O here.
+
+    `more` stands in place of what is here.
+    """
     home = volume or str(spec.home)
     return {
         "image": spec.image,
@@ -86,6 +69,7 @@ def container_options(
             "launcher.image": spec.image,
             "launcher.link": spec.link,
             "launcher.egress": spec.egress,
+            **({} if spec.owner else {"launcher.warm": "yes"}),
         },
         "volumes": {home: {"bind": HOME_IN_SESSION, "mode": "rw"}},
         "network": network,
@@ -93,6 +77,7 @@ def container_options(
         "dns_opt": ["timeout:1", "attempts:1"] if spec.egress == "none" else None,
         "detach": True,
         **bounds_of(spec.limits, read_only=read_only),
+        **more,
     }
 
 
@@ -110,8 +95,14 @@ class DockerRuntime:
     read_only: str = "auto"
     """`yes`, `no`, or `auto`: where sessions reach nothing to install from."""
     walls: Walls = field(default_factory=lambda: Walls((), off=True))
+    slots: Slots | None = None
+    """Where homes are attached to sessions that run; None where that cannot be."""
     name: str = "docker"
     _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    @functools.cached_property
+    def warm(self) -> DockerWarm | None:
+        return DockerWarm(self, self.slots) if self.slots else None
 
     @property
     def attaches_folders(self) -> bool:
@@ -171,6 +162,10 @@ class DockerRuntime:
                 self.client.volumes.get(volume_of(owner, course)).remove()
 
     def start(self, spec: SessionSpec) -> Session:
+        return self.start_container(spec)
+
+    def start_container(self, spec: SessionSpec, more: Mapping[str, Any] = NOTHING) -> Session:
+        """Start the session; `more` are options of its container that differ from others'."""
         volume = volume_name(spec) if self.homes == "volume" else None
         network = network_of(self.network, spec.egress)
         options = container_options(
@@ -179,6 +174,7 @@ class DockerRuntime:
             network=network,
             volume=volume,
             read_only=self.is_read_only(spec),
+            more=more,
         )
         try:
             if volume:
@@ -216,15 +212,33 @@ class DockerRuntime:
         )
 
     def find(self, session_id: str) -> Session | None:
-        container = self._container(session_id)
-        return session_of(container) if container else None
+        container = self.container(session_id)
+        if container is None:
+            return None
+        seen = session_of(container)
+        if seen.owner or self.warm is None:
+            return seen
+        return given_to(seen, self.warm.claims().get(session_id))
 
-    def list(self) -> list[Session]:
-        mine: dict[str, str | list[str] | bool] = {
-            "label": [f"launcher.instance={self.instance}", "launcher.session"]
-        }
-        found = self.client.containers.list(all=True, filters=mine, ignore_removed=True)
-        return [session_of(container) for container in found]
+    def sessions(self, *labels: str) -> list[Session]:
+        """The sessions with these labels; those that nobody has claimed have no owner."""
+        wanted = [f"launcher.instance={self.instance}", "launcher.session", *labels]
+        found = []
+        for row in self.client.api.containers(all=True, filters={"label": wanted}):
+            if row["State"] == "running":
+                found.append(session_of_row(row))
+            elif container := self.container(row["Labels"]["launcher.session"]):
+                found.append(session_of(container))
+        return found
+
+    def list(self, owner: str = "") -> list[Session]:
+        claims = self.warm.claims() if self.warm else {}
+        if not owner:
+            given = (given_to(one, claims.get(one.id)) for one in self.sessions())
+            return [one for one in given if one]
+        found = self.sessions(f"launcher.owner={owner}")
+        warm = (self.find(key) for key, claim in claims.items() if claim.owner == owner)
+        return [*found, *(one for one in warm if one)]
 
     def memory(self) -> dict[str, int]:
         mine = {"label": [f"launcher.instance={self.instance}", "launcher.session"]}
@@ -232,13 +246,15 @@ class DockerRuntime:
         return memory_of_all(self.client, rows, here=self.homes == "bind")
 
     def stop(self, session_id: str) -> None:
-        container = self._container(session_id)
-        if container is None:
-            return
-        with contextlib.suppress(NotFound):
-            container.stop(timeout=3)
-        with contextlib.suppress(NotFound, APIError):
-            container.remove(force=True)
+        container = self.container(session_id)
+        if container is not None:
+            with contextlib.suppress(NotFound):
+                container.stop(timeout=3)
+            with contextlib.suppress(NotFound, APIError):
+                container.remove(force=True)
+        # A slot goes only after its container: what still ran would write beside the home.
+        if self.warm and session_id in self.warm.slots.known() and not self.container(session_id):
+            self.warm.release(session_id)
 
     def run(
         self,
@@ -248,7 +264,7 @@ class DockerRuntime:
         stdin: BinaryIO | None = None,
         timeout: float = 60.0,
     ) -> Completed:
-        container = self._container(session_id)
+        container = self.container(session_id)
         if container is None or container.status != "running":
             raise SessionGone("The session does not run.", hint="Open its link again.")
         return run_in_container(
@@ -263,7 +279,7 @@ class DockerRuntime:
         )
 
     def put_home_archive(self, session_id: str, archive: BinaryIO) -> None:
-        container = self._container(session_id)
+        container = self.container(session_id)
         if container is None:
             raise SessionGone("The session does not run.", hint="Open its link again.")
         with tarfile.open(fileobj=archive) as tar:
@@ -276,14 +292,14 @@ class DockerRuntime:
         container.put_archive(HOME_IN_SESSION, archive)
 
     def logs(self, session_id: str, *, lines: int = 200) -> str:
-        container = self._container(session_id)
+        container = self.container(session_id)
         if container is None:
             return ""
         with contextlib.suppress(APIError):
             return str(container.logs(tail=lines).decode("utf-8", "replace"))
         return ""
 
-    def _container(self, session_id: str) -> Any:
+    def container(self, session_id: str) -> Any:
         """The container of this id, if it is one of ours."""
         if not re.fullmatch(r"[0-9a-f]{8,64}", session_id):
             return None
@@ -292,42 +308,6 @@ class DockerRuntime:
         except NotFound:
             return None
         return found if found.labels.get("launcher.instance") == self.instance else None
-
-
-def session_of(container: Any) -> Session:
-    """What a container's labels and state say."""
-    labels, state = container.labels, container.attrs["State"]
-    attached = container.attrs["NetworkSettings"]["Networks"].values()
-    address = next((one["IPAddress"] for one in attached if one.get("IPAddress")), "")
-    running = container.status == "running" and bool(address)
-    return Session(
-        id=labels["launcher.session"],
-        owner=labels.get("launcher.owner", ""),
-        course=labels.get("launcher.course", ""),
-        image=labels.get("launcher.image", ""),
-        link=labels.get("launcher.link", ""),
-        started=timestamp(container.attrs["Created"]),
-        address=f"http://{address}:{PORT}" if running else "",
-        running=running,
-        ended="" if running else why_ended(state),
-        egress=labels.get("launcher.egress", "web"),
-    )
-
-
-def why_ended(state: Mapping[str, Any]) -> str:
-    if state.get("OOMKilled"):
-        return "it needed more memory than it may use"
-    if state.get("Status") == "created":
-        return "it was never started"
-    return f"exit code {state.get('ExitCode')}"
-
-
-def timestamp(text: str) -> float:
-    """The engine's time, which has nanoseconds, as unix seconds."""
-    try:
-        return datetime.fromisoformat(re.sub(r"(\.\d{6})\d*Z$", r"\1+00:00", text)).timestamp()
-    except ValueError:
-        return time.time()
 
 
 def volume_name(spec: SessionSpec) -> str:

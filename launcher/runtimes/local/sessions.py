@@ -41,6 +41,8 @@ class LocalRuntime:
     ca_bundle: Path | None = None
     name: str = "local"
     attaches_folders: bool = True
+    warm: None = None
+    """A process sees its folder from the start: sessions start when their student clicks."""
 
     def health(self) -> str | None:
         if shutil.which("git") is None:
@@ -136,9 +138,10 @@ class LocalRuntime:
         row = self._row(session_id)
         return session_of(row) if row else None
 
-    def list(self) -> list[Session]:
+    def list(self, owner: str = "") -> list[Session]:
         ids = sorted(path.stem for path in self.folder.glob("*.json"))
-        return [session for one in ids if (session := self.find(one))]
+        found = [session for one in ids if (session := self.find(one))]
+        return [one for one in found if owner in ("", one.owner)]
 
     def memory(self) -> dict[str, int]:
         rows = [row for path in self.folder.glob("*.json") if (row := self._row(path.stem))]

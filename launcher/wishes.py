@@ -1,0 +1,60 @@
+"""How many warm sessions the catalogue and class times ask for."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from envs.errors import EnvError
+from launcher.demand import Kind
+from launcher.environment import Environments
+from link_generator.link import Link
+
+log = logging.getLogger(__name__)
+
+LOOK = 15.0
+"""Seconds after which an environment's image is looked up again: a tag moved, one was promoted."""
+
+
+@dataclass
+class Wishes:
+    """The minimum of each catalogue entry, and what classes will need."""
+
+    environments: Environments
+    egress: str
+    """What sessions may reach where the catalogue does not say."""
+    classes: Callable[[], Mapping[str, int]] = dict
+    """How many sessions classes need now, by the environment's name."""
+    _kinds: dict[str, Kind | None] = field(default_factory=dict)
+    _looked: float = -LOOK
+
+    def __call__(self) -> dict[Kind, int]:
+        """How many sessions to have ready."""
+        catalogue = self.environments.catalogue
+        asked = {name: entry.warm for name, entry in catalogue.items() if entry.warm}
+        for name, count in self.classes().items():
+            asked[name] = max(count, asked.get(name, 0))
+        if time.monotonic() - self._looked > LOOK or asked.keys() - self._kinds.keys():
+            self._look(asked)
+        found: dict[Kind, int] = {}
+        for name, count in asked.items():
+            if kind := self._kinds.get(name):  # two names of one image share its sessions
+                found[kind] = max(count, found.get(kind, 0))
+        return found
+
+    def _look(self, names: Mapping[str, int]) -> None:
+        self._looked = time.monotonic()
+        for name in names:
+            link = Link(env=name)
+            try:
+                image = self.environments.find_image(link)
+                if image is None:  # its first build need not wait for a click
+                    self.environments.prebuild.start(*self.environments.of(link))
+            except (EnvError, OSError) as error:
+                log.warning("the image of %s cannot be looked up: %s", name, error)
+                self._kinds.setdefault(name, None)
+                continue
+            egress = self.environments.egress(link) or self.egress
+            self._kinds[name] = Kind(image.name, egress) if image else None
