@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from launcher.gateway.client import RouteState
 from launcher.session import Session
 from launcher.sessions import Sessions
+
+JUMP = 60.0
+"""Seconds between two looks that the clock may be off; it is set by less all the time."""
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +50,38 @@ def use_of(session: Session, status: dict[str, object] | None, route: RouteState
     return Use(last, connected)
 
 
+def after_jump(session: Session, use: Use, *, jumped: float, now: float) -> tuple[Session, Use]:
+    """Times from before the clock jumped, at `jumped`, say nothing: they begin again there."""
+    if not jumped:
+        return session, use
+
+    def again(moment: float) -> float:
+        return jumped if moment > now else max(moment, jumped)
+
+    return replace(session, started=again(session.started)), replace(use, last=again(use.last))
+
+
+@dataclass
+class Jumps:
+    """Notices when somebody sets the clock, or the machine has slept."""
+
+    wall: Callable[[], float] = time.time
+    steady: Callable[[], float] = time.monotonic
+    _before: tuple[float, float] | None = None
+    _jumped: float = 0.0
+
+    def last(self) -> float:
+        """Unix seconds, by the clock of now, at which it last jumped; 0 for never."""
+        now = self.wall(), self.steady()
+        if self._before:
+            off = (now[0] - self._before[0]) - (now[1] - self._before[1])
+            if abs(off) > JUMP:
+                self._jumped = now[0]
+                log.warning("the clock jumped by %.0f s: nobody counts as idle since then", off)
+        self._before = now
+        return self._jumped
+
+
 def _timestamp(value: object) -> float:
     try:
         return datetime.fromisoformat(str(value).replace("Z", "+00:00")).timestamp()
@@ -67,6 +103,7 @@ class Reaper:
     when_full: float = float("inf")
     """The longest idle time while people wait for a place."""
     every: float = 15.0
+    clock: Jumps = field(default_factory=lambda: Jumps())
     _stop: threading.Event = field(default_factory=threading.Event)
     _trouble: str | None = ""
 
@@ -84,9 +121,11 @@ class Reaper:
         self.sessions.measure(running)
         routes = self.sessions.gateway.routes()
         idle = min(self.idle, self.when_full) if self.sessions.queue.length() else self.idle
+        now, jumped = time.time(), self.clock.last()
         for session in running:
             use = use_of(session, self.sessions.status(session), routes.get(session.id))
-            why = reason_to_stop(session, use, idle=idle, max_age=self.max_age, now=time.time())
+            session, use = after_jump(session, use, jumped=jumped, now=now)
+            why = reason_to_stop(session, use, idle=idle, max_age=self.max_age, now=now)
             if why and use.last > time.time() - self.idle:
                 why += ", and others waited for a place"
             if why and self._stop_if_unclaimed(session, why):

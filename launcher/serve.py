@@ -15,7 +15,7 @@ from typing import IO, Any
 import waitress
 from waitress.server import BaseWSGIServer
 
-from launcher import identity, open_files
+from launcher import identity, leftovers, open_files
 from launcher.app import Parts, create_app, create_parts
 from launcher.cleanup import Cleanup, regularly
 from launcher.config import Config
@@ -124,6 +124,10 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
         threading.Thread(target=regularly, args=cleaning, name="gc", daemon=True).start()
     forgetting = (Guests(sessions, config.web.guest_life).remove_old, EVERY, ended)
     threading.Thread(target=regularly, args=forgetting, name="guests", daemon=True).start()
+    tidying = {"older": config.builds.timeout, "ended": ended}
+    threading.Thread(
+        target=leftovers.regularly, args=(config.data,), kwargs=tidying, name="tidy", daemon=True
+    ).start()
     return Running(config.public_url, parts, gateway, (server, health), reaper, pool, lock, ended)
 
 

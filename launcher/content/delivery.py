@@ -62,7 +62,15 @@ class Delivery:
         """
         began, outcome = time.monotonic(), "failure"
         try:
-            receipt = self._deliver(content, upstream, spec, folder)
+            try:
+                receipt = self._deliver(content, upstream, spec, folder)
+            except GitFailed:  # the host's own copy: nothing of the student is in question
+                self.mirrors.make_again(upstream)
+                try:
+                    receipt = self._deliver(content, upstream, spec, folder)
+                except GitFailed as error:
+                    said = f"The course files could not be prepared: {error}"
+                    raise ContentFailed(said) from error
             outcome = "success"
             return receipt
         finally:
@@ -83,8 +91,6 @@ class Delivery:
             receipt = completed(receipt, shaped, folder, last)
             record(spec, new.after(shaped, receipt, last))
             return receipt
-        except GitFailed as error:
-            raise ContentFailed(f"The course files could not be prepared: {error}") from error
         except (OSError, subprocess.TimeoutExpired) as error:
             said = getattr(error, "strerror", "") or str(error)
             raise ContentFailed(

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -39,6 +40,8 @@ from launcher.errors import (
     LaunchError,
     UnknownBranch,
 )
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -135,6 +138,9 @@ class Mirrors:
             # The git host has just answered, so a crash may have left the mirror damaged.
             if not existed:
                 raise
+        return self._fetch_anew(mirror, wanted)
+
+    def _fetch_anew(self, mirror: Path, wanted: Upstream) -> Upstream:
         fresh = mirror.with_name(f"{mirror.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         try:
@@ -311,7 +317,39 @@ class Mirrors:
         )
 
     def _read(self, upstream: Upstream, *args: str) -> str:
-        return self.git.run("--git-dir", str(self._mirror(upstream.repo)), *args)
+        """What git says of the commit; a mirror that turns out to be damaged is made again."""
+        command = ("--git-dir", str(self._mirror(upstream.repo)), *args)
+        try:
+            return self.git.run(*command)
+        except GitFailed:
+            if self._is_sound(upstream):
+                raise
+        self.make_again(upstream)
+        return self.git.run(*command)
+
+    def _is_sound(self, upstream: Upstream) -> bool:
+        """True when every folder of the commit can be read."""
+        place = str(self._mirror(upstream.repo))
+        with contextlib.suppress(GitFailed):
+            self.git.run("--git-dir", place, "ls-tree", "-r", "-t", upstream.commit)
+            return True
+        return False
+
+    def make_again(self, upstream: Upstream) -> None:
+        """Fetch a mirror that is damaged from its git host; the old one stays until that worked.
+
+        :raises ContentFailed: the git host does not give the commit.
+        """
+        mirror, wanted = self._mirror(upstream.repo), upstream.of or upstream.commit
+        log.warning("a copy of a repository is damaged: fetching it again", extra={"at": mirror})
+        with self._locked(mirror):
+            try:
+                self._fetch_anew(mirror, replace(upstream, commit=wanted, of="", notes=()))
+            except (LaunchError, GitHostDown, GitFailed, OSError) as error:
+                raise ContentFailed(
+                    "The server's copy of the course files is damaged, and there is no other now.",
+                    hint=getattr(error, "hint", "") or "Try again in a minute.",
+                ) from error
 
     def _has(self, mirror: Path, commit: str) -> bool:
         """A commit gets its ref when all of it has come; refs are never packed here."""

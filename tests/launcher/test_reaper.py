@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from launcher.gateway.client import RouteState
-from launcher.reaper import Reaper, Use, reason_to_stop, use_of
+from launcher.reaper import Jumps, Reaper, Use, after_jump, reason_to_stop, use_of
 from launcher.session import Session
 from tests.fakes import FakeRuntime
 
@@ -64,3 +64,40 @@ def test_walls_are_looked_at_each_round_and_a_gap_is_logged_once(caplog):
         reaper.look_at_walls()
     assert [one.levelname for one in caplog.records] == ["INFO", "WARNING", "INFO"]
     assert "a gap" in caplog.records[1].getMessage()
+
+
+@pytest.mark.parametrize("jump", [86400.0, -86400.0])
+def test_a_clock_that_jumps_stops_nobody_and_then_goes_on_as_ever(jump):
+    wall, steady = [NOW], [5000.0]
+    clock = Jumps(wall=lambda: wall[0], steady=lambda: steady[0])
+
+    def pass_(seconds):
+        wall[0] += seconds
+        steady[0] += seconds
+
+    def why(last):
+        now, jumped = wall[0], clock.last()
+        found, use = after_jump(session(100), Use(last, False), jumped=jumped, now=now)
+        return reason_to_stop(found, use, idle=600, max_age=43200, now=now)
+
+    assert why(NOW) is None
+    pass_(15)
+    wall[0] += jump
+    assert why(NOW) is None
+    pass_(590)
+    assert why(NOW) is None
+    used = wall[0]
+    pass_(590)
+    assert why(used) is None, "used since then"
+    pass_(30)
+    assert "10 min" in why(used)
+
+
+def test_small_corrections_of_the_clock_are_no_jump(caplog):
+    wall, steady = [NOW], [0.0]
+    clock = Jumps(wall=lambda: wall[0], steady=lambda: steady[0])
+    for _ in range(100):
+        wall[0] += 16.0
+        steady[0] += 15.0
+        assert clock.last() == 0.0
+    assert not caplog.records

@@ -8,6 +8,7 @@ from launcher.content.delivery import place_on_host
 from launcher.errors import ContentFailed
 from link_generator.link import Content, Link
 from tests.git_server import Repo
+from tests.launcher.content.test_mirror import spoil
 
 
 @pytest.fixture(params=[True, False], ids=["attached", "archive"])
@@ -164,3 +165,18 @@ def test_nothing_is_put_where_a_student_s_link_leads(new_student, teacher, tmp_p
     above.symlink_to(elsewhere) if way == "link" else above.write_text("mine")
     assert place_on_host(tmp_path, student.spec.home, "kurs/a") is False
     assert os.listdir(elsewhere) == []
+
+
+@pytest.mark.parametrize("began", [False, True], ids=["new", "returning"])
+def test_a_damaged_copy_on_the_host_costs_a_fetch_and_no_work(any_student, teacher, began):
+    if began:
+        any_student.pull()
+        any_student.write("a.txt", "mine\n")
+    teacher.commit({"c.txt": "c\n"})
+    any_student.mirrors.refresh(any_student.url)
+    spoil(any_student.mirrors)
+    receipt = any_student.pull()
+    assert any_student.read("c.txt") == "c\n"
+    assert "c.txt" in receipt.new
+    assert any_student.read("a.txt") == ("mine\n" if began else "one\ntwo\nthree\n")
+    assert any_student.git("fsck", "--strict") == ""

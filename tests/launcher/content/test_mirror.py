@@ -137,6 +137,37 @@ def test_a_damaged_mirror_heals(mirrors, url, teacher):
     assert "new.txt" in mirrors.files(mirrors.refresh(url))
 
 
+def spoil(mirrors):
+    """What a bad disk does: objects are there, and their bytes are not those that came."""
+    objects = [path for path in mirrors.folder.glob("mirrors/*/objects/*/*") if path.is_file()]
+    assert objects
+    for path in objects:
+        path.chmod(0o600)
+        path.write_bytes(bytes(byte ^ 0x55 for byte in path.read_bytes()))
+
+
+def test_a_mirror_whose_objects_are_damaged_is_made_again(mirrors, url, teacher, caplog):
+    teacher.commit({"week 1/a.ipynb": "{}"})
+    found = mirrors.refresh(url)
+    spoil(mirrors)
+    assert mirrors.refresh(url).commit == found.commit, "refs alone do not show it"
+    assert mirrors.has_path(found, "week 1/a.ipynb")
+    assert "damaged" in caplog.text
+    assert not mirrors.has_path(found, "week 1/b.ipynb")
+    spoil(mirrors)
+    assert "week 1/a.ipynb" in mirrors.files(found)
+    assert caplog.text.count("damaged") == 2, "a file that is not there is no damage"
+
+
+def test_a_damaged_mirror_without_its_host_is_a_sentence_and_stays(mirrors, url, server):
+    found = mirrors.refresh(url)
+    spoil(mirrors)
+    server.stop()
+    with pytest.raises(ContentFailed, match="damaged"):
+        mirrors.files(found)
+    assert list((mirrors.folder / "mirrors").iterdir())
+
+
 def test_files_and_paths(mirrors, url, teacher):
     teacher.commit({"week 1/ü b.ipynb": "{}", "-x": "", "d/e/f": ""})
     found = mirrors.refresh(url)

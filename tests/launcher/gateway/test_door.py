@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import socket
 from contextlib import asynccontextmanager
 
 import pytest
+import requests
 from aiohttp import web
 
+from launcher import identity
+from launcher.config import load_config
+from launcher.gateway import process
 from launcher.gateway.__main__ import public_app, set_up
 from launcher.gateway.bodies import Body, TooLarge, TooSlow
 from launcher.gateway.door import Door
@@ -175,6 +180,29 @@ def test_left_connections_are_counted_out(tmp_path):
             assert not proxy.door._new
 
     asyncio.run(scene())
+
+
+def test_a_gateway_with_few_open_files_still_answers(tmp_path, monkeypatch):
+    """Where nobody may raise the limit, old silent connections make room."""
+    config = load_config(data=str(tmp_path), listen="127.0.0.1:0")
+    plain = process.gateway_command
+    few = ["prlimit", "--nofile=160:160", "--"]
+    monkeypatch.setattr(process, "gateway_command", lambda config: [*few, *plain(config)])
+    gateway = process.ensure_gateway(config, identity.load_secret(tmp_path))
+    port = int(gateway.url.rsplit(":", 1)[1])
+    try:
+        with contextlib.ExitStack() as stack:
+            for _ in range(400):
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+            answer = requests.get(f"{gateway.url}/x", timeout=5)
+            assert answer.status_code == 503
+            assert "is starting" in answer.text
+            numbers = gateway.client.numbers()
+            assert numbers.connections <= 30
+            assert numbers.files < 160
+            assert numbers.turned_away > 300
+    finally:
+        gateway.stop()
 
 
 class Drops:

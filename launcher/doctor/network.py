@@ -1,0 +1,149 @@
+"""The way in: the public port and WebSockets through it. The way out: git hosts and indexes."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import aiohttp
+import requests
+from aiohttp import web
+
+from envs.credentials import parts_of
+from launcher.config import Config
+from launcher.doctor.finding import Finding
+from launcher.gateway.client import GatewayClient
+from launcher.session import new_session_id
+from link_generator.link import env_address, env_image
+
+PATIENCE = 3.0
+"""Seconds for each thing that is asked for."""
+
+
+def way_in(config: Config, gateway: GatewayClient | None, here: str) -> Iterator[Finding]:
+    """The port, and where the launcher serves, a WebSocket through it and the public address.
+
+    `here` is the gateway's own address.
+    """
+    host, port = config.listen
+    if gateway is None:
+        yield port_is_free(host, port)
+        return
+    yield Finding("gateway", True, f"answers for {here}")
+    told = websocket_through(gateway, here, trust=False)
+    yield Finding(
+        "WebSocket", told is None, told or f"frames come back through {here}",
+        "See the gateway's lines in the log.",
+    )  # fmt: skip
+    if config.public_url != here:
+        told = websocket_through(gateway, config.public_url)
+        yield Finding(
+            "public address",
+            told is None,
+            told or f"WebSockets come back through {config.public_url}",
+            "Does the name lead here, and does the proxy in front pass WebSockets on?",
+            serious=False,
+        )
+
+
+def port_is_free(host: str, port: int) -> Finding:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            said = f"{host}:{port}: {error.strerror}"
+            return Finding("port", False, said, "Choose another with `listen` in the settings.")
+    return Finding("port", True, f"{host}:{port} is free; the launcher does not serve now")
+
+
+def websocket_through(gateway: GatewayClient, address: str, *, trust: bool = True) -> str | None:
+    """None when a frame that is sent to `address` comes back from a server of our own behind it.
+
+    Without `trust` any certificate will do: ours may name the public host only.
+    """
+    try:
+        return asyncio.run(_echo_through(gateway, address, trust=trust))
+    except (aiohttp.ClientError, requests.RequestException, OSError, TimeoutError) as error:
+        return f"no WebSocket through {address}: {type(error).__name__} {error}".rstrip()
+
+
+async def _echo_through(gateway: GatewayClient, address: str, *, trust: bool) -> str | None:
+    async def echo(request: web.Request) -> web.WebSocketResponse:
+        there = web.WebSocketResponse()
+        await there.prepare(request)
+        async for message in there:
+            await there.send_str(message.data)
+        return there
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", echo)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    name, token, frame = new_session_id(), secrets.token_hex(16), secrets.token_hex(8)
+    target = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        await asyncio.to_thread(gateway.add_route, name, target, "", token)
+        async with (
+            asyncio.timeout(PATIENCE),
+            aiohttp.ClientSession(headers={"Authorization": f"token {token}"}) as client,
+            client.ws_connect(f"{address}/s/{name}/echo", ssl=trust) as line,
+        ):
+            await line.send_str(frame)
+            said = await line.receive_str()
+        return None if said == frame else "a WebSocket's frame came back changed"
+    finally:
+        await asyncio.to_thread(gateway.remove_route, name)
+        await runner.cleanup()
+
+
+def way_out(config: Config) -> Iterator[Finding]:
+    """Whether the git hosts and package indexes that the settings name answer from here."""
+    wanted = places(config)
+    with ThreadPoolExecutor(8) as pool:
+        answers = pool.map(lambda place: why_not_reached(*place[1:]), wanted)
+        for (name, host, port), why in zip(wanted, answers, strict=True):
+            yield Finding(
+                name,
+                why is None,
+                why or f"{host}:{port} is reached",
+                "Is there a way out to it: DNS, firewall, proxy?",
+                serious=False,
+            )
+
+
+def places(config: Config) -> list[tuple[str, str, int]]:
+    """What to reach, as name, host and port, each once."""
+    repos = [env_address(one.repo) or one.repo for one in config.environments.catalogue.values()]
+    repos = [repo for repo in repos if not env_image(repo)]
+    repos += [one.url for one in config.git.credentials]
+    found = {}
+    for repo in repos:
+        try:
+            (_scheme, host, port), _path = parts_of(repo)
+        except ValueError:
+            continue
+        found[host, port] = f"git host {host}"
+    for host in config.git.hosts:
+        name, _, number = host.partition(":")
+        if "*" not in host and not any(known == name for known, _ in found):
+            found[name, int(number or 443)] = f"git host {name}"
+    for url in (config.base.index_url,):
+        parts = urlsplit(url)
+        if parts.hostname:
+            port = parts.port or (80 if parts.scheme == "http" else 443)
+            found.setdefault((parts.hostname, port), "package index")
+    return [(name, host, port) for (host, port), name in found.items()]
+
+
+def why_not_reached(host: str, port: int) -> str | None:
+    try:
+        socket.create_connection((host, port), PATIENCE).close()
+    except OSError as error:
+        return f"{host}:{port} is not reached: {error.strerror or error}"
+    return None
