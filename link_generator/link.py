@@ -385,16 +385,19 @@ def check_content(content: Content, number: str) -> None:
 
 def check_dir(field: str, folder: str) -> None:
     """Refuse a folder that is not plainly one of the student's own."""
-    check_path(field, folder)
     parts = folder.split("/") if folder else []
-    if any(part.startswith((".", "-")) or part != part.strip() for part in parts):
+    if "\\" in folder or any(part[:1] in (".", "-") or part != part.strip() for part in parts):
         raise BadLink(
             field,
             f"{folder!r} cannot be the content's folder.",
             "Name a folder that begins with a letter or a digit, for example course/week1.",
         )
-    if "" in parts or len(parts) > 5 or any(len(part.encode()) > 100 for part in parts):
-        raise BadLink(field, f"{folder!r} is too long, or ends with a slash.", "Shorten it.")
+    if "" in parts:
+        raise BadLink(
+            field, f"{folder!r} is not in the student's home.", "Remove needless slashes."
+        )
+    if len(parts) > 5 or any(len(part.encode()) > 100 for part in parts):
+        raise BadLink(field, f"{folder!r} is too long.", "Shorten it.")
     if not folder.isprintable():
         raise BadLink(field, f"The {field} holds a character that is not shown.", "Type it again.")
 

@@ -48,7 +48,13 @@ REPOSITORIES = [
     (f"{GH}/archive/refs/heads/main.zip", {"repo": GH}),
     ("https%3A%2F%2Fgithub.com%2Forg%2Frepo", {"repo": GH}),
     ("HTTPS://GitHub.com/org/repo", {"repo": GH}),
+    ("git+https://github.com/org/repo.git", {"repo": GH}),
+    ("git://github.com/org/repo.git", {"repo": GH}),
     ("ssh://git@github.com/org/repo.git", {"repo": "ssh://git@github.com/org/repo.git"}),
+    ("git clone --depth 1 git@github.com:org/repo.git", {"repo": "git@github.com:org/repo.git"}),
+    ("git clone -b dev https://github.com/org/repo", {"repo": GH, "branch": "dev"}),
+    ("git clone https://github.com/org/repo.git my-folder", {"repo": GH}),
+    ("gh repo clone org/repo", {"repo": GH}),
     ("gl/g/s/repo", {"repo": "https://gitlab.com/g/s/repo"}),
     ("git@gitlab.com:g/s/repo.git", {"repo": "git@gitlab.com:g/s/repo.git"}),
     (
@@ -56,9 +62,16 @@ REPOSITORIES = [
         {"repo": "https://gitlab.com/g/s/repo"},
     ),
     ("https://codeberg.org/o/r.git", {"repo": "https://codeberg.org/o/r"}),
+    ("https://codeberg.org/o/r/issues/3", {"repo": "https://codeberg.org/o/r"}),
+    ("https://bitbucket.org/o/r/pull-requests/1", {"repo": "https://bitbucket.org/o/r"}),
     ("https://bitbucket.org/o/r.git", {"repo": "https://bitbucket.org/o/r"}),
+    ("https://jo@bitbucket.org/o/r.git", {"repo": "https://bitbucket.org/o/r"}),
     (
         "https://dev.azure.com/org/proj/_git/repo",
+        {"repo": "https://dev.azure.com/org/proj/_git/repo"},
+    ),
+    (
+        "https://org@dev.azure.com/org/proj/_git/repo",
         {"repo": "https://dev.azure.com/org/proj/_git/repo"},
     ),
     ("git@ssh.dev.azure.com:v3/org/proj/repo", {"repo": "git@ssh.dev.azure.com:v3/org/proj/repo"}),
@@ -158,13 +171,36 @@ FILES = [
         {"repo": GH, "branch": "v1", "path": "b.ipynb"},
     ),
     (
+        "https://cdn.jsdelivr.net/gh/org/repo@main/a.ipynb",
+        {"repo": GH, "branch": "main", "path": "a.ipynb"},
+    ),
+    ("https://nbviewer.org/gist/jo/0123456789abcdef0123456789abcdef", {"repo": GIST}),
+    (
         "https://nbviewer.jupyter.org/github/org/repo/tree/main/wk1/",
         {"repo": GH, "branch": "main", "path": "wk1"},
+    ),
+    ("https://nbviewer.org/github/org/repo/", {"repo": GH}),
+    (
+        "https://nbviewer.org/urls/codeberg.org/o/r/raw/branch/main/a.ipynb",
+        {"repo": "https://codeberg.org/o/r", "branch": "main", "path": "a.ipynb"},
     ),
     (
         "https://colab.research.google.com/github/org/repo/blob/main/a.ipynb#scrollTo=x",
         {"repo": GH, "branch": "main", "path": "a.ipynb"},
     ),
+    (
+        "https://colab.research.google.com/gist/jo/0123456789abcdef0123456789abcdef/a.ipynb",
+        {"repo": GIST, "path": "a.ipynb"},
+    ),
+    (
+        "https://studiolab.sagemaker.aws/import/github/org/repo/blob/main/a.ipynb",
+        {"repo": GH, "branch": "main", "path": "a.ipynb"},
+    ),
+    (
+        "https://kaggle.com/kernels/welcome?src=https://github.com/org/repo/blob/main/a.ipynb",
+        {"repo": GH, "branch": "main", "path": "a.ipynb"},
+    ),
+    ("https://github.com/codespaces/new/org/repo/tree/main", {"repo": GH, "branch": "main"}),
     (
         "https://bitbucket.org/o/r/src/main/",
         {"repo": "https://bitbucket.org/o/r", "branch": "main"},
@@ -182,6 +218,22 @@ FILES = [
         {"repo": "https://codeberg.org/o/r", "branch": "feature/x", "path": "a.ipynb"},
     ),
     (
+        "https://dev.azure.com/org/proj/_git/repo?path=/wk1/a.ipynb&version=GBmain",
+        {
+            "repo": "https://dev.azure.com/org/proj/_git/repo",
+            "branch": "main",
+            "path": "wk1/a.ipynb",
+        },
+    ),
+    (
+        "https://dev.azure.com/org/proj/_git/repo?version=GTv1&path=%2Fa.ipynb&_a=contents",
+        {"repo": "https://dev.azure.com/org/proj/_git/repo", "branch": "v1", "path": "a.ipynb"},
+    ),
+    (
+        "https://git.sr.ht/~jo/repo/tree/main/item/wk1/a.ipynb",
+        {"repo": "https://git.sr.ht/~jo/repo", "branch": "main", "path": "wk1/a.ipynb"},
+    ),
+    (
         "https://gitlab.com/g/s/repo/-/raw/main/a.ipynb?inline=false",
         {"repo": "https://gitlab.com/g/s/repo", "branch": "main", "path": "a.ipynb"},
     ),
@@ -194,6 +246,17 @@ FILES = [
         "https://gist.githubusercontent.com/jo/0123456789abcdef0123456789abcdef/raw/"
         f"{'b' * 40}/a.ipynb",
         {"repo": GIST, "path": "a.ipynb"},
+    ),
+]
+GENERATORS = [
+    (
+        "https://nbgitpuller.link/?hub=https://h.org&repo=https://github.com/org/repo&branch=main",
+        {"repo": GH, "branch": "main"},
+    ),
+    (
+        "https://nbgitpuller.readthedocs.io/en/latest/link.html?tab=binder&repo=https://github.com"
+        "/org/repo&branch=dev&app=jupyterlab",
+        {"repo": GH, "branch": "dev"},
     ),
 ]
 BINDER = [
@@ -268,6 +331,11 @@ BINDER = [
     (
         "https://mybinder.org/v2/gist/jo/0123456789abcdef0123456789abcdef/HEAD",
         {"env": GIST, "repo": GIST},
+    ),
+    (
+        "https://mybinder.org/v2/git/https%3A%2F%2Fcodeberg.org%2Fo%2Fr.git/main",
+        {"env": "https://codeberg.org/o/r.git", "tag": "main", "repo": "https://codeberg.org/o/r.git",
+         "branch": "main"},
     ),
     (
         "https://mybinder.org/v2/git/git%40git.example.org%3Ao%2Fr.git/main",
@@ -401,6 +469,7 @@ OURS = [
         for dialect, rows in (
             ("address", REPOSITORIES),
             ("address", FILES),
+            ("address", GENERATORS),
             ("binder", BINDER),
             ("hub", HUBS),
             ("launcher", OURS),
@@ -436,6 +505,13 @@ def test_an_address_gives_its_fields(dialect, text, fields):
         ("https://h.org/hub/lti/launch?next=/hub/home", "repo"),
         ("https://h.org/launch?repo=https://h/r", "env"),
         ("https://me:token@github.com/org/repo", "repo"),
+        ("https://ghp_0123456789abcdef@github.com/org/repo", "repo"),
+        ("https://me:token@bitbucket.org/o/r", "repo"),
+        ("https://me:token@dev.azure.com/o/p/_git/r?path=/a", "repo"),
+        ("git clone https://me:token@github.com/org/repo", "repo"),
+        ("git clone --upload-pack=id", "repo"),
+        ("https://www.kaggle.com/kernels/welcome?src=javascript:alert(1)", "repo"),
+        ("https://nbviewer.org/urls/10.1.2.3", "repo"),
         ("https://me:token@github.com/org/repo/blob/main/a.ipynb", "repo"),
         ("javascript:alert(1)", "repo"),
         ("not an address", "repo"),
