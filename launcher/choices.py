@@ -57,7 +57,8 @@ class HostChoices:
         records, builder = environments.store.records, environments.store.builder
         builds = [*records.all(), *records.unfinished()]
         images = {image.name: image for image in builder.list_images()}
-        return [self._card(name, builds, images) for name in environments.catalogue]
+        names = [name for name in environments.catalogue if can_be_named(name)]
+        return [self._card(name, builds, images) for name in names]
 
     def _card(self, name: str, builds: Sequence[Build], images: Mapping[str, Image]) -> Choice:
         environments = self.looking.environments
@@ -161,6 +162,15 @@ class HostChoices:
             return pick(repo, branch, self.looking.refs(repo), 0.0).commit
         except (EnvError, LaunchError, BadLink):
             return ""
+
+
+def can_be_named(name: str) -> bool:
+    """False for a name of the catalogue that no link can hold."""
+    try:
+        Link(name)
+    except BadLink:
+        return False
+    return True
 
 
 def why_not(app: str, lock: str, called: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -33,7 +34,7 @@ from launcher.rehearsing import Rehearsing
 from launcher.web import check, errors, rehearse, request
 from launcher.web.rate import RateLimit
 from link_generator import page as generator
-from tests.e2e.conftest import ARTEFACTS
+from tests.e2e.conftest import ARTEFACTS, wait_for
 from tests.envs.fake_builder import FileBuilder
 from tests.git_server import GitServer, Repo
 
@@ -333,23 +334,16 @@ def test_without_javascript_everything_is_chosen_checked_and_rehearsed(student, 
 def test_an_answer_for_fields_that_are_no_more_is_dropped(student, site):
     page = open_page(student, site.address())
     checked(page)
-    first = threading.Event()
-
-    def late(route):
-        if "intro.ipynbx" in route.request.url:
-            first.set()
-            time.sleep(1.0)
-        route.continue_()
-
-    page.route("**/api/link/everywhere*", late)
+    held = []
+    page.route(re.compile("/api/link/everywhere.*intro.ipynbx"), lambda route: held.append(route))
     page.locator("#path").fill("wk1/intro.ipynbx")
-    page.wait_for_timeout(600)
+    wait_for(lambda: page.wait_for_timeout(50) or held, 5, 0)
     page.locator("#path").fill("wk2/plots.ipynb")
     page.get_by_text("wk2/plots.ipynb exists").wait_for()
-    page.wait_for_timeout(1200)
-    assert first.is_set()
+    held[0].continue_()
+    page.wait_for_timeout(500)
     assert page.locator("#url").input_value().endswith("path=wk2/plots.ipynb")
-    assert "intro.ipynbx" not in page.locator("#checks").inner_text()
+    assert "wk2/plots.ipynb exists" in page.locator("#checks").inner_text()
 
 
 def test_a_slow_git_server_is_said_with_the_time_of_the_copy(student, site):

@@ -94,6 +94,11 @@ def test_an_environment_s_card_says_its_state(choices, looking, host):
     assert gone.word == "Not built", "an image that was removed is none"
 
 
+def test_a_name_that_no_link_can_hold_is_not_offered(choices, looking):
+    looking.environments.catalogue["two words"] = CatalogueEntry("https://h.org/r")
+    assert [card.value for card in choices.environments()] == ["intro"]
+
+
 def test_a_failed_or_running_build_is_told(choices, looking, host):
     env = Repo(host.root / "env")
     env.commit({"requirements.txt": "broken\n"})
