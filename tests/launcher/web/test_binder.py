@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urljoin, urlsplit
 
 import pytest
 from flask import Flask
@@ -26,7 +26,9 @@ from launcher.web import metrics as metrics_page
 from launcher.web.binder_links import BinderLinks
 from launcher.web.rate import RateLimit, client_address
 from link_generator import page
+from link_generator.link import parse_link
 from tests.fakes import FakeGateway, FakeRuntime
+from tests.link_generator.test_target import HOSTILE, escaped
 
 SECRET = b"k" * 32
 COMMIT = "a" * 40
@@ -229,6 +231,81 @@ def test_a_target_cannot_leave_the_session(browser, name, target):
     assert answer.status_code == 400
     assert f"The link&#39;s {name} " in answer.text
     assert "Location" not in answer.headers
+
+
+@pytest.mark.parametrize("page", HOSTILE)
+@pytest.mark.parametrize("times", [0, 1, 3])
+def test_no_page_of_a_link_leads_away_inside_a_pull_either(browser, page, times):
+    """What is not refused is a page below the session's own address, without a token."""
+    inner = f"repo=https://github.com/o/r&urlpath={quote(escaped(page, times), safe='')}"
+    for query in (f"urlpath={quote(f'git-pull?{inner}', safe='')}", f"urlpath=git-pull?{inner}"):
+        answer = browser.get(f"/v2/gh/o/env/v1?{query}")
+        if answer.status_code != 400:
+            link, _ = parse_link(f"?{urlencode(query_of(answer))}")
+            assert link.urlpath not in (page, escaped(page, times))
+            opened = urlsplit(urljoin("http://x/s/ab12/", link.target("r")))
+            assert (opened.netloc, opened.path[:8]) == ("x", "/s/ab12/")
+            assert "token" not in opened.query
+            assert "next" not in opened.query
+
+
+def test_the_folder_of_a_pull_is_in_the_student_s_home(browser):
+    pull = "git-pull?repo=https://github.com/o/r&urlpath=rstudio/&targetPath="
+    found = query_of(
+        browser.get(f"/v2/gh/o/env/v1?urlpath={quote(f'{pull}Desktop/kurs', safe='')}")
+    )
+    assert found["dir"] == "Desktop/kurs"
+    for hostile in ("../..", "a/../../b", ".ssh", "a/.git", "%2e%2e/x"):
+        answer = browser.get(f"/v2/gh/o/env/v1?urlpath={quote(f'{pull}{hostile}', safe='')}")
+        assert answer.status_code == 400, hostile
+    absolute = browser.get(f"/v2/gh/o/env/v1?urlpath={quote(f'{pull}/etc', safe='')}")
+    assert query_of(absolute)["dir"] == "etc", "below the home, as nbgitpuller has it"
+
+
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/v2/gh/{}/r/main",
+        "/v2/gh/o/r/{}",
+        "/v2/{}/o/r/main",
+        "/v2/zenodo/{}",
+        "/v2/git/{}/main",
+        "/v2/gh/o/r/main?urlpath=//{}",
+        "/v2/gh/o/r/main?urlpath=git-pull?repo={}",
+        "/repo/{}/r",
+        "/launch?env={}",
+        "/launch?env=gh/o/r&repo={}",
+        "/launch?env=gh/o/r&repo=https://h/r&dir=../{}",
+        "/launch?env=gh/o/r&urlpath=//{}",
+        "/launch?env=gh/o/r&{}=1&{}=2",
+        "/with/{}",
+        "/hub/user-redirect/git-pull?repo={}",
+        "/hub/lti/launch?next={}",
+        "/?env={}&repo={}&dir={}&urlpath={}",
+        "/api/link?env={}",
+        "/api/link/parse?url={}",
+        "/build/gh/{}/r/main",
+        "/nothing/{}",
+    ],
+)
+def test_what_is_shown_of_an_address_is_never_markup(browser, address):
+    hostile = quote(SCRIPT + "\"'><img src=x onerror=alert(1)>", safe="")
+    answer = browser.get(
+        address.replace("{}", hostile), headers={"Accept": "text/html, text/event-stream"}
+    )
+    kind = answer.content_type.split(";")[0]
+    assert kind in ("text/html", "application/json", "text/event-stream")
+    if kind == "text/html":
+        assert SCRIPT not in answer.text
+        assert "<img src=x" not in answer.text
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
+    where = answer.headers.get("Location", "")
+    assert urlsplit(where).netloc in ("", "x")
+    assert "<" not in where
 
 
 @pytest.mark.parametrize("archive", ["zenodo", "figshare", "dataverse", "hydroshare", "ckan"])
