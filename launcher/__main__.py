@@ -24,6 +24,7 @@ COMMANDS = (
     "snapshot",
     "user",
     "audit",
+    "class",
 )
 """Modules of `launcher.cli`; only the one that is asked for is imported, which takes most of the
 time of a short command."""
@@ -66,7 +67,8 @@ def create_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(metavar="COMMAND")
     for name in names:
-        importlib.import_module(f"launcher.cli.{name}").add_parser(commands)
+        module = "classes" if name == "class" else name
+        importlib.import_module(f"launcher.cli.{module}").add_parser(commands)
     add_common(parser)
     return parser
 

@@ -12,6 +12,7 @@ import yaml
 
 from envs.conda import channel_urls
 from envs.credentials import Credential
+from launcher.class_times import Weekly, read_weekly
 from launcher.entries import CatalogueEntry, catalogue, channels, credentials, names
 from launcher.errors import BadSettings
 from launcher.session import EGRESS
@@ -239,6 +240,7 @@ class Config:
     capacity: CapacityConfig = setting(CapacityConfig)
     queue: QueueConfig = setting(QueueConfig)
     pool: PoolConfig = setting(PoolConfig)
+    classes: tuple[Weekly, ...] = setting(read_weekly)
     docker: DockerConfig = setting(DockerConfig)
     web: WebConfig = setting(WebConfig)
     metrics: MetricsConfig = setting(MetricsConfig)

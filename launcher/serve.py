@@ -17,6 +17,8 @@ from waitress.server import BaseWSGIServer
 
 from launcher import identity, leftovers, open_files
 from launcher.app import Parts, create_app, create_parts
+from launcher.before_class import BeforeClass
+from launcher.classes import Classes
 from launcher.cleanup import Cleanup, regularly
 from launcher.config import Config
 from launcher.errors import LaunchError
@@ -119,6 +121,10 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
         pool.start()
     log.info("serving", extra={"url": config.public_url, "runtime": sessions.runtime.name})
     ended = threading.Event()
+    preparing = BeforeClass(
+        Classes(parts.database, config.classes), parts.environments, parts.mirrors
+    )
+    preparing.start(ended)
     if config.builds.gc_every:
         cleaning = (Cleanup.of(parts).run, config.builds.gc_every, ended)
         threading.Thread(target=regularly, args=cleaning, name="gc", daemon=True).start()
