@@ -149,3 +149,26 @@ def test_thebe_runs_a_cell_on_a_page_of_another_site(box, site, student):
     code = "import cowsay; print(open('data/a b.txt').read(), cowsay.__version__)"
     said = page.evaluate("(given) => runCell(...given)", [box.url, box.git.url("both"), code])
     assert said == "one\n 6.1\n"
+
+
+def test_the_folder_and_the_page_of_a_link_are_what_opens(box):
+    """A pull's targetPath is the folder in the session, and a program's page is opened there."""
+    course = box.git.url("both")
+    pull = f"git-pull?repo={quote(course)}&branch=v1&targetPath=Kurs/{quote('übung')}&urlpath="
+    with requests.Session() as browser:
+        browser.trust_env = False
+        for page, opened in (
+            ("lab/tree/Kurs/übung/index.ipynb", "lab/tree/Kurs/%C3%BCbung/index.ipynb"),
+            ("nbclassic/notebooks/Kurs/übung/index.ipynb",
+             "nbclassic/notebooks/Kurs/%C3%BCbung/index.ipynb"),
+            ("files/Kurs/übung/index.ipynb", "files/Kurs/%C3%BCbung/index.ipynb"),
+        ):  # fmt: skip
+            link = f"{box.url}/v2/git/{quote(course, safe='')}/v1?urlpath="
+            link += quote(pull + quote(page), safe="")
+            answer = browser.get(link, headers={"Accept": "application/json"})
+            while not (said := answer.json())["url"]:
+                assert not said["error"], said
+                answer = browser.get(f"{box.url}/api/launches/{said['id']}")
+            assert said["url"].endswith(f"/{opened}")
+        notebook = browser.get(said["url"])  # the last of them, as Jupyter itself gives it
+        assert notebook.json()["nbformat"] == 4
