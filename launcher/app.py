@@ -20,6 +20,7 @@ from launcher.asking import Asking
 from launcher.audit import Audit
 from launcher.capacity import Capacity, Plan, plan_memory
 from launcher.choices import HostChoices
+from launcher.classes import Classes
 from launcher.config import Config
 from launcher.content.delivery import Delivery, Observe, unobserved
 from launcher.content.mirror import Mirrors
@@ -264,7 +265,12 @@ def create_pool(parts: Parts, sessions: Sessions) -> Pool | None:
         warm,
         sessions.spec_of_nobody,
         sessions.answers,
-        wishes=Wishes(parts.environments, config.session.egress),
+        wishes=Wishes(
+            parts.environments,
+            config.session.egress,
+            Classes(parts.database, config.classes).wanted,
+            sessions.queue.capacity.students,
+        ),
         queue=sessions.queue,
         most=config.pool.most,
         at_once=config.pool.at_once,

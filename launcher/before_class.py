@@ -16,9 +16,8 @@ from envs.image import image_name
 from launcher.class_times import ClassTime
 from launcher.classes import Classes
 from launcher.content.mirror import Mirrors, Upstream
-from launcher.environment import Environments
+from launcher.environment import Environments, link_of
 from launcher.errors import LaunchError
-from link_generator.link import Link, split_env
 
 log = logging.getLogger(__name__)
 
@@ -91,9 +90,3 @@ def image_of(environments: Environments, env: str) -> str:
     :raises envs.errors.BadEnvironment: no such name in the catalogue.
     """
     return image_name(environments.of(link_of(env))[0], "", "")
-
-
-def link_of(env: str) -> Link:
-    """The link that the class's students click, as far as its environment goes."""
-    name, tag = split_env(env)
-    return Link(env=name, tag=tag)

@@ -154,6 +154,10 @@ class Capacity:
         with self._guard:
             return list(self._held.values())
 
+    def students(self, image: str) -> int:
+        """How many students have a session of the image, or are about to."""
+        return sum(one.image == image and bool(one.student) for one in self.held())
+
     def used(self) -> int:
         """Bytes that are set aside now, or in use where that is more."""
         with self._guard:

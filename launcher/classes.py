@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -9,8 +10,10 @@ from dataclasses import asdict, dataclass, field, replace
 from sqlalchemy import delete, insert, select
 
 from launcher.class_times import LONGEST, BadClassTime, ClassTime, Weekly
-from launcher.database import Database
+from launcher.database import Database, DatabaseTrouble
 from launcher.database.tables import CLASSES
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -61,8 +64,11 @@ class Classes:
     def wanted(self) -> Mapping[str, int]:
         """How many students will come for each environment; classes at one time add up."""
         if time.monotonic() - self._looked > self.patience:
-            self._known = self.near(time.time())
             self._looked = time.monotonic()
+            try:
+                self._known = self.near(time.time())
+            except DatabaseTrouble as error:  # what was known a moment ago is still the best
+                log.warning("class times cannot be read: %s", error)
         found: dict[str, int] = {}
         for one in self._known:
             found[one.env] = found.get(one.env, 0) + one.students

@@ -17,7 +17,7 @@ from launcher.home import course_name
 from launcher.prebuild import Prebuild
 from launcher.progress import Phase, Progress, Tell
 from launcher.session import EGRESS
-from link_generator.link import Link, env_address, env_image
+from link_generator.link import Link, env_address, env_image, split_env
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +115,12 @@ def saying(tell: Tell) -> Callable[[str], None]:
             tell(Progress(Phase.ENVIRONMENT, line))
 
     return say
+
+
+def link_of(env: str) -> Link:
+    """The shortest link to an environment as links name it: `intro`, `intro@2025.1`, an address."""
+    name, tag = split_env(env)
+    return Link(env=name, tag=tag)
 
 
 def environment_of(

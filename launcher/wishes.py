@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from envs.errors import EnvError
 from launcher.demand import Kind
-from launcher.environment import Environments
-from link_generator.link import Link
+from launcher.environment import Environments, link_of
 
 log = logging.getLogger(__name__)
 
@@ -26,28 +25,31 @@ class Wishes:
     egress: str
     """What sessions may reach where the catalogue does not say."""
     classes: Callable[[], Mapping[str, int]] = dict
-    """How many sessions classes need now, by the environment's name."""
+    """How many students classes bring now, by the environment as links name it."""
+    students: Callable[[str], int] = lambda image: 0
+    """How many students have a session of the image: those of a class who are there already."""
     _kinds: dict[str, Kind | None] = field(default_factory=dict)
     _looked: float = -LOOK
 
     def __call__(self) -> dict[Kind, int]:
         """How many sessions to have ready."""
         catalogue = self.environments.catalogue
-        asked = {name: entry.warm for name, entry in catalogue.items() if entry.warm}
-        for name, count in self.classes().items():
-            asked[name] = max(count, asked.get(name, 0))
-        if time.monotonic() - self._looked > LOOK or asked.keys() - self._kinds.keys():
-            self._look(asked)
+        always = {name: entry.warm for name, entry in catalogue.items() if entry.warm}
+        coming = self.classes()
+        names = dict.fromkeys([*coming, *always])  # where not all fit, classes come first
+        if time.monotonic() - self._looked > LOOK or names.keys() - self._kinds.keys():
+            self._look(names)
         found: dict[Kind, int] = {}
-        for name, count in asked.items():
+        for name in names:
             if kind := self._kinds.get(name):  # two names of one image share its sessions
-                found[kind] = max(count, found.get(kind, 0))
+                late = coming.get(name, 0) - self.students(kind.image)
+                found[kind] = max(late, always.get(name, 0), found.get(kind, 0))
         return found
 
-    def _look(self, names: Mapping[str, int]) -> None:
+    def _look(self, names: Iterable[str]) -> None:
         self._looked = time.monotonic()
         for name in names:
-            link = Link(env=name)
+            link = link_of(name)
             try:
                 image = self.environments.find_image(link)
                 if image is None:  # its first build need not wait for a click
