@@ -208,7 +208,7 @@ class Pool:
             self._tidy()
         if not self._on:
             return
-        if waiting := self.queue.length():
+        if waiting := self.queue.lacking():
             self.give_back(waiting)
             return
         wish = self._wish()

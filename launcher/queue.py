@@ -151,6 +151,12 @@ class Queue:
     def length(self) -> int:
         return len(self._places)
 
+    def lacking(self) -> int:
+        """How many wait for room, and not for a limit of their own or for their page."""
+        with self._changed:
+            waiting = [one for one in self._places.values() if not one.offered and not one.passed]
+            return sum(not one.full.own for one in waiting)
+
     def called(self, waiting: Collection[Key], timeout: float) -> set[Key]:
         """Whose turn it is of those who wait and are there; each is called once.
 

@@ -120,13 +120,13 @@ class Reaper:
         running = self.sessions.adopt()
         self.sessions.measure(running)
         routes = self.sessions.gateway.routes()
-        idle = min(self.idle, self.when_full) if self.sessions.queue.length() else self.idle
+        idle = min(self.idle, self.when_full) if self.sessions.queue.lacking() else self.idle
         now, jumped = time.time(), self.clock.last()
         for session in running:
             use = use_of(session, self.sessions.status(session), routes.get(session.id))
             session, use = after_jump(session, use, jumped=jumped, now=now)
             why = reason_to_stop(session, use, idle=idle, max_age=self.max_age, now=now)
-            if why and use.last > time.time() - self.idle:
+            if why and idle < self.idle and now - session.started <= self.max_age:
                 why += ", and others waited for a place"
             if why and self._stop_if_unclaimed(session, why):
                 stopped.append(session.id)

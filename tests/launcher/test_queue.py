@@ -92,6 +92,7 @@ def test_places_free_in_the_order_of_the_clicks(queue):
 
 def test_a_second_click_keeps_the_place(queue):
     full(queue, "ann", "bob")
+    assert queue.lacking() == 2
     assert click(queue, "ann") is None
     assert number(queue, "ann") == 1
     assert queue.length() == 2
@@ -152,6 +153,7 @@ def test_a_limit_of_one_s_own_holds_nobody_else_up():
     standing = queue.standing("ann", "other")
     assert "My sessions" in standing.sentence
     assert standing.place == "You wait for a place"
+    assert queue.lacking() == 0, "nothing has to go for that"
     assert click(queue, "bob"), "there is room for others"
 
 

@@ -1,13 +1,23 @@
 """The reaper: unused and old sessions stop, used ones never do."""
 
+import time
 from types import SimpleNamespace
 
 import pytest
 
+from launcher.capacity import Capacity, Plan
+from launcher.database import Database
+from launcher.errors import NoRoom
 from launcher.gateway.client import RouteState
+from launcher.history import History
+from launcher.home import Homes
+from launcher.line import Line
+from launcher.measured import Measured
+from launcher.queue import Queue
 from launcher.reaper import Jumps, Reaper, Use, after_jump, reason_to_stop, use_of
-from launcher.session import Session
-from tests.fakes import FakeRuntime
+from launcher.session import Limits, Session
+from launcher.sessions import Sessions
+from tests.fakes import FakeGateway, FakeRuntime
 
 NOW = 1_800_000_000.0
 
@@ -101,3 +111,28 @@ def test_small_corrections_of_the_clock_are_no_jump(caplog):
         steady[0] += 15.0
         assert clock.last() == 0.0
     assert not caplog.records
+
+
+def test_while_people_wait_an_unused_session_stops_earlier_and_its_files_stay(tmp_path):
+    capacity = Capacity(Plan(memory=1, reserve=1, largest=1), Measured(None))
+    sessions = Sessions(
+        runtime=FakeRuntime(),
+        gateway=FakeGateway(),
+        homes=Homes(tmp_path / "homes"),
+        history=History(Database.of(tmp_path)),
+        secret=b"k" * 32,
+        limits=Limits(1, 1, 1),
+        start_timeout=1,
+        queue=Queue(capacity, Line(None), 60, 60),
+    )
+    spec, running = sessions.ensure("ann", "c", "i", "/launch", lambda progress: None)
+    (spec.home / "work.txt").write_text("mine")
+    sessions.gateway.known[spec.id] = RouteState(running.address, time.time() - 400, 0)
+    reaper = Reaper(sessions, idle=600, max_age=1e12, when_full=300)
+    assert reaper.round() == []
+    with pytest.raises(NoRoom):
+        sessions.ensure("bob", "c", "i", "/launch", lambda progress: None)
+    assert reaper.round() == [spec.id]
+    assert (spec.home / "work.txt").read_text() == "mine"
+    assert sessions.history.find(spec.id).why.endswith("min, and others waited for a place")
+    assert sessions.queue.called([("bob", "c")], 0) == {("bob", "c")}
