@@ -20,7 +20,9 @@ EVERY = 3600.0
 """Seconds between two looks while the launcher serves."""
 PATTERNS = {
     "homes/*/.new-*": "a folder for a student that was never begun",
-    "homes/*/.delivered-*": "a note on a pull that was never finished",
+    # Finished notes have longer names, and are what the next pull builds on.
+    "homes/*/.delivered-????????": "a note on a pull that was never finished",
+    "bin/.new-*": "a removed folder that was never moved",
     "content/mirrors/*.new": "a copy of a repository that was never finished",
     "content/mirrors/*/*.lock": "a lock of git that nobody holds",
     "content/mirrors/*/refs/**/*.lock": "a lock of git that nobody holds",

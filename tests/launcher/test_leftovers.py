@@ -12,7 +12,8 @@ from launcher import leftovers
 LEFT = [
     "homes/student/.new-abc123/",
     "homes/student/.new-content-x/deep/file",
-    "homes/student/.delivered-x",
+    "homes/student/.delivered-abcd_123",
+    "bin/.new-20260101-1/about.json",
     "content/mirrors/course-1.new/HEAD",
     "content/mirrors/course-1/shallow.lock",
     "content/mirrors/course-1/refs/launcher/commits/a.lock",
@@ -27,6 +28,9 @@ LEFT = [
 ]
 KEPT = [
     "homes/student/course/.new-content-mine",
+    "homes/student/.delivered-intro-0a1b2c3d-course.json",
+    "homes/student/.delivered-c-0a1b2c3d-.json",
+    "bin/20260101-1/home/tmpabcd1234",
     "homes/student/course/tmpabcd1234",
     "homes/student/course/deep/a.lock",
     "homes/student/course.json",
