@@ -20,6 +20,7 @@ COMMANDS = (
     "base",
     "link",
     "session",
+    "home",
     "pull",
     "snapshot",
     "user",

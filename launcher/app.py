@@ -18,6 +18,7 @@ from envs.version import Version, VersionCache
 from launcher import identity, rehearsal
 from launcher.asking import Asking
 from launcher.audit import Audit
+from launcher.bin import Bin
 from launcher.capacity import Capacity, Plan, plan_memory
 from launcher.choices import HostChoices
 from launcher.classes import Classes
@@ -34,6 +35,7 @@ from launcher.gateway.process import client_of
 from launcher.gauges import Gauges
 from launcher.history import History
 from launcher.home import Homes
+from launcher.kept_work import KeptWork
 from launcher.launch import Launcher
 from launcher.launches import Launches
 from launcher.line import Line
@@ -62,6 +64,7 @@ from launcher.web import (
     go,
     health,
     hooks,
+    kept_work,
     launch,
     login,
     rehearse,
@@ -218,6 +221,18 @@ def create_capacity(config: Config) -> Capacity:
     return Capacity(plan, Measured(config.data / "run" / "memory.json"))
 
 
+def create_kept_work(parts: Parts, sessions: Sessions) -> KeptWork:
+    """Students' folders that no session has."""
+    config = parts.config
+    return KeptWork(
+        sessions,
+        Bin(config.data / "bin", parts.homes),
+        Audit(Database.of(config.data)),
+        keep_days=config.homes.keep_days,
+        bin_days=config.homes.bin_days,
+    )
+
+
 def create_rehearse(parts: Parts) -> Rehearse:
     """What rehearses a link at this server."""
 
@@ -296,6 +311,7 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
     app.before_request(request.begin)
     app.after_request(request.finish)
     app.jinja_env.filters["moment"] = request.moment
+    app.jinja_env.filters["day"] = request.day
     app.jinja_env.filters["human"] = human
     looking = Looking(
         parts.environments,
@@ -355,7 +371,9 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
         )
     )
     app.register_blueprint(builds.create_blueprint(shown))
-    app.register_blueprint(sessions.create_blueprint(launcher.sessions, parts.history))
+    kept = create_kept_work(parts, launcher.sessions)
+    app.register_blueprint(sessions.create_blueprint(launcher.sessions, parts.history, kept))
+    app.register_blueprint(kept_work.create_blueprint(kept))
     app.register_blueprint(work.create_blueprint(launcher, Undo(parts.runtime, parts.mirrors)))
     app.register_blueprint(
         hooks.create_blueprint(

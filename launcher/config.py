@@ -154,6 +154,12 @@ class SessionConfig:
 
 
 @dataclass(frozen=True)
+class HomesConfig:
+    keep_days: float = setting(zero_or_more)
+    bin_days: float = setting(zero_or_more)
+
+
+@dataclass(frozen=True)
 class CapacityConfig:
     memory: int | None = setting(auto_or(size))
     system: int = setting(size)
@@ -237,6 +243,7 @@ class Config:
     conda: CondaConfig = setting(CondaConfig)
     content: ContentConfig = setting(ContentConfig)
     session: SessionConfig = setting(SessionConfig)
+    homes: HomesConfig = setting(HomesConfig)
     capacity: CapacityConfig = setting(CapacityConfig)
     queue: QueueConfig = setting(QueueConfig)
     pool: PoolConfig = setting(PoolConfig)

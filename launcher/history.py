@@ -6,7 +6,7 @@ import re
 import time
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from launcher.database import Database
 from launcher.database.tables import SESSIONS
@@ -73,3 +73,15 @@ class History:
         with self.database.read() as connection:
             rows = connection.execute(ended.limit(most)).all()
         return [Remembered(**row._mapping) for row in rows]
+
+    def newest_of(self, owner: str) -> dict[str, Remembered]:
+        """The student's newest session of each course."""
+        mine = select(SESSIONS).where(SESSIONS.c.owner == owner).order_by(SESSIONS.c.started)
+        with self.database.read() as connection:
+            rows = connection.execute(mine).all()
+        return {row.course: Remembered(**row._mapping) for row in rows}
+
+    def forget(self, owner: str) -> None:
+        """Remember nothing of the student's sessions any more."""
+        with self.database.write() as connection:
+            connection.execute(delete(SESSIONS).where(SESSIONS.c.owner == owner))

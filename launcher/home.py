@@ -13,7 +13,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Homes:
-    """All students' folders. A folder is never removed here: stopping a session keeps it."""
+    """All students' folders. One is never removed here: `bin.py` moves it away, whole."""
 
     folder: Path
 
@@ -26,6 +26,32 @@ class Homes:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
                 raise ValueError(f"{name!r} cannot name a folder")
         return self.folder / student / course
+
+    def students(self) -> list[str]:
+        """Everybody who has a folder."""
+        return plain_folders(self.folder)
+
+    def courses(self, student: str) -> list[str]:
+        """The courses that the student has a folder for."""
+        return plain_folders(self.folder / student)
+
+    def notes(self, student: str, course: str) -> list[Path]:
+        """What is remembered beside the folder of what was pulled into it."""
+        return sorted(self.path(student, course).parent.glob(f".delivered-{course}-*"))
+
+    def changed(self, student: str, course: str) -> float:
+        """When the folder, or what was pulled into it, changed last, in Unix seconds."""
+        known = [self.path(student, course), *self.notes(student, course)]
+        return max((one.lstat().st_mtime for one in known if os.path.lexists(one)), default=0.0)
+
+
+def plain_folders(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as found:
+            names = [one.name for one in found if one.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+    return sorted(name for name in names if not name.startswith("."))
 
 
 def has_server_settings(home: Path) -> bool:

@@ -15,8 +15,8 @@ from typing import IO, Any
 import waitress
 from waitress.server import BaseWSGIServer
 
-from launcher import identity, leftovers, open_files
-from launcher.app import Parts, create_app, create_parts
+from launcher import identity, kept_work, leftovers, open_files
+from launcher.app import Parts, create_app, create_kept_work, create_parts
 from launcher.before_class import BeforeClass
 from launcher.classes import Classes
 from launcher.cleanup import Cleanup, regularly
@@ -134,6 +134,8 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
     threading.Thread(
         target=leftovers.regularly, args=(config.data,), kwargs=tidying, name="tidy", daemon=True
     ).start()
+    keeping = (create_kept_work(parts, sessions).run, kept_work.EVERY, ended)
+    threading.Thread(target=regularly, args=keeping, name="homes", daemon=True).start()
     return Running(config.public_url, parts, gateway, (server, health), reaper, pool, lock, ended)
 
 

@@ -11,8 +11,9 @@ from flask import Flask, Response, g, jsonify, make_response, redirect, render_t
 from werkzeug.exceptions import HTTPException
 
 from envs import errors as env
-from launcher import database, people, rehearsing, short_links
+from launcher import database, kept_work, people, rehearsing, short_links
 from launcher import errors as launcher
+from launcher.bin import NotMoved
 from launcher.web import clicks
 from launcher.web.request import wants_json
 from link_generator.link import BadLink
@@ -63,6 +64,8 @@ TABLE: dict[type[Exception], Row] = {
     launcher.SessionGone: Row(503, "E-SESSION", "Your session has just ended", (AGAIN,)),
     rehearsing.TooManyRehearsals: Row(503, "E-FULL", "Too many rehearsals wait", (AGAIN,)),
     clicks.TooManyLaunches: Row(429, "E-MANY", "Too many launches in an hour", ()),
+    NotMoved: Row(503, "E-BIN", "The folder could not be removed", (AGAIN, ADMIN)),
+    kept_work.InUse: Row(409, "E-IN-USE", "The folder is in use", ()),
     launcher.NoRuntime: Row(503, "E-RUNTIME", "This server cannot start sessions now", (ADMIN,)),
 }
 UNEXPECTED = Row(500, "E-INTERNAL", "Something went wrong on this server", (AGAIN, ADMIN))

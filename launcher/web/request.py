@@ -181,6 +181,11 @@ def moment(seconds: float) -> str:
     return f"{at} ({count} {word}{'' if count == 1 else 's'} ago)"
 
 
+def day(seconds: float) -> str:
+    """The day of a time, for people."""
+    return time.strftime("%A %Y-%m-%d", time.localtime(seconds))
+
+
 def wants_json() -> bool:
     best = request.accept_mimetypes.best_match(["text/html", "application/json"], "text/html")
     return best == "application/json"

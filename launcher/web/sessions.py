@@ -17,12 +17,14 @@ from flask import (
 
 from launcher.content.delivered import all_delivered
 from launcher.history import History
+from launcher.kept_work import KeptWork
 from launcher.session import Session
 from launcher.sessions import Sessions
+from launcher.web.kept_work import kept_json
 from launcher.web.request import csrf_token, known_student, student, wants_json
 
 
-def create_blueprint(sessions: Sessions, history: History) -> Blueprint:
+def create_blueprint(sessions: Sessions, history: History, work: KeptWork) -> Blueprint:
     """The views of sessions."""
     views = Blueprint("sessions", __name__)
 
@@ -30,9 +32,12 @@ def create_blueprint(sessions: Sessions, history: History) -> Blueprint:
     @views.get("/api/sessions")
     def mine() -> Response:
         own = [with_folders(session, sessions) for session in sessions.of(student())]
+        kept = kept_json(work, student())
         if wants_json() or request.path.startswith("/api/"):
-            return jsonify(sessions=own, csrf=csrf_token())
-        return make_response(render_template("sessions.html", sessions=own, csrf=csrf_token()))
+            return jsonify(sessions=own, kept=kept, csrf=csrf_token())
+        return make_response(
+            render_template("sessions.html", sessions=own, kept=kept, csrf=csrf_token())
+        )
 
     @views.post("/sessions/<session_id>/stop")
     def stop(session_id: str) -> Response:

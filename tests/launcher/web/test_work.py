@@ -11,6 +11,8 @@ from flask import Flask
 from envs.git import Git
 from launcher import identity
 from launcher.asking import Asking
+from launcher.audit import Audit
+from launcher.bin import Bin
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors
 from launcher.content.size import human
@@ -18,10 +20,11 @@ from launcher.content.undo import Undo
 from launcher.database import Database
 from launcher.history import History
 from launcher.home import Homes
+from launcher.kept_work import KeptWork
 from launcher.launch import Launcher
 from launcher.session import Limits
 from launcher.sessions import Sessions
-from launcher.web import errors, request, sessions, work
+from launcher.web import errors, kept_work, request, sessions, work
 from link_generator.link import Content, Link, compose_link
 from tests.fakes import FakeGateway, HereRuntime
 from tests.git_server import GitServer, Repo
@@ -65,13 +68,20 @@ def launcher(tmp_path, server, teacher):
 
 
 @pytest.fixture
-def app(launcher):
+def app(launcher, tmp_path):
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
     app.config.update(SECRET_KEY=SECRET, PUBLIC_URL="http://x", TESTING=True)
-    app.jinja_env.filters.update(moment=request.moment, human=human)
+    app.jinja_env.filters.update(moment=request.moment, day=request.day, human=human)
     app.before_request(request.begin)
     app.after_request(request.finish)
-    app.register_blueprint(sessions.create_blueprint(launcher.sessions, launcher.sessions.history))
+    bin_ = Bin(tmp_path / "bin", launcher.sessions.homes)
+    kept = KeptWork(
+        launcher.sessions, bin_, Audit(launcher.sessions.history.database), keep_days=0, bin_days=14
+    )
+    app.register_blueprint(
+        sessions.create_blueprint(launcher.sessions, kept.sessions.history, kept)
+    )
+    app.register_blueprint(kept_work.create_blueprint(kept))
     undo = Undo(launcher.sessions.runtime, launcher.mirrors)
     app.register_blueprint(work.create_blueprint(launcher, undo))
     errors.register(app)
