@@ -170,7 +170,7 @@ def test_from_outside_no_header_makes_somebody_another(tmp_path):
             evil = spoof | {"Origin": "https://evil.example"}
             assert http.post(stop, data={"csrf": csrf}, headers=evil).status_code == 403
             assert http.post(stop, data={"csrf": csrf}, headers={"Origin": url}).status_code == 404
-        port = running._server.effective_port
+        port = running._servers[0].effective_port
         for given in ("", "x", "\xe9" * 64):
             direct = requests.get(
                 f"http://127.0.0.1:{port}/sessions",
