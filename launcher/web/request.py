@@ -127,19 +127,41 @@ def student() -> str:
     return known
 
 
+def login_cookie() -> str:
+    """Its name: by https one that no notebook's script can put another in the place of."""
+    return f"__Host-{identity.LOGIN_COOKIE}" if by_https() else identity.LOGIN_COOKIE
+
+
+def in_a_window() -> bool:
+    """False for what a script fetches, as far as the browser says (by https, and on localhost).
+
+    A notebook's script is of this origin. It can fetch any page of ours and read it, but not one
+    that a window shows: so only those are for people who signed in.
+    """
+    return request.headers.get("Sec-Fetch-Dest", "document") == "document"
+
+
 def csrf_token() -> str:
-    """What a form of ours must send back; it belongs to the student's cookie."""
-    return _csrf(student())
+    """What a form of ours must send back; it belongs to the cookies of who asks."""
+    return _csrf(student(), _login() if in_a_window() else "")
 
 
 def check_csrf() -> None:
     """Refuse a changing request that does not come from one of our own forms or scripts."""
     given = request.form.get("csrf") or request.headers.get("X-CSRF-Token", "")
     who = known_student()
-    if not who or not hmac.compare_digest(given.encode(), _csrf(who).encode()):
+    if not who or not is_own_token(given, who):
         abort(403, "The form is not from this page. Go back, reload and try again.")
     if not from_here():
         abort(403, "The form is not from this site. Open it here and try again.")
+
+
+def is_own_token(given: str, who: str) -> bool:
+    """In a window, of this very sign-in: what scripts are given does nothing for who signed in."""
+    good = [_csrf(who, _login())]
+    if not in_a_window():
+        good.append(_csrf(who, ""))
+    return any(hmac.compare_digest(given.encode(), one.encode()) for one in good)
 
 
 def from_here() -> bool:
@@ -191,8 +213,13 @@ def wants_json() -> bool:
     return best == "application/json"
 
 
-def _csrf(who: str) -> str:
-    return hmac.new(_secret(), f"csrf {who}".encode(), hashlib.sha256).hexdigest()
+def _login() -> str:
+    return request.cookies.get(login_cookie(), "")
+
+
+def _csrf(who: str, login: str) -> str:
+    said = f"csrf {who} {login}".encode("utf-8", "surrogateescape")
+    return hmac.new(_secret(), said, hashlib.sha256).hexdigest()
 
 
 def _secret() -> bytes:

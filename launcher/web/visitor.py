@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, cast
 from flask import Response, current_app, g, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
-from launcher.identity import LOGIN_COOKIE
 from launcher.people import LoginNeeded, NotAllowed, User
-from launcher.web.request import by_https, has_bearer
+from launcher.web.request import by_https, has_bearer, in_a_window, login_cookie
 
 if TYPE_CHECKING:
     from launcher.people import People
@@ -27,8 +26,10 @@ def user() -> User | None:
 
 
 def signed_in() -> User | None:
+    if not in_a_window():
+        return None
     try:
-        name, mark = _signer().loads(request.cookies.get(cookie_name(), ""), max_age=LASTS)
+        name, mark = _signer().loads(request.cookies.get(login_cookie(), ""), max_age=LASTS)
         return people().signed_in(name, mark)
     except (BadSignature, UnicodeError, ValueError, TypeError):
         return None
@@ -55,7 +56,7 @@ def need_user(*, admin: bool = False) -> User:
 def remember(response: Response, found: User) -> None:
     """Sign in on this browser."""
     response.set_cookie(
-        cookie_name(),
+        login_cookie(),
         str(_signer().dumps([found.name, found.mark])),
         max_age=LASTS,
         httponly=True,
@@ -65,12 +66,7 @@ def remember(response: Response, found: User) -> None:
 
 
 def forget(response: Response) -> None:
-    response.delete_cookie(cookie_name(), secure=by_https(), httponly=True, samesite="Lax")
-
-
-def cookie_name() -> str:
-    """By https one that no notebook's script can put another in the place of."""
-    return f"__Host-{LOGIN_COOKIE}" if by_https() else LOGIN_COOKIE
+    response.delete_cookie(login_cookie(), secure=by_https(), httponly=True, samesite="Lax")
 
 
 def people() -> People:

@@ -216,6 +216,29 @@ def test_a_forged_or_ended_sign_in_counts_for_nothing(site):
     assert stolen.get("/links").status_code == 303
 
 
+def test_a_notebook_s_script_cannot_act_for_who_signed_in(site):
+    """It is of this origin: it may fetch every page, and send forms by a window of its own."""
+    ann = site.browser(Role.INSTRUCTOR, "ann")
+    make(ann)
+    for path in ("/links", "/links/week-1", "/links/new"):
+        for kind in ("empty", "iframe", "embed"):
+            fetched = ann.get(
+                path, headers={"Sec-Fetch-Dest": kind, "Sec-Fetch-Site": "same-origin"}
+            )
+            assert fetched.status_code == 303, path
+            assert "csrf" not in fetched.text
+    got = secret_of(ann.get("/login", headers={"Sec-Fetch-Dest": "empty"}))
+    window = {"Sec-Fetch-Dest": "document", "Sec-Fetch-Site": "same-origin"}
+    script = window | {"Sec-Fetch-Dest": "empty"}
+    close = "/links/week-1/close"
+    assert ann.post(close, data={"csrf": got}, headers=window).status_code == 403
+    assert ann.post(close, data={"csrf": got}, headers=script).status_code == 401
+    assert site.links.get("week-1").enabled
+    own = secret_of(ann.get("/links/week-1", headers=window))
+    assert ann.post(close, data={"csrf": own}, headers=window).status_code == 303
+    assert not site.links.get("week-1").enabled
+
+
 def test_programs_use_a_token(site):
     token = site.people.add("ann", Role.INSTRUCTOR)
     bearer = {"Authorization": f"Bearer {token}"}
