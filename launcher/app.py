@@ -73,6 +73,7 @@ from launcher.web import (
     short,
     work,
 )
+from launcher.web import classes as classes_page
 from launcher.web import metrics as metrics_page
 from launcher.web.binder_links import BinderLinks
 from launcher.web.clicks import ClickLimits
@@ -312,6 +313,7 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
     app.after_request(request.finish)
     app.jinja_env.filters["moment"] = request.moment
     app.jinja_env.filters["day"] = request.day
+    app.jinja_env.filters["clock"] = request.clock
     app.jinja_env.filters["human"] = human
     looking = Looking(
         parts.environments,
@@ -391,6 +393,10 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
     short_links = ShortLinks(parts.database)
     app.register_blueprint(go.create_blueprint(short_links))
     app.register_blueprint(short.create_blueprint(short_links, audit, preflight, config.public_url))
+    planning = classes_page.Planning(
+        Classes(parts.database, config.classes), parts.environments, queue.capacity, audit
+    )
+    app.register_blueprint(classes_page.create_blueprint(planning))
     app.register_blueprint(health.create_blueprint(parts.runtime, gateway))
     errors.register(app)
     return app

@@ -35,7 +35,9 @@ class Classes:
         if one.students < 1:
             raise BadClassTime("A class has at least one student.")
         if one.ends <= now:
-            raise BadClassTime("That time is over.", hint="Give a later one: --at 2026-11-24T10:00")
+            raise BadClassTime(
+                "That time is over.", hint="Give a later one, such as 2099-11-24T10:00."
+            )
         if one.lasts > LONGEST:
             raise BadClassTime("Sessions are kept ready for 12 h at most.")
         row = {name: value for name, value in asdict(one).items() if name != "id"}

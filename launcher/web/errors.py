@@ -11,7 +11,7 @@ from flask import Flask, Response, g, jsonify, make_response, redirect, render_t
 from werkzeug.exceptions import HTTPException
 
 from envs import errors as env
-from launcher import database, kept_work, people, rehearsing, short_links
+from launcher import class_times, database, kept_work, people, rehearsing, short_links
 from launcher import errors as launcher
 from launcher.bin import NotMoved
 from launcher.web import clicks
@@ -49,6 +49,7 @@ TABLE: dict[type[Exception], Row] = {
     short_links.NoShortLink: Row(404, "E-LINK", "That link isn't one of ours", ()),
     short_links.BadShortLink: Row(400, "E-LINK", "This short link cannot be saved", ()),
     short_links.LinkClosed: Row(403, "E-CLOSED", "This link is not open now", ()),
+    class_times.BadClassTime: Row(400, "E-CLASS", "This class cannot be planned", ()),
     people.LoginNeeded: Row(401, "E-LOGIN", "Please sign in", ()),
     people.NotAllowed: Row(403, "E-ROLE", "This is for somebody else", ()),
     database.DatabaseTrouble: Row(

@@ -208,6 +208,11 @@ def day(seconds: float) -> str:
     return time.strftime("%A %Y-%m-%d", time.localtime(seconds))
 
 
+def clock(seconds: float) -> str:
+    """A time to come, for people, on this machine's clock."""
+    return time.strftime("%a %Y-%m-%d %H:%M %Z", time.localtime(seconds))
+
+
 def wants_json() -> bool:
     best = request.accept_mimetypes.best_match(["text/html", "application/json"], "text/html")
     return best == "application/json"

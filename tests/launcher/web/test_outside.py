@@ -37,7 +37,7 @@ def changing(app):
     """Every address that takes something else than a look, with a method for it."""
     for rule in app.url_map.iter_rules():
         address = re.sub(r"<any\((\w+)[^>]*>", r"\1", rule.rule)
-        address = re.sub(r"<[^>]+>", "a", address)
+        address = re.sub(r"<[^>]+>", "a", re.sub(r"<int:[^>]+>", "1", address))
         for method in rule.methods - {"GET", "HEAD", "OPTIONS"}:
             yield rule.endpoint, method, address
 

@@ -1,0 +1,172 @@
+"""`/classes`: an instructor plans a class and reads beforehand whether it fits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    jsonify,
+    make_response,
+    redirect,
+    render_template,
+    request,
+)
+
+from envs.errors import EnvError
+from launcher.audit import Audit
+from launcher.before_class import image_of
+from launcher.capacity import Capacity
+from launcher.class_times import LASTS, BadClassTime, ClassTime, parse_moment
+from launcher.classes import Classes
+from launcher.environment import Environments
+from launcher.errors import LaunchError
+from launcher.forecast import Forecast, forecast
+from launcher.values import seconds
+from launcher.web.request import csrf_token
+from launcher.web.visitor import need_user
+from link_generator.link import BadLink
+
+MOST = 5000
+"""Students of one class."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a form or a JSON body says of a class."""
+
+    env: str = ""
+    students: str = ""
+    at: str = ""
+    lasts: str = ""
+    repo: str = ""
+    branch: str = ""
+
+    @classmethod
+    def of(cls, body: Any) -> Given:
+        if not hasattr(body, "get"):
+            raise BadClassTime("The body holds no fields.", hint="Send {env, students, at}.")
+        found = {name: str(body.get(name) or "").strip()[:2000] for name in cls.__annotations__}
+        return cls(**found)
+
+    def count(self) -> int:
+        """:raises BadClassTime: it is no number of students."""
+        if not self.students.isdecimal() or not 1 <= int(self.students[:9]) <= MOST:
+            raise BadClassTime(f"{self.students!r} is no number of students from 1 to {MOST}.")
+        return int(self.students)
+
+    def class_time(self, now: float) -> ClassTime:
+        """:raises BadClassTime: a field is wrong."""
+        try:
+            lasts = seconds(self.lasts or LASTS)
+        except ValueError as error:
+            raise BadClassTime(f"{error}.") from error
+        at = parse_moment(self.at or "now", now)
+        return ClassTime(self.env, self.count(), at, lasts, self.repo, self.branch)
+
+
+@dataclass(frozen=True)
+class Planning:
+    """The parts that it needs."""
+
+    classes: Classes
+    environments: Environments
+    capacity: Capacity
+    audit: Audit
+
+    def forecast(self, given: Given) -> Forecast:
+        """:raises EnvError, LaunchError, BadLink: no such environment, or no number."""
+        return forecast(self.capacity, image_of(self.environments, given.env), given.count())
+
+    def plan(self, given: Given, who: str) -> ClassTime:
+        """:raises EnvError, LaunchError, BadLink: a field is wrong."""
+        self.forecast(given)
+        now = time.time()
+        made = self.classes.add(given.class_time(now), now=now)
+        self.audit.note(who, "class planned", made.env, f"{made.students} at {made.starts:.0f}")
+        return made
+
+    def cancel(self, number: int, who: str) -> None:
+        if not self.classes.cancel(number):
+            abort(404, "There is no such class.")
+        self.audit.note(who, "class cancelled", str(number))
+
+
+def create_blueprint(planning: Planning) -> Blueprint:
+    views = Blueprint("classes", __name__)
+
+    @views.get("/classes")
+    def show() -> Response:
+        need_user()
+        given = Given.of(request.args)
+        if not given.env:
+            return page(planning, given)
+        try:
+            given.class_time(time.time())
+            return page(planning, given, said=planning.forecast(given))
+        except (EnvError, LaunchError, BadLink) as error:
+            return page(planning, given, error=error)
+
+    @views.post("/classes")
+    def plan() -> Response:
+        planning.plan(Given.of(request.form), need_user().name)
+        return make_response(redirect("/classes", 303))
+
+    @views.post("/classes/<int:number>/cancel")
+    def cancel(number: int) -> Response:
+        planning.cancel(number, need_user().name)
+        return make_response(redirect("/classes", 303))
+
+    @views.get("/api/classes")
+    def every() -> Response:
+        need_user()
+        return jsonify(classes=rows_of(planning.classes.coming(time.time())))
+
+    @views.post("/api/classes")
+    def add() -> tuple[Response, int]:
+        user, given = need_user(), Given.of(request.get_json())
+        made = planning.plan(given, user.name)
+        return jsonify(**asdict(made), forecast=asdict(planning.forecast(given))), 201
+
+    @views.delete("/api/classes/<int:number>")
+    def remove(number: int) -> Response:
+        planning.cancel(number, need_user().name)
+        return jsonify(cancelled=number)
+
+    @views.get("/api/classes/forecast")
+    def say() -> Response:
+        need_user()
+        return jsonify(asdict(planning.forecast(Given.of(request.args))))
+
+    return views
+
+
+def page(
+    planning: Planning,
+    given: Given,
+    *,
+    said: Forecast | None = None,
+    error: Exception | None = None,
+) -> Response:
+    shown = render_template(
+        "classes.html",
+        classes=rows_of(planning.classes.coming(time.time())),
+        known=sorted(planning.environments.catalogue),
+        given=given,
+        said=said,
+        error=error,
+        csrf=csrf_token(),
+    )
+    response = make_response(shown)
+    response.status_code = 400 if error else 200
+    return response
+
+
+def rows_of(classes: Iterable[ClassTime]) -> list[dict[str, Any]]:
+    now = time.time()
+    return [{**asdict(one), "near": one.is_near(now)} for one in classes]

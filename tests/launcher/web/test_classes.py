@@ -1,0 +1,130 @@
+"""Planning a class on its page and by API: instructors may, and read first whether it fits."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from envs.channels import Channels
+from launcher.audit import Audit
+from launcher.capacity import GB, MB, Capacity, Plan
+from launcher.class_times import read_weekly
+from launcher.classes import Classes
+from launcher.database import Database
+from launcher.entries import CatalogueEntry
+from launcher.environment import environment_of
+from launcher.measured import Measured
+from launcher.people import People, Role
+from launcher.web import classes, errors, request
+
+WEEKLY = [{"day": "tue", "time": "10:00", "env": "intro", "students": 7}]
+CLASS = {"env": "intro", "students": "20", "at": "2099-11-24T10:00", "repo": "https://h.org/c"}
+
+
+class Site:
+    def __init__(self, folder):
+        database = Database.of(folder)
+        self.people, self.audit = People(database), Audit(database)
+        self.catalogue = {"intro": CatalogueEntry("https://h.org/intro", "v1")}
+        capacity = Capacity(Plan(8 * GB, 384 * MB, GB), Measured(None))
+        self.classes = Classes(database, read_weekly(WEEKLY))
+        self.app = app = Flask("launcher.web", template_folder="templates", static_folder="static")
+        app.config.update(SECRET_KEY=b"x" * 32, PUBLIC_URL="http://l.org", TESTING=True)
+        app.extensions["people"] = self.people
+        app.before_request(request.begin)
+        app.after_request(request.finish)
+        app.jinja_env.filters["clock"] = request.clock
+        planning = classes.Planning(self.classes, self, capacity, self.audit)
+        app.register_blueprint(classes.create_blueprint(planning))
+        errors.register(app)
+        token = self.people.add("ann", Role.INSTRUCTOR)
+        self.ann = {"Authorization": f"Bearer {token}"}
+
+    def of(self, link):
+        return environment_of(link, self.catalogue, Channels(Path("/nowhere")))
+
+
+@pytest.fixture
+def site(tmp_path):
+    return Site(tmp_path)
+
+
+@pytest.fixture
+def client(site):
+    return site.app.test_client()
+
+
+def test_a_class_is_planned_listed_and_cancelled_by_api(site, client):
+    made = client.post("/api/classes", json=CLASS | {"lasts": "30m"}, headers=site.ann)
+    assert (made.status_code, made.json["lasts"]) == (201, 1800)
+    assert (made.json["forecast"]["verdict"], made.json["forecast"]["most"]) == ("tight", 21)
+    found = client.get("/api/classes", headers=site.ann).json["classes"]
+    assert [one["students"] for one in found] == [7, 20]
+    where = f"/api/classes/{made.json['id']}"
+    assert client.delete(where, headers=site.ann).json == {"cancelled": made.json["id"]}
+    assert client.delete(where, headers=site.ann).status_code == 404
+    deeds = [(one.who, one.what, one.target) for one in site.audit.last()]
+    assert deeds == [("ann", "class cancelled", "1"), ("ann", "class planned", "intro")]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("get", "/classes"),
+        ("get", "/api/classes"),
+        ("get", "/api/classes/forecast?env=intro&students=5"),
+        ("post", "/api/classes"),
+        ("delete", "/api/classes/1"),
+        ("post", "/classes"),
+    ],
+)
+def test_it_takes_an_instructor(site, client, method, path):
+    for headers in ({}, {"Authorization": "Bearer nonsense"}):
+        answer = client.open(path, method=method.upper(), json=CLASS, headers=headers)
+        assert answer.status_code in (302, 303, 401, 403)
+    assert len(site.classes.coming(0.0)) == 1
+
+
+def test_the_page_says_whether_it_fits_before_anything_is_planned(site, client):
+    page = client.get("/classes", query_string=CLASS | {"students": "40"}, headers=site.ann)
+    assert "Too many" in page.text
+    assert "At most 21 fit" in page.text
+    assert "Plan it all the same" in page.text
+    assert 'name="repo" value="https://h.org/c"' in page.text
+    assert len(site.classes.coming(0.0)) == 1
+    fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text))
+    answer = client.post("/classes", data=fields, headers=site.ann)
+    assert answer.status_code == 303
+    page = client.get("/classes", headers=site.ann).text
+    assert "40 of intro" in page
+    assert "each week, in the settings" in page
+    assert client.post("/classes/1/cancel", headers=site.ann).status_code == 303
+    assert "40 of intro" not in client.get("/classes", headers=site.ann).text
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"env": "none"}, "no environment called"),
+        ({"env": "<b>x</b>"}, "&lt;b&gt;"),
+        ({"students": "many"}, "no number of students"),
+        ({"students": "0"}, "no number of students"),
+        ({"students": "9" * 30}, "no number of students"),
+        ({"at": "soon"}, "is no time"),
+        ({"lasts": "long"}, "not a time"),
+    ],
+)
+def test_a_wrong_field_is_a_sentence(site, client, change, said):
+    page = client.get("/classes", query_string=CLASS | change, headers=site.ann)
+    assert page.status_code == 400
+    assert said in page.text
+    assert 'role="alert"' in page.text
+    answer = client.post("/api/classes", json=CLASS | change, headers=site.ann)
+    assert answer.status_code == 400
+    assert answer.json["error"]["message"]
+    assert client.post("/api/classes", json=[1], headers=site.ann).status_code == 400
+    late = client.post("/api/classes", json=CLASS | {"at": "2020-01-01T10:00"}, headers=site.ann)
+    assert late.json["error"]["code"] == "E-CLASS"
