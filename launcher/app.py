@@ -42,6 +42,7 @@ from launcher.line import Line
 from launcher.looking import Looking
 from launcher.measured import Measured
 from launcher.metrics import Metrics
+from launcher.notices import Notices
 from launcher.people import People
 from launcher.pool import Pool
 from launcher.prebuild import Prebuild
@@ -67,6 +68,7 @@ from launcher.web import (
     kept_work,
     launch,
     login,
+    notices,
     rehearse,
     request,
     sessions,
@@ -174,7 +176,7 @@ def create_launcher(
     """The parts joined into what a click needs."""
     config = parts.config
     per = config.session
-    limits = Limits(per.memory, per.cpus, per.processes, tmp=per.tmp)
+    limits = Limits(per.memory, per.cpus, per.processes, per.disk, per.tmp)
     sessions = Sessions(
         runtime=parts.runtime,
         gateway=gateway,
@@ -376,6 +378,8 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
     kept = create_kept_work(parts, launcher.sessions)
     app.register_blueprint(sessions.create_blueprint(launcher.sessions, parts.history, kept))
     app.register_blueprint(kept_work.create_blueprint(kept))
+    told = app.extensions["notices"] = Notices()
+    app.register_blueprint(notices.create_blueprint(launcher.sessions, parts.history, told))
     app.register_blueprint(work.create_blueprint(launcher, Undo(parts.runtime, parts.mirrors)))
     app.register_blueprint(
         hooks.create_blueprint(

@@ -144,6 +144,7 @@ class SessionConfig:
     memory: int = setting(size)
     cpus: float = setting(positive)
     processes: int = setting(count)
+    disk: int = setting(size)
     tmp: int = setting(size)
     idle: float = setting(seconds)
     max_age: float = setting(seconds)

@@ -6,7 +6,8 @@ LaunchError
 ├── UnknownBranch      the content repository has no such branch or tag
 ├── PathNotFound       the file to open is not in the content
 ├── ContentFailed      the pull could not put the content in place
-│   └── ContentTooLarge  the settings allow less
+│   ├── ContentTooLarge  the settings allow less
+│   └── HomeFull       the student's folder holds as much as it may
 ├── SessionFailed      the session's server did not start
 ├── NoRoom             every place is taken: the student waits in line
 ├── SessionGone        the session no longer runs
@@ -67,6 +68,10 @@ class ContentFailed(LaunchError):
 
 class ContentTooLarge(ContentFailed):
     """The content is more than the settings allow a link to bring."""
+
+
+class HomeFull(ContentFailed):
+    """The student's folder holds as much as it may; nothing was copied into it."""
 
 
 class SessionFailed(LaunchError):

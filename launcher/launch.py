@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from launcher.asking import Asking
 from launcher.config import Config
-from launcher.content.delivered import all_delivered, folders_of
+from launcher.content.delivered import Delivered, all_delivered, folders_of
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors, Upstream
 from launcher.content.receipt import Receipt
 from launcher.environment import Environments
-from launcher.errors import LaunchError, PathNotFound
+from launcher.errors import HomeFull, LaunchError, PathNotFound
 from launcher.home import course_name
 from launcher.progress import Phase, Progress, Tell
 from launcher.session import Session, SessionSpec
@@ -68,10 +68,15 @@ class Launcher:
                 tell,
                 egress=self.environments.egress(link) or self.config.session.egress,
             )
-            receipts = self._deliver(link, sources, spec, tell)
+            try:
+                receipts = self._deliver(link, sources, spec, tell)
+            except HomeFull as error:  # who has no room left needs the session to make some
+                tell(Progress(Phase.CONTENT, f"{error.message} {error.hint}"))
+                receipts = ()
             tell(Progress(Phase.OPENING, f"Opening {link.opens}"))
             session = self.sessions.open(spec, session)
-        target = link.target(receipts[0].folder if receipts else "")
+        here = receipts or delivered_before(link, spec)
+        target = link.target(here[0].folder if here else "")
         return Opened(session, f"{self.config.public_url}{spec.base_url}{target}", receipts)
 
     def update(self, session: Session) -> tuple[Receipt, ...]:
@@ -81,6 +86,7 @@ class Launcher:
         """
         with self.sessions.turn(session.owner, session.course):
             spec = self.sessions.spec(session)
+            self.sessions.check_room(spec)
             every = all_delivered(spec)
             asked = [self._refresh(one.content) for one in every]
             receipts, failures = [], []
@@ -105,6 +111,7 @@ class Launcher:
     def _deliver(
         self, link: Link, sources: Sequence[Upstream], spec: SessionSpec, tell: Tell
     ) -> tuple[Receipt, ...]:
+        self.sessions.check_room(spec)
         receipts = []
         for content, source, folder in zip(
             link.contents, sources, folders_of(link, spec), strict=True
@@ -114,6 +121,12 @@ class Launcher:
             tell(Progress(Phase.CONTENT, receipt.sentence()))
             receipts.append(receipt)
         return tuple(receipts)
+
+
+def delivered_before(link: Link, spec: SessionSpec) -> list[Delivered]:
+    """What the home has of the link's first content from earlier pulls."""
+    repos = [content.repo for content in link.contents[:1]]
+    return [one for one in all_delivered(spec) if one.repo in repos]
 
 
 def check_paths(link: Link, sources: Sequence[Upstream], mirrors: Mirrors) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from launcher.gateway.client import RouteState
+from launcher.notices import ENDING, Notice, Notices
 from launcher.session import Session
 from launcher.sessions import Sessions
 
@@ -17,6 +18,9 @@ JUMP = 60.0
 """Seconds between two looks that the clock may be off; it is set by less all the time."""
 
 log = logging.getLogger(__name__)
+
+WARNING = 300.0
+"""Seconds before a stop in which the student is told; half of a short idle time."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,31 @@ def reason_to_stop(
     if not use.connected and now - max(use.last, session.started) > idle:
         return f"it was not used for {idle / 60:.0f} min"
     return None
+
+
+def ending(session: Session, use: Use, *, idle: float, max_age: float, now: float) -> Notice | None:
+    """What to tell the student of a session that stops soon. No I/O here."""
+    oldest = session.started + max_age
+    unused = max(use.last, session.started) + idle
+    if not use.connected and unused < oldest and now > unused - min(WARNING, idle / 2):
+        text = (
+            f"This session is not used and stops in {minutes(unused - now)}. "
+            "Your saved files stay; what runs in notebooks ends."
+        )
+        return Notice(ENDING, text, now, mark=f"unused-{use.last:.0f}", keep=True)
+    if now > oldest - WARNING:
+        text = (
+            f"This session has run for the longest time allowed and stops in "
+            f"{minutes(oldest - now)}. Save your work; then open your link again."
+        )
+        return Notice(ENDING, text, now, mark="old")
+    return None
+
+
+def minutes(seconds: float) -> str:
+    """For people, never too long."""
+    whole = max(0, int(seconds // 60))
+    return "less than a minute" if whole < 1 else f"{whole} minute{'s' if whole > 1 else ''}"
 
 
 def use_of(session: Session, status: dict[str, object] | None, route: RouteState | None) -> Use:
@@ -104,6 +133,8 @@ class Reaper:
     """The longest idle time while people wait for a place."""
     every: float = 15.0
     clock: Jumps = field(default_factory=lambda: Jumps())
+    notices: Notices | None = None
+    """Where students are told of a stop that is near."""
     _stop: threading.Event = field(default_factory=threading.Event)
     _trouble: str | None = ""
 
@@ -130,6 +161,12 @@ class Reaper:
                 why += ", and others waited for a place"
             if why and self._stop_if_unclaimed(session, why):
                 stopped.append(session.id)
+            elif self.notices:
+                found = ending(session, use, idle=idle, max_age=self.max_age, now=time.time())
+                if found:
+                    self.notices.put(session.id, found)
+                else:
+                    self.notices.clear(session.id, ENDING)
         return stopped
 
     def look_at_walls(self) -> None:

@@ -27,6 +27,7 @@ from launcher.gateway.secrets import app_secret
 from launcher.guests import EVERY, Guests
 from launcher.pool import Pool
 from launcher.reaper import Reaper
+from launcher.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class Running:
     gateway: Gateway
     _servers: tuple[BaseWSGIServer, ...]
     _reaper: Reaper
+    _watch: Watch
     _pool: Pool | None
     _lock: IO[str]
     _ended: threading.Event
@@ -63,6 +65,7 @@ class Running:
             return
         self._ended.set()
         self._reaper.stop()
+        self._watch.stop()
         for server in self._servers:
             server.close()
         if self._pool:
@@ -109,6 +112,8 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
         idle=config.session.idle,
         max_age=config.session.max_age,
         when_full=config.queue.idle,
+        notices=app.extensions["notices"],
+        every=max(1.0, min(15.0, config.session.idle / 4)),
     )
     reaper.look_at_walls()
     sessions.reattach()
@@ -119,6 +124,8 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
     pool = sessions.pool
     if pool:
         pool.start()
+    watch = Watch(sessions, app.extensions["notices"])
+    watch.start()
     log.info("serving", extra={"url": config.public_url, "runtime": sessions.runtime.name})
     ended = threading.Event()
     preparing = BeforeClass(
@@ -136,7 +143,8 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
     ).start()
     keeping = (create_kept_work(parts, sessions).run, kept_work.EVERY, ended)
     threading.Thread(target=regularly, args=keeping, name="homes", daemon=True).start()
-    return Running(config.public_url, parts, gateway, (server, health), reaper, pool, lock, ended)
+    servers = (server, health)
+    return Running(config.public_url, parts, gateway, servers, reaper, watch, pool, lock, ended)
 
 
 def listen(app: Wsgi, *, threads: int) -> BaseWSGIServer:

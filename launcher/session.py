@@ -25,6 +25,8 @@ class Limits:
     """Bytes."""
     cpus: float
     processes: int
+    disk: int = 0
+    """Bytes of the home folder, and of what is written elsewhere; 0 is no limit."""
     tmp: int = 512 * 1024**2
     """Bytes of /tmp, which count as memory; never more than half of that."""
 

@@ -7,6 +7,7 @@ import functools
 import http.client
 import json
 import logging
+import os
 import socket
 import threading
 import time
@@ -15,9 +16,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from launcher import logs
+from launcher import disk, logs
+from launcher.content.size import human
 from launcher.demand import Kind
-from launcher.errors import SessionFailed
+from launcher.errors import HomeFull, LaunchError, SessionFailed
 from launcher.gateway.client import GatewayClient
 from launcher.history import History
 from launcher.home import Homes, has_server_settings
@@ -25,7 +27,14 @@ from launcher.pool import Pool
 from launcher.progress import Phase, Progress
 from launcher.queue import Queue, unlimited_queue
 from launcher.runtimes.base import Runtime
-from launcher.session import Limits, Session, SessionSpec, new_session_id, session_token
+from launcher.session import (
+    HOME_IN_SESSION,
+    Limits,
+    Session,
+    SessionSpec,
+    new_session_id,
+    session_token,
+)
 
 log = logging.getLogger(__name__)
 
@@ -252,6 +261,33 @@ class Sessions:
             self.queue.pace.ended([ended.seconds])
         log.info("session stopped", extra={"session_id": session_id, "why": why})
 
+    def used(self, session: Session) -> int | None:
+        """Bytes of the session's home folder; None where that cannot be found out now."""
+        if self.runtime.attaches_folders:
+            return disk.used(self.homes.path(session.owner, session.course))
+        command = ["du", "-sxk", "--", HOME_IN_SESSION]
+        try:
+            done = self.runtime.run(session.id, command, timeout=disk.LONGEST)
+            return int(done.out.split(b"\t")[0]) * 1024
+        except (LaunchError, TimeoutError, ValueError):
+            return None
+
+    def check_room(self, spec: SessionSpec) -> None:
+        """Refuse to copy into a home that is full already.
+
+        :raises launcher.errors.HomeFull: with the limit and the way out.
+        """
+        limit = self.limits.disk
+        if not limit or not self.runtime.attaches_folders or not has_files(spec.home):
+            return
+        found = disk.used(spec.home)
+        if found is not None and found >= limit:
+            raise HomeFull(
+                f"Your folder holds {human(found)}, and may hold {human(limit)}. "
+                "The newest course files were not copied.",
+                hint="Delete what you no longer need in your session, then update.",
+            )
+
     def measure(self, running: Sequence[Session]) -> None:
         """Look at what the running sessions use of memory now."""
         images = {session.id: session.image for session in running}
@@ -292,6 +328,13 @@ class Sessions:
                 finally:
                     self.end_turn(session.owner, session.course)
         return list(running.values())
+
+
+def has_files(home: Path) -> bool:
+    """False for a fresh home, which need not be measured."""
+    with contextlib.suppress(OSError), os.scandir(home) as found:
+        return any(True for _ in found)
+    return False
 
 
 def ask_status(address: str, path: str, token: str) -> dict[str, object] | None:

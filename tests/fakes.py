@@ -62,6 +62,12 @@ class FakeRuntime:
     def forget_home(self, owner, course):
         pass
 
+    def kills(self):
+        return {}
+
+    def written(self):
+        return {}
+
     def prepare_home(self, spec: SessionSpec):
         spec.home.mkdir(parents=True, exist_ok=True)
 

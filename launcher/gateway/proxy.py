@@ -19,7 +19,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from launcher import logs
-from launcher.gateway import cors, guest, headers, pages
+from launcher.gateway import banner, cors, guest, headers, pages
 from launcher.gateway.bodies import FORM_TIMEOUT, READER_STALL, STALL, Body, TooLarge, TooSlow
 from launcher.gateway.door import Door
 from launcher.gateway.routes import HEALTH, Route, Routes
@@ -247,6 +247,9 @@ class Proxy:
         body: Body,
     ) -> web.StreamResponse:
         """One request and its answer, both streamed, nothing unpacked or followed."""
+        page = name != APP and banner.is_page(request.method, path_of(request), request.headers)
+        if page:
+            sent["Accept-Encoding"] = "identity"
         async with self.client.request(
             request.method,
             URL(route.target + path_of(request), encoded=True),
@@ -261,6 +264,19 @@ class Proxy:
                 ours = key.lower() == "set-cookie" and headers.names_ours(value.split(";")[0])
                 if name == APP or not ours:
                     response.headers.add(key, value)
+            if page and banner.can_carry(upstream.status, upstream.headers):
+                whole = banner.with_script(await upstream.read())
+                self.routes.used(name)
+                del response.headers["Content-Length"]
+                told = web.Response(
+                    status=upstream.status,
+                    reason=upstream.reason,
+                    headers=response.headers,
+                    body=whole,
+                )
+                await told.prepare(request)
+                await told.write_eof()
+                return told
             has_body = request.method != "HEAD" and upstream.status not in (204, 304)
             unsized = has_body and "Content-Length" not in upstream.headers
             if unsized and request.version >= HttpVersion11:

@@ -121,6 +121,15 @@ class Runtime(Protocol):
     def memory(self) -> dict[str, int]:
         """Bytes that each running session uses now, by its id; cheap enough to ask often."""
 
+    def kills(self) -> dict[str, int]:
+        """How often the kernel ended a process for want of memory, by running session.
+
+        Cheap enough to ask every second; a session of which that is not known is missing.
+        """
+
+    def written(self) -> dict[str, int]:
+        """Bytes that each running session wrote outside of its home, where that is kept."""
+
     def stop(self, session_id: str) -> None:
         """Stop the session and remove it; its home stays. One that is gone is fine."""
 

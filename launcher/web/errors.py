@@ -58,6 +58,7 @@ TABLE: dict[type[Exception], Row] = {
     launcher.ContentNotFound: Row(404, "E-REPO", "We can't find the course files", (TEACHER,)),
     launcher.UnknownBranch: Row(404, "E-BRANCH", "The course has no such branch", (TEACHER,)),
     launcher.PathNotFound: Row(404, "E-PATH", "The file to open is not there", (TEACHER,)),
+    launcher.HomeFull: Row(507, "E-DISK", "Your folder is full", ()),
     launcher.ContentFailed: Row(
         503, "E-CONTENT", "The course files could not be copied", (AGAIN, ADMIN)
     ),

@@ -62,6 +62,7 @@ def create_blueprint(sessions: Sessions, history: History, work: KeptWork) -> Bl
                     "gone.html",
                     session={"course": known.course, "ended": known.why or "its server ended"},
                     back=known.link,
+                    room=f"/sessions/{session_id}/disk" if "folder" in known.why else "",
                 )
             )
         response.status_code = 503

@@ -14,7 +14,7 @@ from launcher.home import Homes
 from launcher.line import Line
 from launcher.measured import Measured
 from launcher.queue import Queue
-from launcher.reaper import Jumps, Reaper, Use, after_jump, reason_to_stop, use_of
+from launcher.reaper import Jumps, Reaper, Use, after_jump, ending, reason_to_stop, use_of
 from launcher.session import Limits, Session
 from launcher.sessions import Sessions
 from tests.fakes import FakeGateway, FakeRuntime
@@ -136,3 +136,24 @@ def test_while_people_wait_an_unused_session_stops_earlier_and_its_files_stay(tm
     assert (spec.home / "work.txt").read_text() == "mine"
     assert sessions.history.find(spec.id).why.endswith("min, and others waited for a place")
     assert sessions.queue.called([("bob", "c")], 0) == {("bob", "c")}
+
+
+def told(age, last_used_ago, *, connected=False, idle=600, max_age=43200):
+    use = Use(NOW - last_used_ago, connected)
+    return ending(session(age), use, idle=idle, max_age=max_age, now=NOW)
+
+
+def test_five_minutes_before_an_idle_stop_the_student_is_told_and_can_keep_it():
+    assert told(3600, 299) is None
+    notice = told(3600, 400)
+    assert "3 minutes" in notice.text
+    assert notice.keep
+    assert told(3600, 400, connected=True) is None
+    assert told(3600, 595).text.count("less than a minute") == 1
+
+
+def test_a_session_near_its_longest_age_says_so_and_cannot_be_kept():
+    notice = told(43200 - 200, 0, connected=True)
+    assert "longest time" in notice.text
+    assert not notice.keep
+    assert told(43200 - 301, 0, connected=True) is None

@@ -38,6 +38,17 @@ def memory_of(container_id: str, cgroups: Path = CGROUPS) -> int | None:
     return None
 
 
+def kills_of(container_id: str, cgroups: Path = CGROUPS) -> int | None:
+    """How many processes the kernel ended for want of memory; None where it does not say."""
+    for place in PLACES:
+        for file in ("memory.oom_control", "memory.events"):
+            with contextlib.suppress(OSError, ValueError):
+                return number(
+                    (cgroups / place.format(id=container_id) / file).read_text(), "oom_kill"
+                )
+    return None
+
+
 def number(stat: str, name: str) -> int:
     """The value of a line `name value`; 0 without one."""
     found = [line.split()[1] for line in stat.splitlines() if line.split(" ")[0] == name]

@@ -22,7 +22,7 @@ from launcher.runtimes.base import Completed
 from launcher.runtimes.docker.bounds import bounds_of
 from launcher.runtimes.docker.exec import run_in_container
 from launcher.runtimes.docker.images import DockerImages
-from launcher.runtimes.docker.memory import memory_of_all
+from launcher.runtimes.docker.memory import kills_of, memory_of_all
 from launcher.runtimes.docker.network import ensure_network, network_of, trouble_with
 from launcher.runtimes.docker.place import root_folder
 from launcher.runtimes.docker.seen import given_to, server_command, session_of, session_of_row
@@ -241,9 +241,22 @@ class DockerRuntime:
         return [*found, *(one for one in warm if one)]
 
     def memory(self) -> dict[str, int]:
+        return memory_of_all(self.client, self._rows(), here=self.homes == "bind")
+
+    def kills(self) -> dict[str, int]:
+        if self.homes != "bind":  # the kernel's files are another machine's
+            return {}
+        every = {row["Labels"]["launcher.session"]: kills_of(row["Id"]) for row in self._rows()}
+        return {session_id: count for session_id, count in every.items() if count is not None}
+
+    def written(self) -> dict[str, int]:
+        rows = self._rows(size=True)
+        return {row["Labels"]["launcher.session"]: row.get("SizeRw", 0) for row in rows}
+
+    def _rows(self, *, size: bool = False) -> Any:
+        """The engine's rows of running containers of ours."""
         mine = {"label": [f"launcher.instance={self.instance}", "launcher.session"]}
-        rows = self.client.api.containers(filters=mine)
-        return memory_of_all(self.client, rows, here=self.homes == "bind")
+        return self.client.api.containers(filters=mine, size=size)
 
     def stop(self, session_id: str) -> None:
         container = self.container(session_id)

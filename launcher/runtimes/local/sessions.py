@@ -143,6 +143,12 @@ class LocalRuntime:
         found = [session for one in ids if (session := self.find(one))]
         return [one for one in found if owner in ("", one.owner)]
 
+    def kills(self) -> dict[str, int]:
+        return {}
+
+    def written(self) -> dict[str, int]:
+        return {}  # nothing but homes and /tmp, which is in memory, can be written
+
     def memory(self) -> dict[str, int]:
         rows = [row for path in self.folder.glob("*.json") if (row := self._row(path.stem))]
         roots = {row["id"]: row["pid"] for row in rows if session_of(row).running}

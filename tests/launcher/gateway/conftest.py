@@ -21,6 +21,9 @@ OWNER = "0123456789abcdef0123"
 COURSE = "https://course.example.org"
 
 
+PAGE = "<!doctype html><html><head><title>ü</title></head><body>page</body></html>"
+
+
 class Backend:
     """What stands behind the gateway: says what it got, and does the odd things servers do."""
 
@@ -119,6 +122,16 @@ class Backend:
 
     async def do_redirect(self, request):
         return web.Response(status=302, headers={"Location": "/elsewhere?a=%2F"})
+
+    async def do_page(self, request):
+        told = {"X-Encoding-Asked": request.headers.get("Accept-Encoding", "")}
+        return web.Response(text=PAGE, content_type="text/html", headers=told | {"ETag": '"1"'})
+
+    async def do_streamed(self, request):
+        response = web.StreamResponse(headers={"Content-Type": "text/html"})
+        await response.prepare(request)
+        await response.write(PAGE.encode())
+        return response
 
     async def do_packed(self, request):
         import gzip

@@ -1,0 +1,133 @@
+"""What a student sees in the session itself: a kernel's death, a full folder, a near stop."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import docker
+import pytest
+import yaml
+
+from tests.e2e.conftest import ARTEFACTS, make_box, wait_for
+
+pytestmark = [pytest.mark.docker, pytest.mark.browser]
+EATS = "held = bytearray(3_000_000_000)"
+
+
+@pytest.fixture(scope="module")
+def small(data_root):
+    """A launcher whose sessions have little of everything, and stop soon."""
+    root = data_root / "told"
+    root.mkdir()
+    box = make_box(root, "docker")
+    settings = yaml.safe_load(box.settings.read_text())
+    settings["session"] = {"memory": "400M", "disk": "40M", "idle": "24s"}
+    box.settings.write_text(yaml.safe_dump(settings))
+    box.content.commit({"eats.ipynb": json.dumps(notebook(EATS))})
+    box.start()
+    yield box
+    box.cli("session", "stop", "all")
+    box.stop()
+    box.git.stop()
+    (ARTEFACTS / "told.log").write_text(box.log_text())
+    box.clean()
+
+
+def notebook(code):
+    cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "source": code}
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return {
+        "cells": [cell | {"execution_count": None}],
+        "metadata": {"kernelspec": kernel},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+def card(page, kind):
+    return page.locator(f"#launcher-notices div[data-kind={kind}]")
+
+
+def open_link(small, student, path="eats.ipynb", app="lab"):
+    page = student.new_context(viewport={"width": 1100, "height": 800}).new_page()
+    page.goto(small.link(path=path, app=app))
+    page.wait_for_url("**/s/*/**", timeout=120_000)
+    return page
+
+
+def test_a_kernel_that_needs_too_much_memory_is_not_a_silent_death(small, student):
+    page = open_link(small, student)
+    page.locator(".jp-Notebook .cm-content").first.click(timeout=60_000)
+    page.keyboard.press("Shift+Enter")
+    card(page, "memory").wait_for(timeout=60_000)
+    assert "400 MB of memory" in card(page, "memory").inner_text()
+    page.screenshot(path=ARTEFACTS / "told-memory.png")
+    card(page, "memory").get_by_role("button", name="Close").click()
+    page.wait_for_timeout(500)
+    assert card(page, "memory").count() == 0
+
+
+def session_of(page):
+    return page.url.split("/s/")[1].split("/")[0]
+
+
+def in_session(page, script):
+    """Run a command in the session, as a terminal of the student would."""
+    with contextlib.closing(docker.from_env()) as engine:
+        container = engine.containers.get(f"launcher-{session_of(page)}")
+        return container.exec_run(["bash", "-c", script], user="1000:1000")
+
+
+def test_a_folder_is_told_to_be_nearly_full_then_the_flood_is_stopped_and_it_opens_again(
+    small, student
+):
+    page = open_link(small, student)
+    in_session(page, "head -c 35M /dev/urandom > ~/big.bin")
+    card(page, "disk").wait_for(timeout=60_000)
+    assert "% full" in card(page, "disk").inner_text()
+    page.screenshot(path=ARTEFACTS / "told-disk.png")
+    in_session(page, "head -c 300M /dev/urandom > ~/flood.bin")
+    ended = card(page, "ended")
+    ended.wait_for(timeout=60_000)
+    assert "grew over 40 MB" in ended.inner_text()
+    page.screenshot(path=ARTEFACTS / "told-ended.png")
+    ended.get_by_role("link").click()
+    page.get_by_role("link", name="What takes room").click()
+    page.get_by_role("heading", name="Your folder is full").wait_for()
+    assert page.locator("ol li").first.inner_text().endswith(" MB flood.bin")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.screenshot(path=ARTEFACTS / f"disk-{scheme}.png")
+    page.set_viewport_size({"width": 320, "height": 700})
+    page.screenshot(path=ARTEFACTS / "disk-320.png")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.set_viewport_size({"width": 1100, "height": 800})
+    page.get_by_role("link", name="Bring the session back").click()
+    page.wait_for_url("**/s/*/**", timeout=60_000)
+    page.locator(".jp-Notebook").first.wait_for(timeout=60_000)
+    card(page, "disk").wait_for(timeout=60_000)
+    assert "is full" in card(page, "disk").inner_text()
+    removed = in_session(page, "rm ~/flood.bin ~/big.bin; ls ~/course")
+    assert b"eats.ipynb" in removed.output, "nothing of the course is lost"
+    wait_for(lambda: card(page, "disk").count() == 0, 60)
+
+
+def test_a_page_that_is_not_used_can_be_kept_and_a_lost_connection_is_told(small, student):
+    context = student.new_context(viewport={"width": 1100, "height": 800})
+    page = context.new_page()
+    # A page that asks nothing, as a browser that sleeps: Lab itself keeps its session in use.
+    page.route("**/static/lab/**", lambda route: route.abort())
+    page.route("**/static/notebook/**", lambda route: route.abort())
+    page.goto(small.link(path="eats.ipynb"))
+    page.wait_for_url("**/s/*/**", timeout=120_000)
+    ending = card(page, "ending")
+    ending.wait_for(timeout=40_000)
+    assert "is not used and stops in" in ending.inner_text()
+    page.screenshot(path=ARTEFACTS / "told-ending.png")
+    ending.get_by_role("button", name="Keep it running").click()
+    wait_for(lambda: card(page, "ending").count() == 0, 20)
+    small.stop()
+    card(page, "lost").wait_for(timeout=30_000)
+    small.start()
+    wait_for(lambda: card(page, "lost").count() == 0, 30)

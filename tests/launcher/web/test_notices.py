@@ -1,0 +1,103 @@
+"""What a student is told over HTTP: their own sessions only, while running and after."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from flask import Flask
+
+from launcher import identity
+from launcher.content.size import human
+from launcher.database import Database
+from launcher.history import History
+from launcher.home import Homes
+from launcher.notices import ENDING, Notice, Notices
+from launcher.session import Limits
+from launcher.sessions import Sessions
+from launcher.web import errors, notices, request
+from tests.fakes import FakeGateway, FakeRuntime
+
+SECRET = b"k" * 32
+MB = 1024**2
+OWNER, OTHER = "0123456789abcdef0123", "3210fedcba9876543210"
+
+
+@pytest.fixture
+def sessions(tmp_path):
+    return Sessions(
+        runtime=FakeRuntime(),
+        gateway=FakeGateway(),
+        homes=Homes(tmp_path / "homes"),
+        history=History(Database.of(tmp_path)),
+        secret=SECRET,
+        limits=Limits(1, 1, 1, disk=10 * MB),
+        start_timeout=1,
+    )
+
+
+@pytest.fixture
+def told():
+    return Notices()
+
+
+@pytest.fixture
+def app(sessions, told):
+    app = Flask("launcher.web", template_folder="templates", static_folder="static")
+    app.config.update(SECRET_KEY=SECRET, PUBLIC_URL="http://x", TESTING=True)
+    app.jinja_env.filters.update(moment=request.moment, human=human)
+    app.before_request(request.begin)
+    app.after_request(request.finish)
+    app.register_blueprint(notices.create_blueprint(sessions, sessions.history, told))
+    errors.register(app)
+    return app
+
+
+@pytest.fixture
+def spec(sessions):
+    return sessions.ensure(OWNER, "course-1", "image", "/launch?env=x", lambda _: None)[0]
+
+
+def browser(app, student):
+    client = app.test_client()
+    client.set_cookie(identity.COOKIE, identity.sign_student(SECRET, student))
+    return client
+
+
+def test_the_owner_is_told_and_nobody_else(app, spec, told):
+    told.put(spec.id, Notice(ENDING, "It stops.", time.time(), mark="m", keep=True))
+    answer = browser(app, OWNER).get(f"/api/sessions/{spec.id}/notices").json
+    assert answer["running"]
+    assert answer["notices"] == [
+        {"id": "ending-m", "kind": "ending", "text": "It stops.", "keep": True, "href": "",
+         "label": ""}
+    ]  # fmt: skip
+    for path in ("notices", "disk"):
+        url = f"/api/sessions/{spec.id}/{path}"
+        assert browser(app, OTHER).get(url).status_code == 404
+        assert app.test_client().get(url).status_code == 404
+
+
+def test_a_session_that_ended_says_why(app, sessions, spec, told):
+    told.put(spec.id, Notice(ENDING, "It stops.", time.time()))
+    sessions.stop(spec.id, why="it was not used for 10 min")
+    answer = browser(app, OWNER).get(f"/api/sessions/{spec.id}/notices").json
+    assert answer == {"notices": [], "running": False, "why": "it was not used for 10 min"}
+
+
+def test_the_largest_files_of_a_full_folder_are_listed_even_when_it_does_not_run(
+    app, sessions, spec
+):
+    (spec.home / "model<b>.bin").write_bytes(b"x" * 11 * MB)
+    (spec.home / "notes.txt").write_bytes(b"x")
+    sessions.stop(spec.id, why="it was full")
+    client = browser(app, OWNER)
+    page = client.get(f"/sessions/{spec.id}/disk", headers={"Accept": "text/html"})
+    assert page.status_code == 200
+    assert "E-DISK" in page.text
+    assert "11 MB of 10 MB" in page.text
+    assert page.text.index("model&lt;b&gt;.bin") < page.text.index("notes.txt")
+    assert "/launch?env=x" in page.text
+    found = client.get(f"/api/sessions/{spec.id}/disk").json
+    assert found["limit"] == 10 * MB
+    assert [one["path"] for one in found["files"]] == ["model<b>.bin", "notes.txt"]
