@@ -7,7 +7,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from launcher.capacity import Capacity, Plan
-from launcher.errors import SessionFailed
+from launcher.errors import NoRoom, SessionFailed
 from launcher.gauges import Gauges
 from launcher.line import Line
 from launcher.measured import Measured
@@ -150,3 +150,30 @@ def test_an_empty_token_file_opens_nothing(tmp_path):
     token.write_text("\n")
     assert not Readers((), token, ()).allows("10.1.2.3", "Bearer ")
     assert not Readers((), None, ()).allows("127.0.0.1", "Bearer ")
+
+
+def test_one_who_waits_in_line_is_no_failure_and_is_timed():
+    metrics, queue = (
+        Metrics(NoBuilds()),
+        Queue(
+            Capacity(Plan(memory=100, reserve=100, largest=100), Measured(None)), Line(None), 60, 60
+        ),
+    )
+    queue.waited = metrics.of_queue(queue)
+    first = queue.admit("ann", "c", "i")
+
+    def run(link, student, tell):
+        return queue.admit(student, "c", "i")
+
+    launch = metrics.measured(run)
+    with pytest.raises(NoRoom):
+        launch(None, "bob", None)
+    found = values(metrics)
+    assert found["launcher_launches_total", "failure"] == 0
+    assert (found["launcher_queue_length",], found["launcher_room_sessions",]) == (1, 1)
+    assert found["launcher_room_bytes", "all"] == found["launcher_room_bytes", "taken"] == 100
+    queue.capacity.release(first)
+    assert launch(None, "bob", None)
+    found = values(metrics)
+    assert found["launcher_launches_total", "success"] == 1
+    assert (found["launcher_queue_length",], found["launcher_queue_seconds_count",]) == (0, 1)

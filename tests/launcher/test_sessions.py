@@ -8,10 +8,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from launcher.capacity import Capacity, Plan
 from launcher.database import Database
-from launcher.errors import SessionFailed
+from launcher.errors import NoRoom, SessionFailed
 from launcher.history import History
 from launcher.home import Homes
+from launcher.line import Line
+from launcher.measured import Measured
+from launcher.queue import Queue
 from launcher.session import Limits
 from launcher.sessions import Sessions, ask_status
 from tests.fakes import FakeGateway, FakeRuntime
@@ -185,3 +189,56 @@ def test_a_server_that_drips_is_hung_up_on(monkeypatch):
         assert thread.is_alive(), "it was still dripping"
         stop.set()
         thread.join()
+
+
+@pytest.fixture
+def small(sessions):
+    """The same with room for one."""
+    capacity = Capacity(Plan(memory=1, reserve=1, largest=1), Measured(None))
+    sessions.queue = Queue(capacity, Line(None), 60, 60)
+    return sessions
+
+
+def held(sessions):
+    return [one.session for one in sessions.queue.capacity.held()]
+
+
+def test_without_room_nothing_is_started_and_what_runs_goes_on(small):
+    spec, _ = ensure(small)
+    with pytest.raises(NoRoom):
+        ensure(small, student="s2")
+    assert [one.id for one in small.runtime.list()] == held(small) == [spec.id]
+    assert ensure(small)[0] == spec, "one's own session needs no second place"
+    small.stop(spec.id, why="done")
+    assert small.queue.called([("s2", "c1")], 0) == {("s2", "c1")}
+    other, _ = ensure(small, student="s2")
+    assert held(small) == [other.id]
+
+
+def test_a_start_that_fails_gives_its_room_back(small, monkeypatch):
+    def broken(spec):
+        raise SessionFailed("no")
+
+    monkeypatch.setattr(small.runtime, "start", broken)
+    for _ in range(3):
+        with pytest.raises(SessionFailed):
+            ensure(small)
+    assert held(small) == []
+    monkeypatch.undo()
+    assert ensure(small)
+
+
+def test_a_full_box_changes_a_student_s_environment_without_waiting(small):
+    old, _ = ensure(small, image="i1")
+    new, _ = ensure(small, image="i2")
+    assert [one.id for one in small.runtime.list()] == held(small) == [new.id] != [old.id]
+
+
+def test_what_ended_behind_our_back_gives_its_room_to_the_next(small):
+    spec, _ = ensure(small)
+    with pytest.raises(NoRoom):
+        ensure(small, student="s2")
+    small.runtime.rows.clear()  # `launcher session stop`, or somebody at the engine
+    small.adopt()
+    assert held(small) != [spec.id]
+    assert small.queue.called([("s2", "c1")], 0) == {("s2", "c1")}
