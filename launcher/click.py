@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import requests
+import urllib3
 
 from launcher.errors import LaunchError
 
@@ -34,6 +35,9 @@ class Click:
 
     def __post_init__(self) -> None:
         self.browser.trust_env = False  # the launcher is on this machine, whatever proxy is set
+        if self.reached.startswith("https:"):  # its certificate names the public host only
+            self.browser.verify = False
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
     def open(self, link: str, say: Say, *, timeout: float = 900.0) -> str:
         """Click the link and wait until the notebook's address is known.
@@ -93,8 +97,16 @@ class Click:
         :raises ClickFailed: it raised, or took longer than `timeout`.
         """
         where = kernel or self.kernel()
+
+        async def execute() -> str:
+            try:
+                return await self._execute(where, code)
+            finally:
+                if self.session_url.startswith("https:"):
+                    await asyncio.sleep(0.25)  # aiohttp ends a TLS connection only behind `close`
+
         try:
-            return asyncio.run(asyncio.wait_for(self._execute(where, code), timeout))
+            return asyncio.run(asyncio.wait_for(execute(), timeout))
         except TimeoutError as error:
             raise ClickFailed(f"The cell took longer than {timeout:.0f} s.") from error
 
@@ -113,7 +125,7 @@ class Click:
         }
         async with (
             aiohttp.ClientSession(cookies=cookies) as client,
-            client.ws_connect(url, max_msg_size=0) as socket,
+            client.ws_connect(url, max_msg_size=0, ssl=bool(self.browser.verify)) as socket,
         ):
             await socket.send_json(request)
             async for frame in socket:

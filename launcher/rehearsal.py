@@ -17,7 +17,7 @@ import requests
 from launcher.click import Click, ClickFailed
 from launcher.config import Config
 from launcher.home import Homes
-from launcher.identity import COOKIE, new_student, sign_student
+from launcher.identity import COOKIE, SECURE_COOKIE, new_guest, sign_student
 from launcher.runtimes.base import Runtime
 from link_generator.link import Link, compose_link, content_folders
 
@@ -67,7 +67,8 @@ def own_address(config: Config) -> str:
     host, port = config.listen
     if not port:  # one that was free; then links are made for it
         return config.public_url
-    return f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104
+    scheme = "https" if config.tls.cert_file else "http"
+    return f"{scheme}://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104
 
 
 def rehearse(
@@ -85,8 +86,9 @@ def rehearse(
     The session and everything that the throw-away student got are removed in the end.
     """
     began, click, ran, error = time.time(), Click(reached=server), 0, ""
-    student = new_student()
-    click.browser.cookies.set(COOKIE, sign_student(secret, student))
+    student = new_guest()  # whose folder goes in any case, be this process killed
+    name = SECURE_COOKIE if server.startswith("https:") else COOKIE
+    click.browser.cookies.set(name, sign_student(secret, student), secure=name != COOKIE)
     try:
         click.open(compose_link(link, server), say)
         if link.path.endswith(".ipynb"):

@@ -1,0 +1,47 @@
+"""A launcher with certificates of its own: students click, and links are rehearsed, by https."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from launcher.click import Click
+from launcher.identity import COOKIE, SECURE_COOKIE
+from tests.certificates import make_certificate
+from tests.e2e.conftest import make_box
+
+
+@pytest.fixture(scope="module")
+def box(data_root):
+    root = data_root / "https"
+    root.mkdir()
+    box = make_box(root, "local")
+    cert, key = make_certificate(root / "tls")
+    settings = yaml.safe_load(box.settings.read_text())
+    settings["public_url"] = settings["public_url"].replace("http:", "https:")
+    settings["tls"] = {"cert_file": str(cert), "key_file": str(key)}
+    box.settings.write_text(yaml.safe_dump(settings))
+    yield box.start()
+    box.cli("session", "stop", "all")
+    box.stop()
+    box.git.stop()
+    box.clean()
+
+
+@pytest.mark.slow
+def test_a_click_by_https_ends_in_a_kernel(box):
+    assert box.url.startswith("https:")
+    student = Click(reached=box.url)
+    student.open(box.link(), print)
+    assert student.run("print(40 + 2)").strip() == "42"
+    cookies = {cookie.name: cookie for cookie in student.browser.cookies}
+    assert cookies[SECURE_COOKIE].secure
+    assert COOKIE not in cookies
+
+
+@pytest.mark.slow
+def test_a_rehearsal_by_https_leaves_nothing(box):
+    before = set((box.data / "homes").iterdir())
+    found = box.cli("link", "rehearse", box.link())
+    assert (found["ok"], found["error"]) == (True, "")
+    assert set((box.data / "homes").iterdir()) == before
