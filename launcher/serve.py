@@ -102,11 +102,12 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
     guarded = only_from_gateway(app, app_secret(secret))
     server = listen(guarded, threads=config.web.threads + config.web.streams)
     health = listen(guarded, threads=HEALTH_THREADS)
+    sessions = app.extensions["launcher"].sessions
+    sessions.take_stock()
     for one in (server, health):
         threading.Thread(target=one.run, name="waitress", daemon=True).start()
     gateway.client.set_app(address_of(server))
     gateway.client.set_health(address_of(health))
-    sessions = app.extensions["launcher"].sessions
     reaper = Reaper(
         sessions,
         idle=config.session.idle,

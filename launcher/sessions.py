@@ -299,6 +299,10 @@ class Sessions:
         nobodys = warm.list() if warm else []  # first: one that is claimed meanwhile is seen twice
         return [*nobodys, *self.runtime.list()]
 
+    def take_stock(self) -> None:
+        """After a restart, before anybody is let in: what runs already takes its room."""
+        self.queue.capacity.agree(self._everything)
+
     def reattach(self) -> None:
         """After a restart: every session sees its student's folder, or is stopped."""
         warm = self.runtime.warm

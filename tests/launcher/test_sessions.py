@@ -215,6 +215,16 @@ def test_without_room_nothing_is_started_and_what_runs_goes_on(small):
     assert held(small) == [other.id]
 
 
+def test_after_a_restart_what_runs_takes_its_room_before_anybody_clicks(small):
+    spec, _ = ensure(small)
+    capacity = Capacity(small.queue.capacity.plan, Measured(None))
+    small.queue = Queue(capacity, Line(None), 60, 60)
+    small.take_stock()
+    assert held(small) == [spec.id]
+    with pytest.raises(NoRoom):
+        ensure(small, student="s2")
+
+
 def test_a_start_that_fails_gives_its_room_back(small, monkeypatch):
     def broken(spec):
         raise SessionFailed("no")
