@@ -1,5 +1,5 @@
 # Two commands are all that a newcomer needs: `make demo` and `make test`.
-.PHONY: demo test test-fast lint bench bench-pull bench-build clean
+.PHONY: demo test test-fast lint bench bench-pull bench-build bench-storm clean
 
 demo:
 	@bin/setup
@@ -29,6 +29,10 @@ bench-pull:
 bench-build:
 	@bin/setup test
 	@.venv/bin/python -m benchmarks.build
+
+bench-storm:
+	@bin/setup test
+	@.venv/bin/python -m benchmarks.storm
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis artefacts build dist *.egg-info
