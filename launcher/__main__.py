@@ -25,6 +25,8 @@ COMMANDS = (
     "snapshot",
     "user",
     "audit",
+    "backup",
+    "restore",
     "class",
 )
 """Modules of `launcher.cli`; only the one that is asked for is imported, which takes most of the

@@ -1,0 +1,57 @@
+"""`launcher backup FILE`: all that cannot be made again, in one file, while the launcher serves."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from launcher.audit import Audit, at_the_terminal
+from launcher.backup import Manifest, write_backup
+from launcher.cli import Context
+from launcher.content.size import human
+
+WARNING = "It holds the server's secret and everybody's work: keep it as carefully as the server."
+MISSING = (
+    "Not in it: the settings file, files that it names (credentials, certificates), images, and "
+    "folders that are volumes of an engine (docker.homes: volume)."
+)
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser("backup", help="write links, students' work and secrets to a file")
+    parser.add_argument("file", metavar="FILE", help="a new file; with .gz at its end, compressed")
+    parser.set_defaults(handler=backup)
+
+
+def backup(args: argparse.Namespace, context: Context) -> int:
+    made = write_backup(context.config.data, Path(args.file))
+    Audit(context.database).note(at_the_terminal(), "backup made", args.file)
+    for note in made.notes:
+        print(f"launcher: {note}", file=sys.stderr)
+    print(f"launcher: {WARNING}\nlauncher: {MISSING}", file=sys.stderr)
+    context.show(told(made, args.file), f"{args.file}: {summary(made)}, read back and whole")
+    return 0
+
+
+def told(manifest: Manifest, file: str) -> dict[str, Any]:
+    files = sum(one.kind == "file" for one in manifest.entries.values())
+    return {
+        "file": file,
+        "made": manifest.made,
+        "files": files,
+        "bytes": manifest.size,
+        "students": students(manifest),
+        "notes": manifest.notes,
+    }
+
+
+def summary(manifest: Manifest) -> str:
+    files = sum(one.kind == "file" for one in manifest.entries.values())
+    return f"{files} files, {human(manifest.size)}, folders of {students(manifest)} students"
+
+
+def students(manifest: Manifest) -> int:
+    folders = [path.split("/") for path, one in manifest.entries.items() if one.kind == "folder"]
+    return len({parts[1] for parts in folders if parts[0] == "homes" and len(parts) == 3})

@@ -1,0 +1,34 @@
+"""`launcher restore FILE`: a backup into an empty data folder; `--check` only reads it."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from launcher.audit import Audit, at_the_terminal
+from launcher.cli import Context
+from launcher.cli.backup import summary, told
+from launcher.restore import check_backup, restore_backup
+
+
+def add_parser(commands: Any) -> None:
+    parser = commands.add_parser("restore", help="bring a backup into an empty data folder")
+    parser.add_argument("file", metavar="FILE", help="from `launcher backup`")
+    parser.add_argument("--check", action="store_true", help="only say whether it is whole")
+    parser.set_defaults(handler=restore)
+
+
+def restore(args: argparse.Namespace, context: Context) -> int:
+    file = Path(args.file)
+    if args.check:
+        found = check_backup(file)
+        context.show(told(found, args.file), f"{file} is whole: {summary(found)}")
+        return 0
+    data = context.config.data
+    found = restore_backup(file, data)
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.made))
+    Audit(context.database).note(at_the_terminal(), "backup restored", args.file, f"of {when}")
+    context.show(told(found, args.file), f"{data} is as it was on {when}: {summary(found)}")
+    return 0
