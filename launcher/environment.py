@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from envs.channels import NEXT, STABLE, Channels
 from envs.errors import BadEnvironment, BuildFailed, NotOffered
@@ -21,6 +22,9 @@ from link_generator.link import Link, env_address, env_image, split_env
 
 log = logging.getLogger(__name__)
 
+BELIEVED = 1.0
+"""Seconds in which an image that was there is not asked for again: a class clicks at once."""
+
 
 @dataclass(frozen=True)
 class Environments:
@@ -31,6 +35,7 @@ class Environments:
     versions: VersionCache
     store: Store
     prebuild: Prebuild
+    _seen: dict[Version, tuple[float, Image]] = field(default_factory=dict)
 
     def of(self, link: Link) -> tuple[str, str]:
         """Repository and tag, see `environment_of`."""
@@ -99,11 +104,18 @@ class Environments:
 
     def _ready_or_older(self, version: Version) -> tuple[Image | None, Image | None]:
         """The version's image if it is built, else the good one before it."""
+        at, ready = self._seen.get(version, (0.0, None))
+        if ready and time.monotonic() - at < BELIEVED:
+            return ready, None
         try:
             ready = self.store.find_image(version)
         except (BadEnvironment, NotOffered):  # said to everybody by the build itself
             return None, None
-        return ready, None if ready else self.store.older_image(version)
+        if ready is None:
+            self._seen.pop(version, None)
+            return None, self.store.older_image(version)
+        self._seen[version] = (time.monotonic(), ready)
+        return ready, None
 
 
 def saying(tell: Tell) -> Callable[[str], None]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from pathlib import Path
 from envs.git import Git
 from launcher.content.upstream import Upstream
 
+STUDENT = 1000
+"""User and group id of the student inside every image."""
 BASE_REF = "refs/launcher/base"
 """The upstream commit of the last pull; the reconcile program reads and moves it."""
 RAW = "* -text !eol -ident !filter !working-tree-encoding\n"
@@ -24,8 +27,12 @@ Bring = Callable[[Path], Upstream]
 """Brings the commit into a git folder under `BASE_REF`; says what came."""
 
 
-def make_clone(upstream: Upstream, target: Path, bring: Bring, *, git: Git) -> Upstream:
+def make_clone(
+    upstream: Upstream, target: Path, bring: Bring, *, git: Git, owner: int | None = None
+) -> Upstream:
     """Make `target` a clone of the commit; it appears at once and never over anything.
+
+    Root gives it to `owner`, so that a copy is theirs without a walk through all of it.
 
     The answer is the upstream as it came.
     """
@@ -37,6 +44,9 @@ def make_clone(upstream: Upstream, target: Path, bring: Bring, *, git: Git) -> U
         got = bring(made / ".git")
         check_out(got, made, git=git)
         made.chmod(0o755)
+        if owner is not None and os.geteuid() == 0:
+            command = ["chown", "--no-dereference", "--recursive", f"{owner}:{owner}", "--"]
+            subprocess.run([*command, str(made)], check=True, capture_output=True)
         move_into_place(made, target)
     finally:
         shutil.rmtree(made, ignore_errors=True)

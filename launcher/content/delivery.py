@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from envs.git import GitFailed
-from launcher.content.clone import lfs_note
+from launcher.content.clone import STUDENT, lfs_note
 from launcher.content.delivered import Delivered, find_delivered, record, widened
 from launcher.content.mirror import Mirrors
 from launcher.content.receipt import Receipt
@@ -29,10 +29,6 @@ from launcher.errors import ContentFailed
 from launcher.runtimes.base import Runtime
 from launcher.session import SessionSpec
 from link_generator.link import Content
-
-STUDENT = 1000
-"""User and group id of the student inside every image."""
-
 
 Observe = Callable[[str, float], None]
 """Takes the outcome of a pull, `success` or `failure`, and its seconds."""
@@ -224,7 +220,7 @@ def copy_clone(clone: Path, target: Path, owner: os.stat_result) -> None:
     """A copy with its own data (shared blocks where the filesystem has them), owned by `owner`."""
     copy = ["cp", "--archive", "--reflink=auto", "--no-target-directory"]
     commands = [[*copy, "--", str(clone), str(target)]]
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and clone.stat().st_uid != owner.st_uid:  # it has one owner
         ids = f"{owner.st_uid}:{owner.st_gid}"
         commands.append(["chown", "--no-dereference", "--recursive", ids, "--", str(target)])
     for command in commands:

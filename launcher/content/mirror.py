@@ -20,7 +20,7 @@ from pathlib import Path
 
 from envs.errors import BadEnvironment, GitHostDown
 from envs.git import Git, GitFailed
-from launcher.content.clone import BASE_REF, make_clone, once
+from launcher.content.clone import BASE_REF, STUDENT, make_clone, once
 from launcher.content.packs import shallow_commits, write_pack
 from launcher.content.shape import Shape, outermost, shape_commit
 from launcher.content.size import NO_SIZE_LIMIT, SizeLimits, check_size, sizes_of
@@ -52,6 +52,10 @@ class Flight:
     began: float = field(default_factory=time.monotonic)
 
 
+LISTED = 16
+"""Commits whose files are remembered by name."""
+
+
 @dataclass
 class Mirrors:
     """All mirrors, in one folder that only the launcher can read."""
@@ -65,6 +69,7 @@ class Mirrors:
     _shapes: dict[tuple[str, str, tuple[str, ...] | None], Shape] = field(default_factory=dict)
     fresh: float = 0.0
     """Seconds from a question to the git host in which others get the same answer."""
+    _files: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     _flights: dict[tuple[str, str], Flight] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
@@ -242,8 +247,20 @@ class Mirrors:
 
     def files(self, upstream: Upstream) -> list[str]:
         """Every file of the commit; one whose name is no text is left out."""
-        listed = self._read(upstream, "ls-tree", "-r", "-z", "--name-only", upstream.commit)
-        return [name for name in listed.split("\0") if name and name.isprintable()]
+        return list(self._listed(upstream))
+
+    def _listed(self, upstream: Upstream) -> tuple[str, ...]:
+        """The same, remembered for the commits of the last clicks: a class asks for one of them."""
+        key = (upstream.repo, upstream.commit)
+        known = self._files.get(key)
+        if known is None:
+            listed = self._read(upstream, "ls-tree", "-r", "-z", "--name-only", upstream.commit)
+            known = tuple(name for name in listed.split("\0") if name and name.isprintable())
+            with self._guard:
+                while len(self._files) >= LISTED:
+                    del self._files[next(iter(self._files))]
+                self._files[key] = known
+        return known
 
     def sizes(self, upstream: Upstream) -> dict[str, int]:
         """Bytes of every file of the commit."""
@@ -263,6 +280,9 @@ class Mirrors:
         plain = path.strip("/")
         if not plain or plain == ".":
             return True
+        known = self._files.get((upstream.repo, upstream.commit), ())
+        if any(name.startswith(plain + "/") for name in known) or (not folder and plain in known):
+            return True  # what a commit holds never changes
         try:
             found = self._read(upstream, "cat-file", "-t", f"{upstream.commit}:{plain}")
         except GitFailed:
@@ -288,7 +308,7 @@ class Mirrors:
         def make() -> None:
             with self._locked(target):
                 if not target.exists():
-                    make_clone(upstream, target, bring, git=self.git)
+                    make_clone(upstream, target, bring, git=self.git, owner=STUDENT)
 
         return once(target, make)
 

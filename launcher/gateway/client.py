@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -37,6 +37,17 @@ class Numbers:
     turned_away: int
 
 
+def session_of_this_machine() -> requests.Session:
+    """For a server on loopback: without proxies, and without connections that it may forget.
+
+    A session per call would look for proxies each time, which takes longer than the call.
+    """
+    http = requests.Session()
+    http.trust_env = False
+    http.headers["Connection"] = "close"
+    return http
+
+
 @dataclass(frozen=True)
 class GatewayClient:
     """Adds and removes routes."""
@@ -44,6 +55,7 @@ class GatewayClient:
     announcement: Path
     """The file in which the newest gateway says `<admin port> <public port> <pid>`."""
     token: str
+    _http: requests.Session = field(default_factory=session_of_this_machine)
 
     def ports(self) -> tuple[int, int] | None:
         """The admin port and the public port of the newest gateway."""
@@ -111,13 +123,12 @@ class GatewayClient:
         ports = self.ports()
         if ports is None:
             raise requests.ConnectionError("no gateway has announced itself")
-        answer = requests.request(
+        answer = self._http.request(
             method,
             f"http://127.0.0.1:{ports[0]}/api/{of}{path}",
             json=body,
             headers={"Authorization": f"token {self.token}"},
             timeout=TIMEOUT,
-            proxies={"http": "", "https": ""},
         )
         if answer.status_code != 404:
             answer.raise_for_status()

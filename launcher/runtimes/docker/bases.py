@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
@@ -21,6 +22,12 @@ from envs.halt import NO_HALT, Halt
 from launcher.config import BaseConfig
 from launcher.runtimes.docker.context import context_of
 from launcher.runtimes.docker.engine import Engine
+
+
+@functools.cache
+def uv_version() -> str:
+    """Asked for at every click; reading a package's metadata takes 5 ms."""
+    return installed_version("uv")
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class DockerBases:
             python=python,
             release=self.settings.pythons[python],
             server=self.settings.server,
-            uv=installed_version("uv"),
+            uv=uv_version(),
             ca=self.ca_bundle.read_bytes() if self.ca_bundle else b"",
             index_url=self.settings.index_url,
         )
