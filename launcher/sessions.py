@@ -38,6 +38,9 @@ from launcher.session import (
 
 log = logging.getLogger(__name__)
 
+LOOK = 0.5
+"""Seconds between two questions to the runtime whether a session that starts still lives. Its server
+is asked more often: that costs next to nothing, and a class that starts keeps the engine busy."""
 PATIENCE = 3.0
 """Seconds for a session's answer, from the first byte asked to the last."""
 LARGEST_STATUS = 65536
@@ -218,9 +221,11 @@ class Sessions:
 
     def _wait(self, spec: SessionSpec) -> Session:
         deadline = time.monotonic() + self.start_timeout
-        pause = 0.02
+        session, look, pause = None, 0.0, 0.02
         while True:
-            session = self.runtime.find(spec.id)
+            if time.monotonic() >= look:
+                session = self.runtime.find(spec.id)
+                look = time.monotonic() + LOOK
             if session is None or not session.running:
                 said = self.runtime.logs(spec.id, lines=20) if session else ""
                 raise SessionFailed(

@@ -105,6 +105,25 @@ def test_a_server_that_dies_at_start_is_noticed_at_once_with_its_log(sessions):
     assert "the end of the log" in caught.value.hint
 
 
+def test_a_server_that_starts_is_asked_itself_and_its_runtime_seldom(sessions, monkeypatch):
+    spec, _ = ensure(sessions)
+    asked = {"runtime": 0, "server": 0}
+    find = sessions.runtime.find
+
+    def found(session_id):
+        asked["runtime"] += 1
+        return find(session_id)
+
+    def answers(session):
+        asked["server"] += 1
+        return asked["server"] > 3
+
+    monkeypatch.setattr(sessions.runtime, "find", found)
+    monkeypatch.setattr(sessions, "answers", answers)
+    sessions.open(spec)
+    assert asked == {"runtime": 1, "server": 4}
+
+
 def test_a_server_that_never_answers_fails_with_the_time(sessions):
     spec, session = ensure(sessions)
     sessions.runtime.rows[spec.id] = replace(session, address="http://127.0.0.1:1")
