@@ -39,8 +39,8 @@ from launcher.session import (
 log = logging.getLogger(__name__)
 
 LOOK = 0.5
-"""Seconds between two questions to the runtime whether a session that starts still lives. Its server
-is asked more often: that costs next to nothing, and a class that starts keeps the engine busy."""
+"""Seconds between two questions to the runtime whether a session that starts still lives. The
+server is asked more often: that costs little, and a class that starts keeps the engine busy."""
 PATIENCE = 3.0
 """Seconds for a session's answer, from the first byte asked to the last."""
 LARGEST_STATUS = 65536
