@@ -1,5 +1,5 @@
 # Two commands are all that a newcomer needs: `make demo` and `make test`.
-.PHONY: demo test test-fast lint bench bench-pull bench-build bench-storm clean
+.PHONY: demo test test-fast lint bench bench-pull bench-build bench-storm bench-peer clean
 
 demo:
 	@bin/setup
@@ -33,6 +33,10 @@ bench-build:
 bench-storm:
 	@bin/setup test
 	@.venv/bin/python -m benchmarks.storm
+
+bench-peer:
+	@bin/setup test
+	@.venv/bin/python -m benchmarks.peer
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis artefacts build dist *.egg-info

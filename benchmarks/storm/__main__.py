@@ -69,20 +69,30 @@ class Storm:
 
     def __init__(self, root: Path, engine: docker.DockerClient, args: argparse.Namespace) -> None:
         self.root, self.engine, self.args = root, engine, args
+        self.kernels = getattr(args, "kernels", False)
         self.rows: dict[str, Row] = {}
 
     def run(self) -> None:
         make_samples(self.root / "git")
         with GitServer(self.root / "git") as git:
-            self.settings = {**SETTINGS, "git": {"hosts": [git.host]}}
-            self.link = sample_link(f"http://{git.host}")
-            with serving(self.root, self.without_pool()) as server:
-                self.clicks(server, 1)  # builds the environment, fetches the content
-                (image,) = server.images()
+            self.serve_from(git.host, sample_link(f"http://{git.host}"))
+            image = self.image()
             print(HEAD)
             self.compare(image)
         for line in targets(self.rows):
             print(line)
+
+    def serve_from(self, host: str, link: Link) -> None:
+        """The git server that the link names."""
+        self.settings = {**SETTINGS, "git": {"hosts": [host]}}
+        self.link = link
+
+    def image(self) -> str:
+        """The link's image; the first click builds it, and fetches the content."""
+        with serving(self.root, self.without_pool()) as server:
+            self.clicks(server, 1)
+            (image,) = server.images()
+        return image
 
     def compare(self, image: str) -> None:
         """What is compared stands side by side in time, so that other work meets all alike."""
@@ -94,18 +104,21 @@ class Storm:
                         self.containers(part, image, count)
                     elif part == "ordinary" and count <= LARGEST_ORDINARY:
                         self.containers(part, ordinary, count)
-                    elif part == "cold":
-                        with serving(self.root, self.without_pool()) as server:
-                            self.storm(server, part, count)
-                    elif part == "warm":
-                        with serving(self.root, self.with_pool(count)) as server:
-                            server.wait_for_sessions(count)
-                            self.storm(server, part, count)
+                    elif part in ("cold", "warm"):
+                        self.one(part, count)
             if "full" in self.args.only and max(self.args.students) > self.args.room:
                 self.full(max(self.args.students), self.args.room)
         finally:
             if ordinary:
                 self.engine.images.remove(ordinary)
+
+    def one(self, part: str, count: int) -> None:
+        """A class of new students here, with as many sessions ready or none."""
+        settings = self.with_pool(count) if part == "warm" else self.without_pool()
+        with serving(self.root, settings) as server:
+            if part == "warm":
+                server.wait_for_sessions(count)
+            self.storm(server, part, count)
 
     def full(self, students: int, room: int) -> None:
         """More students than places: the others wait in line and are served as places free."""
@@ -141,14 +154,14 @@ class Storm:
         self.tell(f"{part} {count}", row_of(f"{PARTS[part]}, {count}", said, own, sessions))
         for error in sorted({one["error"] for one in said["clicks"] if one["error"]})[:3]:
             print(f"  {error}")
-        if self.args.kernels:
+        if self.kernels:
             kernels = Row("", tuple(one["kernel"] for one in said["clicks"] if one["kernel"]), 0)
             print(f"  a kernel after {kernels.p50:.2f} s more, p95 {kernels.p95:.2f}")
         return said
 
     def clicks(self, server: Server, count: int, *, room: int = 0) -> dict[str, Any]:
         link = compose_link(self.link, server.url)
-        words = ["--room", str(room)] + (["--kernels"] if self.args.kernels else [])
+        words = ["--room", str(room)] + (["--kernels"] if self.kernels else [])
         found: dict[str, Any] = program("benchmarks.storm.clicks", link, FILE, str(count), *words)
         return found
 

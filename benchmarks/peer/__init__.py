@@ -1,0 +1,1 @@
+"""`make bench-peer`: the same class on JupyterHub with DockerSpawner and nbgitpuller."""
