@@ -68,4 +68,4 @@ def test_a_click_follows_the_hub_and_the_pull(said, error):
 def test_the_settings_of_the_hub_are_python():
     words = ("url", "hub_port", "host", "root", "proxy", "api_port", "image", "prefix", "labels",
              "repositories", "place")  # fmt: skip
-    compile(CONFIG.format(**{word: 1 for word in words}), "config.py", "exec")
+    compile(CONFIG.format(**dict.fromkeys(words, 1)), "config.py", "exec")
