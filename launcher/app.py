@@ -283,6 +283,7 @@ def create_pool(parts: Parts, sessions: Sessions) -> Pool | None:
         warm,
         sessions.spec_of_nobody,
         sessions.answers,
+        sessions.rouse,
         wishes=Wishes(
             parts.environments,
             config.session.egress,

@@ -54,6 +54,8 @@ class Pool:
     """A spec of nobody, with an id of its own."""
     answers: Callable[[Session], bool]
     """True when the session's server serves requests."""
+    rouse: Callable[[Session], None]
+    """Lets a server that answers do what its first visitor would wait for."""
     wishes: Callable[[], Counts]
     """How many are wanted now, beside what the last clicks ask for."""
     queue: Queue = field(default_factory=unlimited_queue)
@@ -267,6 +269,7 @@ class Pool:
                 if session.id not in {one.id for one in self.warm.list() if one.running}:
                     said = self.runtime.logs(session.id, lines=5).strip()
                     raise LaunchError(f"Its server ended. {said}"[:500])
+        self.rouse(session)
         why = self.warm.settle(session.id)
         if why:
             raise LaunchError(f"Sessions on {session.image} start when somebody clicks: {why}.")

@@ -46,6 +46,9 @@ PATIENCE = 3.0
 LARGEST_STATUS = 65536
 """Bytes; Jupyter's own answer has a hundred."""
 
+FIRST_PAGES = ("api/contents", "api/kernelspecs", "lab", "lab/api/settings", "lab/api/translations")
+"""What a browser asks a server for at once, without a file's name; none of it writes."""
+
 
 @dataclass
 class Sessions:
@@ -246,6 +249,16 @@ class Sessions:
     def answers(self, session: Session) -> bool:
         """True when the session's server serves requests."""
         return self.status(session) is not None
+
+    def rouse(self, session: Session) -> None:
+        """Let a server that nobody uses yet do what it does at its first pages only.
+
+        It reads the schemas of its settings, finds its kernels and its files: 0.15 s of CPU that
+        forty students would otherwise wait for at once. Nothing is written by that.
+        """
+        token = session_token(self.secret, session.id)
+        for path in FIRST_PAGES:
+            ask_status(session.address, f"/s/{session.id}/{path}", token)
 
     def status(self, session: Session) -> dict[str, object] | None:
         """What Jupyter's `/api/status` says, or None while it does not answer."""

@@ -34,9 +34,10 @@ from link_generator.link import compose_link, parse_link
 
 STRAIGHT_IN = 1.0
 """Seconds that a click waits, so that a session that is nearly ready needs no waiting page."""
-PATIENT = 16
-"""Clicks that wait so at once: each holds a thread of the server. In a storm the others get their
-waiting page at once, and every other page stays quick."""
+PATIENT = 48
+"""Clicks that wait so at once: each holds a thread of the server. A class whose sessions are ready
+goes straight in; in a larger storm the others get their waiting page at once, and every other page
+stays quick."""
 STEPS = (Phase.LINK, Phase.ENVIRONMENT, Phase.SESSION, Phase.CONTENT, Phase.OPENING)
 ORDER = (Phase.LINK, Phase.ENVIRONMENT, Phase.QUEUE, Phase.SESSION, Phase.CONTENT, Phase.OPENING)
 LABELS = {

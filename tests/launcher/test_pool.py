@@ -102,6 +102,7 @@ def pool(runtime, warm):
         warm,
         spec_of_nobody,
         lambda session: True,
+        lambda session: None,
         wishes=lambda: wishes,
         most=10,
         every=0.01,

@@ -6,13 +6,14 @@ import contextlib
 import gc
 import socket
 import threading
+import time
 
 import pytest
 from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from launcher.errors import NoRuntime
-from launcher.runtimes.docker.api import EngineApi, EngineGone
+from launcher.runtimes.docker.api import EngineApi, EngineGone, EngineSlow
 from launcher.web.errors import explain
 
 
@@ -48,4 +49,25 @@ def test_an_engine_that_is_slow_is_not_gone(tmp_path):
         assert not isinstance(caught.value, EngineGone)
         thread.join()
         held[0].close()
+        gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_engine_that_hangs_holds_no_thread_for_as_long_as_a_start_may_take(
+    tmp_path, monkeypatch
+):
+    """As a stopped process does, it takes connections and answers none."""
+    monkeypatch.setattr("launcher.runtimes.docker.api.QUICK", 0.2)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "hung.sock"))
+        server.listen()
+        with contextlib.closing(
+            EngineApi(base_url=f"unix://{tmp_path}/hung.sock", version="1.41", timeout=60)
+        ) as api:
+            for ask in (api.containers, lambda: api.inspect_container("x")):
+                began = time.monotonic()
+                with pytest.raises(EngineSlow) as caught:
+                    ask()
+                assert time.monotonic() - began < 10
+                assert explain(caught.value, request_id="x").code == "E-RUNTIME"
         gc.collect()
