@@ -11,6 +11,7 @@ from typing import Any
 from envs.credentials import Credential, parts_of
 from launcher.session import EGRESS
 from launcher.values import count, text
+from link_generator.link import LONGEST, NAME
 
 CATALOGUE_KEYS = {"repo", "tag", "title", "builder", "egress", "warm"}
 CREDENTIAL_KEYS = {"url", "token_file", "key_file", "username"}
@@ -34,6 +35,11 @@ class CatalogueEntry:
 def catalogue(value: Any) -> Mapping[str, CatalogueEntry]:
     entries = {}
     for name, entry in value.items():
+        if not NAME.fullmatch(str(name)) or len(str(name)) > LONGEST:
+            raise ValueError(
+                f"no link can name {str(name)[:80]!r}: names begin with a letter or digit and "
+                "have only letters, digits, dots, dashes and underscores"
+            )
         if not isinstance(entry, dict) or not entry.get("repo"):
             raise ValueError(f"{name} needs at least `repo: <address>`")
         for key in entry:

@@ -32,6 +32,8 @@ IMAGE = re.compile(
     r"(?::([A-Za-z0-9_][\w.-]{0,127}))?"
 )
 """An image that exists already, as `docker pull` names it: https://github.com/distribution/reference"""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""What a catalogue may call an environment, so that links can."""
 SHORT_HOSTS = {"gh": "https://github.com/", "gl": "https://gitlab.com/"}
 INSIDE = "Name a file or page inside the session, for example lab/tree/week1.ipynb."
 IGNORED_KEYS = re.compile(r"utm_.*|fbclid|gclid")
@@ -327,7 +329,7 @@ def check_env(env: str) -> None:
         check_address("env", address)
         if split_env(env) != (env, ""):
             raise BadLink("env", "The environment's address holds an @.", "Write it as %40.")
-    elif not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", env):
+    elif not NAME.fullmatch(env):
         raise BadLink(
             "env",
             f"{env!r} is neither an address nor the name of an environment.",
