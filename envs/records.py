@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import time
@@ -16,6 +17,9 @@ from envs.image import image_name
 from envs.slots import locked
 from envs.version import Version
 
+LONGEST = 200
+"""Characters of a folder's name; file systems take 255."""
+
 
 @dataclass(frozen=True)
 class Records:
@@ -25,7 +29,10 @@ class Records:
 
     def place(self, name: str) -> Path:
         """The folder of the image's log, records and lock file."""
-        return self.folder / "logs" / name.replace("/", "_").replace(":", "@")
+        plain = name.replace("/", "_").replace(":", "@")
+        if len(plain) > LONGEST:  # no image has such a name, but a visitor may ask for one
+            plain = hashlib.sha256(plain.encode("utf-8", "surrogateescape")).hexdigest()
+        return self.folder / "logs" / plain
 
     def all(self) -> list[Build]:
         """Every build ever started to its end, oldest first."""

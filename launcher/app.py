@@ -69,6 +69,7 @@ from launcher.web import (
     launch,
     login,
     notices,
+    openapi,
     rehearse,
     request,
     sessions,
@@ -403,5 +404,6 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
     )
     app.register_blueprint(classes_page.create_blueprint(planning))
     app.register_blueprint(health.create_blueprint(parts.runtime, gateway))
+    app.register_blueprint(openapi.create_blueprint())
     errors.register(app)
     return app

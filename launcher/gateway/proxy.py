@@ -36,6 +36,8 @@ LARGEST_MESSAGE = 64 << 20
 """Bytes of one WebSocket message, unpacked; it is held whole, so nobody may make it endless."""
 SOCKETS = 256
 """WebSockets of one session at once; each kernel and terminal has one per tab."""
+HOST = re.compile(r"(([\w-]{1,63}\.)*[\w-]{0,63}|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
+"""What a Host header may be; empty where there is none."""
 CLIENT_GONE = 499
 """In the access log only: the browser went away before the answer."""
 
@@ -89,8 +91,9 @@ class Proxy:
 
     async def answer(self, request: web.Request, request_id: str) -> web.StreamResponse:
         """The session's or the app's answer, or one of the gateway's own pages."""
-        if len(request.headers.getall("Host", [])) > 1:  # whose address would we be?
-            return pages.bad_request("The request names more than one host.", request_id)
+        hosts = request.headers.getall("Host", [])
+        if len(hosts) > 1 or not all(HOST.fullmatch(one) for one in hosts):
+            return pages.bad_request("The request names no host, or more than one.", request_id)
         if self.allowed_origin(request) and cors.is_preflight(request.method, request.headers):
             asked = request.headers.get("Access-Control-Request-Headers", "")
             return web.Response(status=204, headers=cors.preflight_headers(asked))

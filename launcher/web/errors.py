@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flask import Flask, Response, g, jsonify, make_response, redirect, render_template, request
+from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException
 
 from envs import errors as env
@@ -128,7 +129,8 @@ def error_json(explained: Explained) -> dict[str, Any]:
 
 def answer(explained: Explained) -> Response:
     """The error as JSON where the client prefers that, else as a page."""
-    if wants_json() or request.path.startswith("/api/"):
+    no_pages = request_ctx.url_adapter is None  # its Host is none: no link would lead anywhere
+    if no_pages or wants_json() or request.path.startswith("/api/"):
         response = jsonify(error=error_json(explained))
     else:
         response = make_response(render_template("error.html", error=explained))

@@ -246,6 +246,20 @@ def test_forwarded_headers_of_strangers_do_not_count(gateway, mine):
     assert not {"x-real-ip", "forwarded", "x-launcher-gateway"} & seen.keys()
 
 
+@pytest.mark.parametrize(
+    "host", [b"[", b"a..b", b".", b"h" * 64, b"h h", b"h/../x", b"h@evil", b"h:99999999", b"<b>"]
+)
+def test_a_host_that_is_none_gets_no_further(gateway, host):
+    answer = say(gateway.url, b"GET / HTTP/1.1\r\nConnection: close\r\nHost: " + host + b"\r\n\r\n")
+    assert status_of(answer) == 400
+
+
+@pytest.mark.parametrize("host", [b"h", b"h:80", b"h-1.example.org", b"[::1]:80"])
+def test_a_host_that_is_one_is_passed_on(gateway, host):
+    head = b"GET /x HTTP/1.1\r\nConnection: close\r\nHost: " + host + b"\r\n\r\n"
+    assert status_of(say(gateway.url, head)) == 200
+
+
 def test_two_hosts_are_none(gateway, mine, backend):
     answer = say(
         gateway.url, f"GET /s/{SESSION}/x HTTP/1.1\r\nHost: evil\r\n".encode() + mine + b"\r\n"
