@@ -24,9 +24,9 @@ import pytest
 import requests
 import yaml
 
-from launcher.click import Click
+from launcher.click import Click, ClickFailed
 from launcher.runtimes.docker.walls import Reach, Walls
-from tests.e2e.conftest import make_box
+from tests.e2e.conftest import make_box, wait_for
 
 pytestmark = pytest.mark.docker
 PIECES = """
@@ -113,7 +113,7 @@ def stack(data_root):
     network = f"launcher-attacks-{uuid.uuid4().hex[:8]}"
     settings = yaml.safe_load(box.settings.read_text())
     settings["docker"] = {"network": network}
-    settings["session"] = {"memory": "512M", "processes": 120}
+    settings["session"] = {"memory": "512M", "processes": 120, "disk": "200M"}
     entry = {"repo": box.git.url("env"), "tag": "v1"}
     catalogue = {"lab": entry, "exam": entry | {"egress": "none"}}
     settings["environments"] |= {"catalogue": catalogue}
@@ -328,6 +328,111 @@ def test_a_flood_of_output_fills_no_log(victim):
     logs = list(Path(path).parent.glob("*-json.log*"))
     assert sum(one.stat().st_size for one in logs) < 30_000_000
     assert victim.answers()
+
+
+# Files
+
+
+@pytest.fixture
+def canary(data_root):
+    """A folder of the host that anybody could write to, if only they reached it."""
+    folder = data_root / f"canary-{uuid.uuid4().hex[:8]}"
+    folder.mkdir()
+    folder.chmod(0o777)
+    (folder / "kept.txt").write_text("as it was")
+    yield folder
+    assert [one.name for one in folder.iterdir()] == ["kept.txt"]
+    assert (folder / "kept.txt").read_text() == "as it was"
+
+
+def again(stack, student):
+    """The student clicks once more; how it ends does not matter here, only what it touches."""
+    with contextlib.suppress(ClickFailed):
+        student.click.open(stack.link(env="lab"), lambda line: None, timeout=60)
+
+
+def test_links_in_a_home_lead_to_nothing_of_the_host(stack, victim, canary):
+    stack.content.commit({"new.txt": "one"})
+    victim.sh(f"mv course mine && ln -s {canary} course && ln -s /etc/shadow shadow")
+    victim.sh(f"ln -s {canary} .jupyter; ln -s {canary}/kept.txt notes.txt")
+    again(stack, victim)
+    base, session = victim.click.session_url.split("/s/")
+    largest = victim.click.browser.get(f"{base}/api/sessions/{session.strip('/')}/disk", timeout=20)
+    assert "kept.txt" not in largest.text
+    shown = victim.click.browser.get(f"{victim.click.session_url}files/notes.txt", timeout=20)
+    assert "as it was" not in shown.text
+    victim.sh("rm course .jupyter notes.txt shadow; mv mine course")
+    assert victim.sh("ln /etc/passwd hard")[0] != 0
+
+
+def test_a_swapped_folder_of_the_pull_s_own_leads_to_nothing_either(stack, victim, canary):
+    """Whatever the pull keeps in the home belongs to the student, who may bend all of it."""
+    kept = victim.sh("ls -A ~ course/.git")[1]
+    for name in [one for one in kept.split() if one.startswith(".") and len(one) > 2]:
+        victim.sh(f"[ -d ~/{name} ] && mv ~/{name} ~/was{name} && ln -s {canary} ~/{name}")
+    victim.sh(f"rm -rf course/.git/objects && ln -s {canary} course/.git/objects")
+    stack.content.commit({"new.txt": "two"})
+    again(stack, victim)
+
+
+def test_programs_named_in_a_poisoned_clone_never_run_on_the_host(stack, mallory):
+    mark = f"/tmp/launcher-attack-{uuid.uuid4().hex}"
+    again(stack, mallory)
+    poison = textwrap.dedent(
+        f"""
+        cd ~/course || exit 1
+        printf '#!/bin/sh\\ntouch {mark}\\n' > ~/evil && chmod +x ~/evil
+        for hook in post-checkout post-merge pre-commit reference-transaction post-index-change; do
+          mkdir -p .git/hooks && cp ~/evil .git/hooks/$hook
+        done
+        git config core.fsmonitor ~/evil
+        git config core.hooksPath .git/hooks
+        git config core.sshCommand ~/evil
+        git config core.pager ~/evil
+        git config filter.x.smudge ~/evil
+        git config filter.x.clean ~/evil
+        git config uploadpack.packObjectsHook ~/evil
+        git config include.path {mark}
+        echo '* filter=x' > .git/info/attributes
+        echo mine > README.md
+        git status; true
+        """
+    )
+    assert mallory.sh(poison)[0] == 0
+    ran = mallory.sh(f"ls {mark}; rm -f {mark}")[0]
+    assert ran == 0, "a control: inside, the poison works"
+    stack.content.commit({"new.txt": "three", "README.md": "# Newer\n"})
+    again(stack, mallory)
+    assert not Path(mark).exists()
+
+
+def test_another_s_home_is_not_there_and_not_served(stack, mallory, victim):
+    victim.sh("echo secret > secret-of-victim.txt")
+    again(stack, mallory)
+    assert mallory.sh("find / -name secret-of-victim.txt 2>/dev/null")[1] == ""
+    assert mallory.sh(f"ls {stack.data}")[0] != 0
+    base, session = victim.click.session_url.split("/s/")
+    session = session.strip("/")
+    for path in (
+        f"/s/{session}/files/secret-of-victim.txt",
+        f"/s/{session}/api/contents",
+        f"/sessions/{session}/disk",
+        f"/api/sessions/{session}/notices",
+    ):
+        answer = mallory.click.browser.get(f"{base}{path}", timeout=20)
+        assert answer.status_code in (403, 404), path
+        assert "secret-of" not in answer.text
+
+
+def test_a_session_that_fills_the_disk_outside_of_its_home_is_stopped(stack, mallory):
+    again(stack, mallory)
+    mallory.sh("head -c 700M /dev/zero > /srv/repo/fill; sleep 1", timeout=30)
+    url = f"{mallory.click.session_url}lab"
+
+    def page():
+        return mallory.click.browser.get(url, headers={"Accept": "text/html"}, timeout=20).text
+
+    wait_for(lambda: "outside of its home folder" in page(), 40)
 
 
 def test_an_exam_is_not_opened_up_by_naming_its_repository(stack, exam):
