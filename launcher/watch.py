@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 QUICKLY = 128 * 1024**2
 """Bytes that the disk may lose before all homes are looked at out of turn."""
+SHARE = 30
+"""A look at all homes that took a second is followed by so many seconds without one."""
 TOLERANCE = 0.1
 """Of the limit, above it: what is saved in the moment of being full is not worth a stop."""
 
@@ -49,17 +51,19 @@ def disk_text(used: int, limit: int) -> str:
 
 @dataclass
 class Watch:
-    """Looks every two seconds at what is cheap, and every `every` seconds at all homes."""
+    """Looks every two seconds at what is cheap, and at all homes as often as that costs little."""
 
     sessions: Sessions
     notices: Notices
-    every: float = 15.0
+    every: float = 4.0
+    """Seconds between two looks at the homes, at least."""
     pause: float = 2.0
     began: float = field(default_factory=time.time)
     _kills: dict[str, int] = field(default_factory=dict)
     _first: dict[str, int] = field(default_factory=dict)
     """Bytes of each session's home when it was first looked at: one may open a full folder."""
-    _looked: float = float("-inf")
+    _next: float = float("-inf")
+    """When the homes have their turn, on the monotonic clock."""
     _free: int = 0
     _ended: threading.Event = field(default_factory=threading.Event)
 
@@ -78,15 +82,18 @@ class Watch:
             self.tell_kills(running, kills)
         free = self.free()
         quickly = self._free - free > QUICKLY
-        if not (now or quickly or time.monotonic() - self._looked > self.every):
+        began = time.monotonic()
+        if not (now or quickly or began > self._next):
             return
-        self._looked, self._free = time.monotonic(), free
+        self._free = free
         running = running or self.running()
         self.notices.only(running)
         for known in (self._kills, self._first):
             for gone in known.keys() - running.keys():
                 del known[gone]
         self.look_at_disks(running)
+        ended = time.monotonic()
+        self._next = ended + max(self.every, SHARE * (ended - began))
 
     def running(self) -> dict[str, Session]:
         return {one.id: one for one in self.sessions.runtime.list() if one.running}

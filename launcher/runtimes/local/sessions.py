@@ -29,6 +29,12 @@ from launcher.runtimes.local.trust import trust_variables, trusted_files
 from launcher.session import Session, SessionSpec
 
 Argv = list[str]
+NOT_KEPT = (
+    "Kept: the number of processes, no core files, and the size of home folders by looking. "
+    "Not kept: memory and CPU are not limited, a death for want of memory is not told, and "
+    "sessions share this machine's network, with its ports, each other's and private networks "
+    "(session.egress, except that `none` is refused)."
+)
 
 
 @dataclass
@@ -56,11 +62,11 @@ class LocalRuntime:
         if not self.sandbox.bwrap:
             return (
                 f"No isolation: {self.sandbox.why}. Sessions can read what this user can. "
-                "Memory and CPU are not limited. For one trusted person only."
+                f"{NOT_KEPT} For one trusted person only."
             )
         return (
-            "Each session sees only its own folder and the system's programs. It shares this "
-            "machine's network; memory and CPU are not limited. For a demo or a trusted class."
+            "Each session sees only its own folder and the system's programs. "
+            f"{NOT_KEPT} For a demo or a trusted class."
         )
 
     def protect(self) -> str | None:
@@ -257,8 +263,8 @@ class LocalRuntime:
 
 
 def limited(command: Sequence[str], processes: int) -> Argv:
-    """The command with a limit on all processes of its user."""
-    return ["prlimit", f"--nproc={processes}", "--", *command]
+    """The command with a limit on all processes of its user, and without core files."""
+    return ["prlimit", f"--nproc={processes}", "--core=0", "--", *command]
 
 
 def session_of(row: dict[str, Any]) -> Session:
