@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from launcher.database import Database
 from launcher.errors import LaunchError
+from launcher.identity import RESTORED
 
 FORMAT = 1
 MANIFEST = "MANIFEST.json"
@@ -31,6 +32,7 @@ LEFT_AWAY = (
     "builds/sources",
     "content",
     "envs",
+    RESTORED,
     "run",
     "serve.lock",
     "slots",

@@ -21,6 +21,8 @@ LOGIN_COOKIE = "launcher_user"
 """Of instructors and administrators, beside the other."""
 NAMES = (COOKIE, SECURE_COOKIE, LOGIN_COOKIE, f"__Host-{LOGIN_COOKIE}")
 """Cookies that say who somebody is: no session sees them."""
+RESTORED = "restored"
+"""The file that tells a restored data folder from the one that was backed up."""
 MAX_AGE = 2 * 365 * 24 * 3600
 """Seconds that the cookie counts."""
 
@@ -64,6 +66,19 @@ def find_student(secret: bytes, cookies: Mapping[str, str]) -> str | None:
 def derived(secret: bytes, purpose: str) -> str:
     """A secret of its own for one purpose, so that no two purposes share one."""
     return hmac.new(secret, purpose.encode(), hashlib.sha256).hexdigest()
+
+
+def instance_of(secret: bytes, folder: Path) -> str:
+    """The data folder's own mark on what it starts.
+
+    A restored folder has another one than the folder that was backed up, whose sessions may still
+    run on the same engine, and write there.
+    """
+    try:
+        mark = (folder / RESTORED).read_text().strip()
+    except FileNotFoundError:
+        mark = ""
+    return derived(secret, f"instance {mark}".strip())[:12]
 
 
 def load_secret(folder: Path) -> bytes:

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import io
 import os
+import secrets
 import shutil
 import stat
 import tarfile
@@ -27,6 +28,7 @@ from launcher.database import Database
 from launcher.database.tables import SESSIONS
 from launcher.errors import LaunchError
 from launcher.home import Homes
+from launcher.identity import RESTORED
 
 LAST = ("secret.key", DATABASE)
 """What makes a folder a launcher's is put in place in the end."""
@@ -130,6 +132,7 @@ def settle(stage: Path) -> None:
             connection.execute(running.values(ended=time.time(), why=why))
     finally:
         database.close()
+    (stage / RESTORED).write_text(secrets.token_hex(8))
     homes = Homes(stage / "homes")
     for student in homes.students():
         for course in homes.courses(student):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from launcher.config import Config
 from launcher.errors import NoRuntime
-from launcher.identity import derived
+from launcher.identity import instance_of
 from launcher.runtimes import docker, local
 from launcher.runtimes.base import Runtime
 
@@ -22,7 +22,7 @@ def choose_runtime(config: Config, secret: bytes) -> tuple[Runtime, str]:
 
     :raises NoRuntime: the named one cannot start sessions here.
     """
-    instance = derived(secret, "instance")[:12]
+    instance = instance_of(secret, config.data)
     if config.runtime != "auto":
         runtime = RUNTIMES[config.runtime](config, instance)
         problem = runtime.health()

@@ -6,12 +6,14 @@ import json
 import os
 import signal
 import threading
+from dataclasses import replace
 
 import pytest
 import requests
 import yaml
 
 from launcher.click import Click
+from launcher.ports import free_port
 from tests.e2e.conftest import wait_for
 
 
@@ -67,6 +69,44 @@ def home_of(student, box):
     session = student.session_url.rstrip("/").rsplit("/", 1)[-1]
     owners = {row["id"]: row["owner"] for row in box.cli("session", "list")}
     return next((box.data / "homes" / owners[session]).glob("*/course"))
+
+
+def test_a_backup_of_a_launcher_that_serves_brings_the_work_to_another_machine(box):
+    if box.runtime == "local":
+        pytest.skip("it differs in nothing but the time of another environment's build")
+    student = click(box)
+    home = home_of(student, box)
+    whose = home.stat()
+    for name, text in (("README.md", "# Course\nmine\n"), ("notes.txt", "only I have this")):
+        (home / name).write_text(text)
+        os.chown(home / name, whose.st_uid, whose.st_gid)
+    file = box.data.parent / "backup.tar.gz"
+    assert box.cli("backup", str(file))["students"] >= 1
+    (home / "notes.txt").write_text("later")
+    box.content.commit({"new.txt": "from the teacher\n"})
+    settings = yaml.safe_load(box.settings.read_text())
+    address = f"127.0.0.1:{free_port()}"
+    there = replace(box, data=box.data.parent / "there", settings=file.with_name("there.yml"))
+    there.settings.write_text(
+        yaml.safe_dump(
+            settings
+            | {"data": str(there.data), "listen": address, "public_url": f"http://{address}"}
+        )
+    )
+    there.cli("restore", str(file))
+    there.start()
+    try:
+        student.open(there.link(), lambda line: None, timeout=180)  # with the cookie of before
+        again = home_of(student, there)
+        assert again.parent.parent.name == home.parent.parent.name
+        assert (again / "notes.txt").read_text() == "only I have this"
+        assert (again / "README.md").read_text() == "# Course\nmine\n"
+        assert (again / "new.txt").read_text() == "from the teacher\n"
+        assert again.stat().st_uid == whose.st_uid
+        assert status(student) == 200
+    finally:
+        there.cli("session", "stop", "all")
+        there.stop()
 
 
 def test_a_restart_of_the_launcher_is_not_noticed_by_a_session(box):

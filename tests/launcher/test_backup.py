@@ -107,6 +107,17 @@ def test_everything_comes_back_in_another_folder(data, tmp_path, name):
     assert not list(there.glob(".restoring-*"))
 
 
+def test_a_restored_launcher_leaves_sessions_of_the_old_folder_alone(data, tmp_path):
+    """They may still run on the same engine, and write to the old folder."""
+    write_backup(data, tmp_path / "b.tar")
+    marks = {identity.instance_of(identity.load_secret(data), data)}
+    for name in ("one", "two"):
+        restore_backup(tmp_path / "b.tar", tmp_path / name)
+        secret = identity.load_secret(tmp_path / name)
+        marks.add(identity.instance_of(secret, tmp_path / name))
+    assert len(marks) == 3
+
+
 def test_old_work_is_not_due_for_removal_because_it_was_restored(data, tmp_path):
     home = data / "homes/s1" / COURSE
     os.utime(home, (1, 1))
