@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +23,10 @@ KEEP_ALIVE = 75.0
 """Seconds between requests of one connection; browsers and nginx close theirs before."""
 HANDSHAKE_TIMEOUT = 15.0
 """Seconds that a TLS handshake may take."""
+AT_A_TIME = 32
+"""Connections that are taken before those that must leave have left: each is an open file."""
+QUEUE = 1024
+"""Connections that wait in the kernel to be taken: a class clicks in the same second."""
 FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
     b"Content-Type: text/plain\r\nContent-Length: 36\r\n\r\nThis server has too many connections"
@@ -47,14 +53,18 @@ class Door:
     ) -> asyncio.Server:
         """Take connections for the runner's server, which must be set up."""
         server = cast(web.Server, runner.server)
-        return await asyncio.get_running_loop().create_server(
+        listening = await asyncio.get_running_loop().create_server(
             lambda: Visitor(self, server),
             host,
             port,
             ssl=tls,
-            backlog=1024,
+            backlog=AT_A_TIME,
             ssl_handshake_timeout=HANDSHAKE_TIMEOUT if tls else None,
         )
+        for one in listening.sockets:  # asyncio has one number for both
+            with socket.socket(fileno=os.dup(one.fileno())) as same:
+                same.listen(QUEUE)
+        return listening
 
     @contextlib.contextmanager
     def busy(self, request: web.BaseRequest) -> Iterator[None]:

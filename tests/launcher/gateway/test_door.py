@@ -194,7 +194,7 @@ def test_a_gateway_with_few_open_files_still_answers(tmp_path, monkeypatch):
         with contextlib.ExitStack() as stack:
             for _ in range(400):
                 stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
-            answer = requests.get(f"{gateway.url}/x", timeout=5)
+            answer = requests.get(f"{gateway.url}/x", timeout=20)
             assert answer.status_code == 503
             assert "is starting" in answer.text
             numbers = gateway.client.numbers()
