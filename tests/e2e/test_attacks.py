@@ -25,7 +25,9 @@ import requests
 import yaml
 
 from launcher.click import Click, ClickFailed
+from launcher.runtimes.docker.network import bridge_of, network_of
 from launcher.runtimes.docker.walls import Reach, Walls
+from launcher.session import EGRESS
 from tests.e2e.conftest import make_box, wait_for
 
 pytestmark = pytest.mark.docker
@@ -127,13 +129,11 @@ def stack(data_root):
     box.cli("session", "stop", "all")
     box.stop()
     box.git.stop()
+    names = [network_of(network, egress) for egress in EGRESS]
     with contextlib.closing(box.engine) as engine:
-        names = [network, f"{network}-open", f"{network}-none"]
-        made = [one for one in engine.networks.list(names=names) if one.name in names]
-        bridges = [one.attrs["Options"]["com.docker.network.bridge.name"] for one in made]
-        for one in made:
+        for one in engine.networks.list(names=names):
             one.remove()
-        Walls(tuple(Reach(bridge, "web") for bridge in bridges)).remove()
+    Walls(tuple(Reach(bridge_of(name), "web") for name in names)).remove()
     box.clean()
 
 
