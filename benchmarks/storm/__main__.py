@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -57,6 +58,7 @@ def main() -> int:
     except Exception as error:  # whatever it is, it is said
         print(f"no Docker engine: {error}", file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what it began is tidied up all the same
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bench-storm-") as folder:
         Storm(Path(folder), engine, args).run()
