@@ -30,7 +30,7 @@ from launcher.queue import Standing
 from launcher.web.clicks import ClickLimits
 from launcher.web.errors import answer, error_json, explain
 from launcher.web.request import csrf_token, known_student, student, wants_json
-from link_generator.link import compose_link, parse_link
+from link_generator.link import compose_link, content_folder, parse_link
 
 STRAIGHT_IN = 1.0
 """Seconds that a click waits, so that a session that is nearly ready needs no waiting page."""
@@ -104,7 +104,8 @@ def create_blueprint(
 
 def title_of(launch: Launch) -> str:
     """What the link opens, in a word or two."""
-    return launch.link.path.rsplit("/", 1)[-1] or launch.link.repo or launch.link.env
+    link = launch.link
+    return link.path.rsplit("/", 1)[-1] or (content_folder(link.repo) if link.repo else link.env)
 
 
 def ways_out(launch: Launch) -> tuple[dict[str, str], ...]:

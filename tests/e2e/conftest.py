@@ -22,6 +22,7 @@ from launcher.ports import free_port
 from tests.git_server import GitServer, Repo
 
 ARTEFACTS = Path(__file__).parent.parent.parent / "artefacts"
+NODE = Path(__file__).parent.parent / "node"
 CHROMIUM = Path(__file__).with_name("chromium.py")
 FLAGS = [
     "--no-sandbox",
@@ -182,6 +183,29 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory):
+    """The script of axe-core, as npm has it."""
+    folder = tmp_path_factory.mktemp("axe")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(NODE / name, folder)
+    install = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+    subprocess.run(install, cwd=folder, check=True, capture_output=True, timeout=120)
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
+
+
+def findings(page, axe):
+    """What axe calls serious or critical."""
+    page.evaluate(axe)
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    return [
+        (one["id"], node["html"][:120])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
 
 
 @pytest.fixture

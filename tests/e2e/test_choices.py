@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import socket
 import subprocess
 import threading
@@ -34,12 +33,11 @@ from launcher.rehearsing import Rehearsing
 from launcher.web import check, errors, rehearse, request
 from launcher.web.rate import RateLimit
 from link_generator import page as generator
-from tests.e2e.conftest import ARTEFACTS, wait_for
+from tests.e2e.conftest import ARTEFACTS, findings, wait_for
 from tests.envs.fake_builder import FileBuilder
 from tests.git_server import GitServer, Repo
 
 pytestmark = pytest.mark.browser
-NODE = Path(__file__).parent.parent / "node"
 NOTEBOOK = json.dumps({"cells": [], "metadata": {"kernelspec": {"name": "python3"}}})
 LARGEST_FIRST_LOAD = 60_000
 
@@ -369,29 +367,6 @@ STATES = {
     "failed": {"path": "wk1/none.ipynb"},
     "incomplete": {"env": ""},
 }
-
-
-@pytest.fixture(scope="module")
-def axe(tmp_path_factory):
-    """The script of axe-core, as npm has it."""
-    folder = tmp_path_factory.mktemp("axe")
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(NODE / name, folder)
-    install = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-    subprocess.run(install, cwd=folder, check=True, capture_output=True, timeout=120)
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
-
-
-def findings(page, axe):
-    """What axe calls serious or critical."""
-    page.evaluate(axe)
-    found = page.evaluate("axe.run()")["violations"]
-    return [
-        (one["id"], node["html"][:120])
-        for one in found
-        if one["impact"] in ("serious", "critical")
-        for node in one["nodes"]
-    ]
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 320)])
