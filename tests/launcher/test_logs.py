@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,6 +15,7 @@ from launcher.launches import Launches
 from launcher.progress import Phase, Progress
 from launcher.session import Session
 from link_generator.link import parse_link
+from tests.e2e.conftest import wait_for
 
 log = logging.getLogger("tests.logs")
 
@@ -49,8 +49,13 @@ def test_every_line_of_a_launch_has_its_ids_in_every_thread(lines):
     link, _ = parse_link("/launch?env=https://h/e@v1")
     launch = Launches(run, ()).ensure(link, "student", "request-1")
     assert launch.wait(5)
-    threading.Event().wait(0.05)  # the last line is logged after the end
-    said = {line["message"]: line for line in lines()}
+    said = {}
+
+    def ready():  # is logged after the end
+        said.update({line["message"]: line for line in lines()})
+        return "launch ready" in said
+
+    wait_for(ready)
     assert {line["request_id"] for line in said.values()} == {"request-1"}
     assert "session_id" not in said["before there is a session"]
     for message in ("in a thread of the pool", "in the launch", "launch ready"):

@@ -14,6 +14,7 @@ from envs.errors import BuildFailed
 from launcher.config import CatalogueEntry
 from launcher.prebuild import Prebuild
 from launcher.web import errors, hooks, request
+from tests.e2e.conftest import wait_for
 
 SECRET = "s3cret"
 CATALOGUE = {
@@ -128,4 +129,4 @@ def test_a_build_that_fails_is_a_line_in_the_log_and_the_next_is_built(caplog):
     for ref in ("v1", "v1", "v1", "v2"):
         prebuild.pushed("https://h/env", ref)
     assert done.wait(10)
-    assert "no such package" in caplog.text
+    wait_for(lambda: "no such package" in caplog.text, 10)
