@@ -228,15 +228,14 @@ class VersionCache:
         key = (found.repo, found.ref)
         with self._guard:
             _, before = self._known.get(key, (0.0, None))
-            self._known[key] = (time.monotonic(), found)
-            if self.file is None or before == found:
-                return
-            rows = self._rows()
-            rows[" ".join(key)] = {"commit": found.commit, "kind": found.kind}
-            self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temp = self.file.with_suffix(".new")
-            temp.write_text(json.dumps(rows), "utf-8")
-            os.replace(temp, self.file)
+            if self.file and before != found:
+                rows = self._rows()
+                rows[" ".join(key)] = {"commit": found.commit, "kind": found.kind}
+                self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                temp = self.file.with_suffix(".new")
+                temp.write_text(json.dumps(rows), "utf-8")
+                os.replace(temp, self.file)
+            self._known[key] = (time.monotonic(), found)  # on a full disk not before it is kept
 
     def _rows(self) -> dict[str, Any]:
         try:

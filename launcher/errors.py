@@ -11,11 +11,13 @@ LaunchError
 ├── SessionFailed      the session's server did not start
 ├── NoRoom             every place is taken: the student waits in line
 ├── SessionGone        the session no longer runs
+├── DiskFull           the disk of the data folder has no room for what a launch writes
 └── NoRuntime          neither a Docker engine nor a local sandbox can start sessions
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 
 
@@ -89,6 +91,22 @@ class NoRoom(LaunchError):
 
 class SessionGone(LaunchError):
     """The session no longer runs."""
+
+
+class DiskFull(LaunchError):
+    """Nothing can be written now. What was written before is there."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The server's disk is full, so your session cannot be prepared.",
+            hint="Tell the person who runs this server. Once there is room, open the link again.",
+        )
+
+
+def in_words(error: Exception) -> Exception:
+    """A full disk is met wherever something is written: as one error, whose page says it."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return DiskFull() if full else error
 
 
 class NoRuntime(LaunchError):

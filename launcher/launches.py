@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from launcher import logs
-from launcher.errors import LaunchError, NoRoom
+from launcher.errors import LaunchError, NoRoom, in_words
 from launcher.launch import Opened
 from launcher.line import Key
 from launcher.progress import Phase, Progress
@@ -233,12 +233,13 @@ class Launches:
         except NoRoom as full:
             self._wait_in_line(launch, (full.student, full.course))
             return
-        except self.expected as error:
-            log.warning("launch failed: %s", error, extra={"launch": launch.id})
-            launch.end(error=error)
         except Exception as error:  # the outermost edge of this thread: the page must say it
-            log.exception("launch failed unexpectedly", extra={"launch": launch.id})
-            launch.end(error=error)
+            known = in_words(error)
+            if isinstance(known, self.expected):
+                log.warning("launch failed: %s", known, extra={"launch": launch.id})
+            else:
+                log.exception("launch failed unexpectedly", extra={"launch": launch.id})
+            launch.end(error=known)
         else:
             self.queue.pace.opened(time.monotonic() - began)
             launch.end(opened=opened)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -41,9 +42,10 @@ class Measured:
                     of_it[session], news = memory, True
                 while len(of_it) > KEPT:
                     del of_it[next(iter(of_it))]  # the one that began first
-            if news:
-                self._write(peaks)
             self.now = {key: memory for key, memory in used.items() if key in images}
+            if news:
+                with contextlib.suppress(OSError):  # a full disk: they are written with the next
+                    self._write(peaks)
 
     def peaks(self, environment: str) -> list[int]:
         """The most that each remembered session of the environment used, in bytes, sorted."""
@@ -65,9 +67,13 @@ class Measured:
             return
         self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=self.file.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(peaks, file)
-        os.replace(name, self.file)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(peaks, file)
+            os.replace(name, self.file)
+        except OSError:
+            os.unlink(name)
+            raise
 
 
 def read_peaks(file: Path | None) -> dict[str, dict[str, int]]:

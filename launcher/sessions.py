@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from launcher import disk, logs
 from launcher.content.size import human
+from launcher.database import DatabaseTrouble
 from launcher.demand import Kind
 from launcher.errors import HomeFull, LaunchError, SessionFailed
 from launcher.gateway.client import GatewayClient
@@ -274,7 +275,11 @@ class Sessions:
         self.gateway.remove_route(session_id)
         self.runtime.stop(session_id)
         self.queue.capacity.release(session_id)
-        ended = self.history.ended(session_id, why)
+        try:
+            ended = self.history.ended(session_id, why)
+        except DatabaseTrouble as error:  # it has stopped all the same
+            log.warning("an end is not remembered: %s", error, extra={"session_id": session_id})
+            ended = None
         if ended:
             self.queue.pace.ended([ended.seconds])
         log.info("session stopped", extra={"session_id": session_id, "why": why})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -14,3 +16,25 @@ def runs(command: str) -> bool:
             if one.read_bytes().startswith(wanted):
                 return True
     return False
+
+
+@dataclass
+class Process:
+    """What a process uses now."""
+
+    files: int
+    threads: int
+    memory: int
+    """Bytes."""
+    cpu: float
+    """Seconds since it began."""
+
+    @classmethod
+    def of(cls, pid):
+        place = Path("/proc", str(pid))
+        return cls(
+            len(os.listdir(place / "fd")),
+            len(os.listdir(place / "task")),
+            int((place / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"),
+            sum(map(int, (place / "stat").read_text().split()[13:17])) / os.sysconf("SC_CLK_TCK"),
+        )

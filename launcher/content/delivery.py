@@ -25,7 +25,7 @@ from launcher.content.mirror import Mirrors
 from launcher.content.receipt import Receipt
 from launcher.content.shipping import ask_session
 from launcher.content.upstream import Upstream
-from launcher.errors import ContentFailed
+from launcher.errors import ContentFailed, LaunchError
 from launcher.runtimes.base import Runtime
 from launcher.session import SessionSpec
 from link_generator.link import Content
@@ -87,6 +87,8 @@ class Delivery:
             receipt = completed(receipt, shaped, folder, last)
             record(spec, new.after(shaped, receipt, last))
             return receipt
+        except LaunchError:  # an engine that is gone is an OSError, too
+            raise
         except (OSError, subprocess.TimeoutExpired) as error:
             said = getattr(error, "strerror", "") or str(error)
             raise ContentFailed(

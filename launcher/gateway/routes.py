@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 HEALTH = "/healthz"
 """The route to the threads of the app that only say that it lives."""
@@ -62,9 +65,20 @@ class Routes:
         return True
 
     def save(self) -> None:
-        """Write the file at once or not at all; it holds tokens, so it is for its owner only."""
+        """Write the file, if the disk has room: routes that count now are those in memory."""
+        try:
+            self._write()
+        except OSError as error:
+            log.warning("routes are not kept for a restart: %s", error)
+
+    def _write(self) -> None:
+        """At once or not at all; it holds tokens, so it is for its owner only."""
         self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=self.file.parent)  # mode 600
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            json.dump({name: asdict(route) for name, route in self.known.items()}, out)
-        os.replace(name, self.file)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as out:
+                json.dump({name: asdict(route) for name, route in self.known.items()}, out)
+            os.replace(name, self.file)
+        except OSError:
+            os.unlink(name)
+            raise

@@ -69,6 +69,7 @@ TABLE: dict[type[Exception], Row] = {
     clicks.TooManyLaunches: Row(429, "E-MANY", "Too many launches in an hour", ()),
     NotMoved: Row(503, "E-BIN", "The folder could not be removed", (AGAIN, ADMIN)),
     kept_work.InUse: Row(409, "E-IN-USE", "The folder is in use", ()),
+    launcher.DiskFull: Row(503, "E-DISK", "This server's disk is full", ()),
     launcher.NoRuntime: Row(503, "E-RUNTIME", "This server cannot start sessions now", (ADMIN,)),
 }
 UNEXPECTED = Row(500, "E-INTERNAL", "Something went wrong on this server", (AGAIN, ADMIN))
@@ -151,7 +152,7 @@ def register(app: Flask) -> None:
         return make_response(redirect(f"/login?{urlencode({'next': where})}", 303))
 
     def known(error: Exception) -> Response:
-        return answer(explain(error, request_id=g.get("request_id", "")))
+        return answer(explain(launcher.in_words(error), request_id=g.get("request_id", "")))
 
     def http(error: HTTPException) -> Response:
         status = error.code or 500
@@ -173,6 +174,9 @@ def register(app: Flask) -> None:
         )
 
     def unexpected(error: Exception) -> Response:
+        if isinstance(launcher.in_words(error), EXPECTED):
+            app.logger.warning("not answered: %s", error)
+            return known(error)
         app.logger.exception("unexpected error", exc_info=error)
         return known(error)
 

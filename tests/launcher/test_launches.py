@@ -1,11 +1,13 @@
 """Launches: they go on without the tab, and one click is one launch."""
 
+import errno
 import threading
 import time
 
 import pytest
 
 from launcher.capacity import Capacity, Plan
+from launcher.errors import DiskFull, LaunchError
 from launcher.launch import Opened
 from launcher.launches import Launches
 from launcher.line import Line
@@ -13,6 +15,7 @@ from launcher.measured import Measured
 from launcher.progress import Phase, Progress
 from launcher.queue import Queue
 from launcher.session import Session
+from launcher.web.errors import explain
 from link_generator.link import Link
 
 LINK = Link(env="gh/org/env", tag="v1")
@@ -72,6 +75,18 @@ def test_a_failed_launch_holds_its_error(launches, gate):
     assert str(launch.error) == "no"
     assert launches.ensure(LINK, "unlucky", "r2") is launch, "the page has not shown it yet"
     assert launches.ensure(LINK, "unlucky", "r2", retry=True) is not launch
+
+
+def test_a_full_disk_is_said_wherever_it_is_met():
+    def run(link, student, tell):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    launch = Launches(run, (LaunchError,)).ensure(LINK, "s1", "r1")
+    assert launch.wait(5)
+    assert isinstance(launch.error, DiskFull)
+    explained = explain(launch.error, request_id="r1")
+    assert (explained.status, explained.code) == (503, "E-DISK")
+    assert "disk is full" in explained.happened
 
 
 def test_nobody_else_can_watch(launches, gate):
