@@ -22,7 +22,6 @@ from benchmarks.storm.plain import remove
 from launcher import identity
 from launcher.config import load_config
 from launcher.ports import free_port
-from launcher.runtimes import derived
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -118,7 +117,9 @@ def serving(root: Path, settings: dict[str, Any]) -> Iterator[Server]:
     file.write_text(yaml.safe_dump(settings | fixed))
     config = load_config(file)
     config.data.mkdir(mode=0o700, exist_ok=True)
-    mark = f"launcher.instance={derived(identity.load_secret(config.data), 'instance')[:12]}"
+    mark = (
+        f"launcher.instance={identity.instance_of(identity.load_secret(config.data), config.data)}"
+    )
     command = [sys.executable, "-m", "launcher", "--settings", str(file), "serve"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     engine = docker.from_env(timeout=300)

@@ -23,7 +23,7 @@ import yaml
 
 from launcher.click import Click, ClickFailed
 from launcher.database import Database
-from launcher.identity import derived, load_secret
+from launcher.identity import instance_of, load_secret
 from tests.e2e.conftest import ARTEFACTS, make_box, wait_for
 
 pytestmark = pytest.mark.docker
@@ -98,7 +98,7 @@ class Storm:
     wrong: list[BaseException] = dataclasses.field(default_factory=list)
 
     def __post_init__(self):
-        self.instance = derived(load_secret(self.box.data), "instance")[:12]
+        self.instance = instance_of(load_secret(self.box.data), self.box.data)
         self.students = [Student(self.box, number) for number in range(STUDENTS)]
         self.threads = [
             threading.Thread(target=self._live, args=(one, random.Random(self.dice.random())))
