@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 HOME = Path("/home/jovyan")
@@ -70,4 +70,4 @@ if __name__ == "__main__":
     told = dict(word[2:].split("=", 1) for word in sys.argv[1:] if "=" in word)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     Handler.base_url = told["ServerApp.base_url"]
-    HTTPServer(("0.0.0.0", int(told["ServerApp.port"])), Handler).serve_forever()
+    ThreadingHTTPServer(("0.0.0.0", int(told["ServerApp.port"])), Handler).serve_forever()
