@@ -80,6 +80,7 @@ from launcher.web import classes as classes_page
 from launcher.web import metrics as metrics_page
 from launcher.web.binder_links import BinderLinks
 from launcher.web.clicks import ClickLimits
+from launcher.web.given_json import GivenJson
 from launcher.web.rate import RateLimit
 from launcher.web.shown_builds import ShownBuilds
 from launcher.wishes import Wishes
@@ -311,6 +312,7 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
     launcher = create_launcher(parts, gateway, pulled=metrics.pulled)
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
     app.config.update(SECRET_KEY=parts.secret, PUBLIC_URL=config.public_url)
+    app.json = GivenJson(app)
     app.extensions["launcher"] = launcher
     app.logger.info("runtime chosen: %s", parts.why_runtime)
     app.before_request(request.begin)

@@ -1,64 +1,46 @@
-"""`/api/openapi.json`: what programs may ask, made from the views and the words below."""
+"""`/api/openapi.json`: what programs may ask, made from the rows of `openapi.yml`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, Response, current_app, jsonify
-from werkzeug.routing import Rule
+import yaml
+from flask import Blueprint, Response, jsonify
 
-LINK = ("env", "tag", "repo", "branch", "only", "path", "app", "dir", "urlpath")
-SAID: dict[str, tuple[str, tuple[str, ...]]] = {
-    "/launch": ("Click a link; JSON where that is accepted. A redirect, or the launch.", LINK),
-    "/api/launches/{launch_id}": ("How a launch of yours goes on, after a cursor.", ("since",)),
-    "/api/link": ("The link that these parts make, in one dialect.", (*LINK, "dialect", "hub")),
-    "/api/link/everywhere": ("The same link in every dialect.", (*LINK, "hub")),
-    "/api/link/parse": ("The parts of a link of any dialect.", ("url",)),
-    "/api/link/qr.svg": ("The link as a QR code.", LINK),
-    "/api/check": ("Whether a link would work.", ("url", *LINK)),
-    "/api/choices/apps": ("Programs that the environment has.", (*LINK, "q")),
-    "/api/choices/branches": ("Branches and tags of the content.", (*LINK, "q")),
-    "/api/choices/environments": ("Environments of the catalogue.", ("q",)),
-    "/api/choices/files": ("Files of the content.", (*LINK, "q")),
-    "/api/choices/versions": ("Tags of the environment.", (*LINK, "q")),
-    "/api/env/{name}/{tag}": ("A build, with its log after a cursor.", ("since",)),
-    "/api/hooks/environments": ("A push, as git hosts tell it; signed.", ()),
-    "/api/links": ("Short links: yours, or a new one.", ()),
-    "/api/links/{slug}": ("Change a short link.", ()),
-    "/api/links/{slug}/{what}": ("Close or open a short link.", ()),
-    "/api/audit": ("Who did what; for administrators.", ()),
-    "/api/rehearsals/{run_id}": ("How a link's rehearsal goes.", ()),
-    "/api/repoproviders": ("Kinds of repositories, in BinderHub's words.", ()),
-    "/api/sessions": ("Your sessions, and the token that changes need.", ()),
-    "/api/sessions/{session_id}/update": ("Pull the newest content.", ()),
-    "/api/sessions/{session_id}/snapshots": ("What pulls have kept.", ()),
-    "/api/sessions/{session_id}/snapshots/{folder}/{snapshot}": ("A snapshot's files.", ()),
-    "/api/sessions/{session_id}/snapshots/{folder}/{snapshot}/restore": ("Put files back.", ()),
-    "/api/sessions/{session_id}/folders/{folder}/start-over": ("One file, as the teacher's.", ()),
-    "/api/classes": ("Classes that are planned, or a new one.", ()),
-    "/api/classes/forecast": ("Whether a class would fit.", ()),
-    "/api/work/delete": ("Remove your files of a course, or everything of yours.", ()),
-    "/build/{asked}": ("Start a session as BinderHub does; a stream of events.", ()),
-    "/health": ("Whether sessions can start, in BinderHub's words.", ()),
-    "/healthz": ("The app answers.", ()),
-    "/readyz": ("Sessions could start now.", ()),
-    "/metrics": ("Numbers for Prometheus.", ()),
-    "/versions": ("Which launcher this is.", ()),
-}
-"""What a path is for, and what its query may hold; others go by the name of their view."""
-OF_PROGRAMS = re.compile(r"/api/|/(launch|build/.*|health|healthz|readyz|metrics|versions)$")
+from launcher.identity import COOKIE, SECURE_COOKIE
+
+SAFE = ("GET",)
+ABOUT = (
+    "A browser's cookie says which student asks; who brings none is given one, and by https its "
+    f"name is {SECURE_COOKIE}. What changes "
+    "something also needs the header `X-CSRF-Token` with the `csrf` of `/api/sessions`, for the "
+    "same cookie. Instructors and administrators send `Authorization: Bearer TOKEN` instead, "
+    "which needs neither."
+)
+STRING = {"type": "string"}
 ERROR = {
     "type": "object",
     "required": ["error"],
     "properties": {
         "error": {
             "type": "object",
-            "required": ["code", "message"],
-            "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
+            "required": ["message"],
+            "properties": dict.fromkeys(("code", "message", "hint", "field"), STRING),
         }
     },
+}
+WRONG = {
+    "description": "What went wrong; 503 with `Retry-After` where it may pass.",
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+}
+SCHEMES = {
+    "student": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+    "csrf": {"type": "apiKey", "in": "header", "name": "X-CSRF-Token"},
+    "token": {"type": "http", "scheme": "bearer"},
 }
 
 
@@ -68,55 +50,85 @@ def create_blueprint() -> Blueprint:
 
     @views.get("/api/openapi.json")
     def openapi() -> Response:
-        return jsonify(description(current_app))
+        return jsonify(description())
 
     return views
 
 
-def description(app: Flask) -> dict[str, Any]:
+@cache
+def description() -> dict[str, Any]:
     """All that programs may ask of the app, as OpenAPI 3.0 has it."""
+    said = yaml.safe_load(Path(__file__).with_name("openapi.yml").read_text("utf-8"))
     paths: dict[str, Any] = {}
-    for path, rule in rules(app):
-        summary, query = SAID.get(path, (rule.endpoint.replace(".", ": ").replace("_", " "), ()))
-        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            paths.setdefault(path, {})[method.lower()] = {
-                "summary": summary,
-                "parameters": [
-                    *({**text(name, "path"), "required": True} for name in names(path)),
-                    *(text(name, "query") for name in query),
-                ],
-                "responses": {
-                    "200": {"description": "The answer."},
-                    "default": {
-                        "description": "What went wrong, with a code.",
-                        "content": {"application/json": {"schema": ERROR}},
-                    },
-                },
-            }
+    for asked, row in said["asked"].items():
+        method, path = asked.split()
+        paths.setdefault(path, {})[method.lower()] = operation(method, path, row, said["types"])
     return {
         "openapi": "3.0.3",
-        "info": {
-            "title": "Launcher",
-            "version": "1",
-            "description": "A browser's cookies say who asks. What changes something also needs "
-            "`X-CSRF-Token`, which `/api/sessions` tells, or a user's token: "
-            "`Authorization: Bearer TOKEN`.",
-        },
+        "info": {"title": "Launcher", "version": "1", "description": ABOUT},
         "paths": paths,
+        "components": {"schemas": {"Error": ERROR}, "securitySchemes": SCHEMES},
     }
 
 
-def rules(app: Flask) -> Iterator[tuple[str, Rule]]:
-    """The rules for programs, by their path as OpenAPI writes it."""
-    for rule in sorted(app.url_map.iter_rules(), key=str):
-        path = re.sub(r"<(?:[^:<>]*:)?(\w+)>", r"{\1}", rule.rule)
-        if OF_PROGRAMS.match(path) and path != "/api/openapi.json":
-            yield path, rule
+def operation(
+    method: str, path: str, row: Mapping[str, Any], types: Mapping[str, str]
+) -> dict[str, Any]:
+    """What may be asked of a path by a method."""
+
+    def kind(name: str) -> dict[str, Any]:
+        choices = {"enum": row[name]} if name in row else {}
+        return {"type": types.get(name, "string"), **choices}
+
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": kind(name)} for name in names(path)
+    ]
+    in_query = [
+        {"name": name.rstrip("*"), "in": "query", "schema": kind(name.rstrip("*"))}
+        | ({"required": True} if name.endswith("*") else {})
+        for name in flat(row.get("query", ()))
+    ]
+    good: dict[str, Any] = {"description": "The answer."}
+    if row.get("status", 200) < 300:
+        good |= {"content": {row.get("type", "application/json"): {}}}
+    return {
+        "summary": row["say"],
+        "parameters": [*in_path, *in_query],
+        **body_of(row, kind),
+        "responses": {str(row.get("status", 200)): good, "default": WRONG},
+        "security": security(method, row.get("who", "anyone")),
+    }
+
+
+def body_of(row: Mapping[str, Any], kind: Any) -> dict[str, Any]:
+    """What is sent along, as JSON or as a form."""
+    for key, content in (
+        ("body", "application/json"),
+        ("form", "application/x-www-form-urlencoded"),
+    ):
+        if key in row:
+            needed = [name.rstrip("*") for name in row[key] if name.endswith("*")]
+            properties = {name.rstrip("*"): kind(name.rstrip("*")) for name in row[key]}
+            schema = {"type": "object", "properties": properties}
+            schema |= {"required": needed} if needed else {}
+            return {"requestBody": {"content": {content: {"schema": schema}}}}
+    return {}
+
+
+def security(method: str, who: str) -> list[dict[str, list[str]]]:
+    """How the one who asks is known."""
+    if who == "anyone":
+        return []
+    if who == "student":
+        return [{"student": []} if method in SAFE else {"student": [], "csrf": []}]
+    return [{"token": []}]
+
+
+def flat(listed: Iterable[Any]) -> list[str]:
+    """The names, with those of lists in the list."""
+    return [name for one in listed for name in (flat(one) if isinstance(one, list) else [str(one)])]
 
 
 def names(path: str) -> list[str]:
+    """What a path has of its own."""
     return re.findall(r"{(\w+)}", path)
-
-
-def text(name: str, where: str) -> dict[str, Any]:
-    return {"name": name, "in": where, "schema": {"type": "string"}}

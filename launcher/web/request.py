@@ -51,6 +51,10 @@ def begin() -> None:
     g.request_id = given if re.fullmatch(r"[\w-]{6,64}", given) else secrets.token_hex(8)
     logs.request_id.set(g.request_id)
     logs.session_id.set((request.view_args or {}).get("session_id", ""))
+    try:
+        request.query_string.decode()
+    except UnicodeDecodeError:
+        abort(400, "The address is not text in UTF-8. Type it again, or copy it once more.")
     view = current_app.view_functions.get(request.endpoint or "")
     changing = view is not None and request.method not in SAFE_METHODS
     if changing and not has_bearer() and not hasattr(view, "signed_otherwise"):

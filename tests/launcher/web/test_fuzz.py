@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from launcher import identity
 from launcher.app import create_app, create_parts
 from launcher.config import load_config
-from launcher.web import openapi
+from launcher.people import Role
+from launcher.web import openapi, request
 from tests.fakes import FakeGateway
 
 MEANT = {"/readyz", "/health"}
 """These say with a 503 what is the matter."""
+STUDENT = "0123456789abcdef0123"
 ODD = """. .. ../../etc/passwd %2e%2e a/b //h/x http://[ http://127.0.0.1:9/x gh/o/r@v1 docker:x
 docker: @ -x --upload-pack=x ü 0 -1 1e9 null {} <b> '"`$(x) lab launcher https://git.invalid/o/r"""
 WORDS = st.one_of(
@@ -67,24 +69,8 @@ def app(tmp_path_factory):
     )
     app = create_app(create_parts(config), gateway=FakeGateway())
     app.config["PROPAGATE_EXCEPTIONS"] = False
+    app.config["INSTRUCTOR"] = app.extensions["people"].add("ann", Role.INSTRUCTOR)
     return app
-
-
-def api(app):
-    said = openapi.description(app)["paths"]
-    return [(path, method) for path, by_method in said.items() for method in by_method]
-
-
-def test_everything_for_programs_is_described(app):
-    found = {path for path, _ in openapi.rules(app)}
-    assert found >= set(openapi.SAID)
-    said = app.test_client().get("/api/openapi.json").get_json()
-    assert said["openapi"].startswith("3.")
-    for path, by_method in said["paths"].items():
-        for one in by_method.values():
-            assert one["summary"]
-            named = [row["name"] for row in one["parameters"] if row["in"] == "path"]
-            assert named == openapi.names(path)
 
 
 def test_a_name_that_no_file_could_have_is_not_found(app):
@@ -99,26 +85,43 @@ def test_a_host_that_is_none_is_told_so(app):
 
 
 def check(answer, path):
-    assert answer.status_code < 500 or path in MEANT or answer.status_code == 503, answer.text
+    """It is one of ours: meant, with the headers of every answer, and JSON where that is said."""
+    assert answer.status_code < 500 or answer.status_code == 503, answer.text
     assert "Traceback" not in answer.text
-    if answer.status_code == 503 and answer.is_json and path not in MEANT:
-        assert answer.get_json()["error"]["code"] != "E-INTERNAL"
+    for name, value in request.POLICY.items():
+        assert answer.headers[name] == value
+    assert answer.headers["X-Request-Id"]
+    kinds = {kind for one in said_of(path) for kind in one["responses"]["200"].get("content", ())}
+    if path.startswith("/api/") and not 300 <= answer.status_code < 400:
+        assert answer.mimetype in ({"application/json"} | kinds), answer.headers
+    if answer.is_json and answer.status_code >= 400 and path not in MEANT:
+        error = answer.get_json()["error"]
+        assert error["message"]
+        assert error.get("code") != "E-INTERNAL"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+def said_of(path):
+    """What the description has of a rule of the app."""
+    found = openapi.description()["paths"].get(path, {}).values()
+    return [one for one in found if "200" in one["responses"]]
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_no_question_to_the_api_is_an_error_of_the_server(app, data):
-    path, method = data.draw(st.sampled_from(api(app)))
-    (said,) = [openapi.description(app)["paths"][path][method]]
+    said = openapi.description()["paths"]
+    every = [(path, method) for path, methods in said.items() for method in methods]
+    path, method = data.draw(st.sampled_from(every))
     filled = path
     for name in openapi.names(path):
         filled = filled.replace(f"{{{name}}}", data.draw(WORDS) or "x")
-    wanted = [row["name"] for row in said["parameters"] if row["in"] == "query"]
+    known = said[path][method]["parameters"]
+    wanted = [row["name"] for row in known if row["in"] == "query"]
     query = data.draw(st.dictionaries(st.sampled_from([*wanted, "x"]), WORDS, max_size=5))
     ask(app, data, method, filled, query, path)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_no_question_to_a_page_is_an_error_of_the_server(app, data):
     rules = [rule for rule in app.url_map.iter_rules() if not rule.rule.startswith("/api/")]
@@ -137,9 +140,13 @@ def test_no_question_to_a_page_is_an_error_of_the_server(app, data):
 def ask(app, data, method, path, query, asked):
     """One request by somebody who may be known, whatever it carries."""
     client = app.test_client()
-    if data.draw(st.booleans()):
+    who = data.draw(st.sampled_from(["nobody", "student", "instructor"]))
+    if who == "student":
         secret = app.config["SECRET_KEY"]
-        client.set_cookie(identity.COOKIE, identity.sign_student(secret, identity.new_student()))
+        client.set_cookie(identity.COOKIE, identity.sign_student(secret, STUDENT))
+        client.environ_base["HTTP_X_CSRF_TOKEN"] = client.get("/api/sessions").json["csrf"]
+    if who == "instructor":
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {app.config['INSTRUCTOR']}"
     body = data.draw(BODIES) if method.upper() not in ("GET", "HEAD") else None
     if isinstance(body, dict):
         body = {name: sendable(value) for name, value in body.items()}
@@ -160,3 +167,58 @@ def ask(app, data, method, path, query, asked):
 def sendable(text):
     """As a browser could send it: no lone surrogates, nothing that would end a line."""
     return text.encode("utf-8", "replace").decode()
+
+
+HOSTILE = [
+    {"query_string": "env=" + "a" * 100_000},
+    {"query_string": "&".join(f"env{n}=x" for n in range(20_000))},
+    {"query_string": "env=a&env=b&url=x&url=y&q=1&q=2&since=1&since=2"},
+    {"query_string": "env=%ff%fe&url=%ff&q=%ed%a0%80&since=%00&path=%c0%ae"},
+    {"environ_overrides": {"QUERY_STRING": "env=%00&repo=%00&%00=%00&url=\x00&since=\xff"}},
+    {"query_string": "since=" + "9" * 10_000},
+    {"query_string": "since=-1&students=%D9%A1&at=%D9%A1&lasts=%D9%A1h&env=x"},
+    {"data": b"[" * 100_000, "content_type": "application/json"},
+    {"data": b'{"a":' * 50_000, "content_type": "application/json"},
+    {
+        "data": b'{"slug": "\\ud800", "url": "\\ud800", "env": "\\ud800", "students": "1"}',
+        "content_type": "application/json",
+    },
+    {
+        "data": b'{"slug": 1e999, "url": [], "env": {}, "students": NaN}',
+        "content_type": "application/json",
+    },
+    {"data": b"9" * 10_000, "content_type": "application/json"},
+    {
+        "data": b'{"ref": {"a": [1]}, "repository": [], "project": 7, "after": null}',
+        "content_type": "application/json",
+    },
+    {"data": b"\xff\xfe\x00", "content_type": "application/json; charset=utf-16"},
+    {"data": b"slug=%00&url=%ff&csrf=%ff", "content_type": "application/x-www-form-urlencoded"},
+    {
+        "data": b"&".join(b"f%d=1" % n for n in range(5_000)),
+        "content_type": "application/x-www-form-urlencoded",
+    },
+    {"data": b"--x\r\n", "content_type": "multipart/form-data; boundary=x"},
+    {"data": b"x" * 1000, "content_type": "multipart/form-data"},
+    {"data": b"<a/>", "content_type": "text/xml"},
+    {"data": b"{}", "content_type": "application/json; charset=nonsense"},
+]
+"""What no browser sends: too much, no text, no JSON, or another thing than is said."""
+
+
+@pytest.mark.parametrize("sent", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.parametrize("who", ["student", "instructor"])
+def test_what_no_browser_sends_is_refused_everywhere(app, who, sent):
+    client = app.test_client()
+    signed = identity.sign_student(app.config["SECRET_KEY"], STUDENT)
+    client.set_cookie(identity.COOKIE, signed)
+    headers = {"X-CSRF-Token": client.get("/api/sessions").json["csrf"]}
+    if who == "instructor":
+        headers = {"Authorization": f"Bearer {app.config['INSTRUCTOR']}"}
+    for rule in app.url_map.iter_rules():
+        path = re.sub(r"<int:[^>]*>", "1", re.sub(r"<any\((\w+)[^>]*>", r"\1", rule.rule))
+        path = re.sub(r"<[^>]*>", "a", path)
+        methods = rule.methods - {"HEAD", "OPTIONS"}
+        for method in methods if "data" in sent else methods & {"GET"}:
+            with client.open(path, method=method, headers=headers, buffered=True, **sent) as answer:
+                check(answer, re.sub(r"<(?:[^<>]*:)?(\w+)>", r"{\1}", rule.rule))
