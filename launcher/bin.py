@@ -15,6 +15,7 @@ from pathlib import Path
 
 from launcher.errors import LaunchError
 from launcher.home import Homes
+from launcher.removal import remove_tree
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,8 @@ class Bin:
         for one in due:
             (self.folder / one.id).rename(self.folder / f".gone-{one.id}")
         for place in self.folder.glob(".gone-*"):  # also those of a launcher that was killed
-            shutil.rmtree(place, onerror=complain)
+            if why := remove_tree(place):
+                log.warning("stays in the bin: %s", why, extra={"path": place.name})
         return due
 
 
@@ -117,7 +119,3 @@ def read(place: Path) -> Binned | None:
         return Binned(**json.loads((place / "about.json").read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-
-
-def complain(_how: object, path: str, error: tuple[object, BaseException, object]) -> None:
-    log.warning("stays in the bin: %s", error[1], extra={"path": path})

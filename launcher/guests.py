@@ -6,7 +6,6 @@ Only folders of names that `new_guest` made are ever removed here.
 from __future__ import annotations
 
 import logging
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 from launcher.cleanup import Removed
 from launcher.history import Remembered
 from launcher.identity import is_guest
+from launcher.removal import remove_tree
 from launcher.sessions import Sessions
 
 log = logging.getLogger(__name__)
@@ -59,10 +59,10 @@ class Guests:
                 return False
             for course in courses:
                 self.sessions.runtime.forget_home(guest, course)
-            # Not shutil: a guest may have made folders deeper than it can follow.
-            remove = ["rm", "-rf", "--one-file-system", "--", str(folder)]
-            subprocess.run(remove, check=True, capture_output=True, timeout=600)
-        except (OSError, subprocess.SubprocessError) as error:
+            if why := remove_tree(folder):
+                log.warning("a guest's files cannot be removed: %s", why)
+                return False
+        except OSError as error:
             log.warning("a guest's files cannot be removed: %s", error)
             return False
         finally:

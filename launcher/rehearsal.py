@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from launcher.click import Click, ClickFailed
 from launcher.config import Config
 from launcher.home import Homes
 from launcher.identity import COOKIE, SECURE_COOKIE, new_guest, sign_student
+from launcher.removal import remove_tree
 from launcher.runtimes.base import Runtime
 from link_generator.link import Link, compose_link, content_folders
 
@@ -137,4 +137,4 @@ def clear(student: str, runtime: Runtime, homes: Homes) -> None:
     for session in runtime.list():
         if session.owner == student:
             runtime.stop(session.id)
-            shutil.rmtree(homes.path(student, session.course).parent, ignore_errors=True)
+            remove_tree(homes.path(student, session.course).parent)

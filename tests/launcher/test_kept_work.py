@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -207,3 +208,13 @@ def test_what_a_killed_launcher_left_in_the_bin_is_no_folder(work, monkeypatch):
     assert work.bin.all() == []
     work.bin.empty(older=1e9)
     assert [one.name for one in work.bin.folder.iterdir()] == [empty.name]
+
+
+def test_a_folder_of_any_depth_leaves_the_bin(work):
+    spec = begin(work)
+    command = ["python3", "-c", "import os\nfor _ in range(1500): os.mkdir('d'); os.chdir('d')"]
+    subprocess.run(command, cwd=spec.home, check=True)
+    end(work, spec)
+    work.remove("s1", COURSE, who="s1", why="asked")
+    work.bin.empty(older=-1)
+    assert list(work.bin.folder.iterdir()) == []
