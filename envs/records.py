@@ -47,6 +47,11 @@ class Records:
         found = read_records(self.folder.glob(f"logs/*/{NOW}"))
         return [build if self.is_built(build.name) else interrupted(build) for build in found]
 
+    def keep_interrupted(self, name: str) -> None:
+        """Whoever holds the image's lock may say that a build before was killed, and keep that."""
+        for build in read_records(iter([self.place(name) / NOW])):
+            write_record(self.place(name), interrupted(build))
+
     def newest(self, name: str) -> Build | None:
         """The build of the image that is under way, else the last one."""
         now = read_records(iter([self.place(name) / NOW]))

@@ -182,6 +182,7 @@ class Store:
     ) -> Image:
         place, began = self.records.place(name), time.monotonic()
         build = Build(name, version.repo, version.ref, version.commit, time.time(), 0.0, "running")
+        self.records.keep_interrupted(name)
         write_record(place, build)
         ended = replace(build, outcome="interrupted")
         halt = Halt(wished=(place / CANCEL).exists)

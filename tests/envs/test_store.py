@@ -114,7 +114,7 @@ def test_a_build_that_is_killed_half_way_is_done_again(store, version, builder):
     assert builder.find_image(name) is None, "nothing may look built"
     store.ensure_image(version, say=ignore)
     assert builder.count() == 2
-    assert [build.outcome for build in store.records.all()] == ["built"]
+    assert [build.outcome for build in store.records.all()] == ["interrupted", "built"]
 
 
 def test_a_failed_build_leaves_nothing_and_is_recorded(store, env, host, git, builder):
