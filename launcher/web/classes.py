@@ -34,6 +34,8 @@ from link_generator.link import BadLink
 
 MOST = 5000
 """Students of one class."""
+LARGEST = 2**31 - 1
+"""The largest number of a class; databases know no endless ones."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ class Planning:
         return made
 
     def cancel(self, number: int, who: str) -> None:
-        if not self.classes.cancel(number):
+        if number > LARGEST or not self.classes.cancel(number):
             abort(404, "There is no such class.")
         self.audit.note(who, "class cancelled", str(number))
 

@@ -128,3 +128,8 @@ def test_a_wrong_field_is_a_sentence(site, client, change, said):
     assert client.post("/api/classes", json=[1], headers=site.ann).status_code == 400
     late = client.post("/api/classes", json=CLASS | {"at": "2020-01-01T10:00"}, headers=site.ann)
     assert late.json["error"]["code"] == "E-CLASS"
+
+
+def test_a_number_that_no_database_knows_is_no_class(site, client):
+    for number in (2**31, 2**63, 10**40):
+        assert client.delete(f"/api/classes/{number}", headers=site.ann).status_code == 404
