@@ -311,10 +311,10 @@ class Pool:
                 for ready in self._ready.values():
                     ready[:] = [one for one in ready if one.id != session_id]
             self.runtime.stop(session_id)
-            self.queue.capacity.release(session_id)
         except Exception:  # the outermost edge of a worker; the next tidying finds it
             log.exception("a warm session could not be stopped")
         finally:
+            self.queue.capacity.release(session_id)  # or its room would be kept for ever
             with self._guard:
                 self._mine.pop(session_id, None)
 

@@ -44,6 +44,8 @@ def test_the_largest_files_come_first_with_odd_names(tmp_path):
     (tmp_path / "a\nb").mkdir()
     (tmp_path / "a\nb" / "x\ty").write_bytes(b"x" * 300_000)
     (tmp_path / "small").write_bytes(b"x")
+    (tmp_path / "course" / ".git").mkdir(parents=True)
+    (tmp_path / "course" / ".git" / "pack").write_bytes(b"x" * 900_000)
     found = disk.largest(tmp_path)
     assert [one.path for one in found] == ["a\nb/x\ty", "small"]
     assert found[0].size >= 300_000

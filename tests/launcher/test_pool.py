@@ -250,6 +250,18 @@ def test_what_cannot_start_is_tried_again_later_and_later(pool, warm):
     assert pool.troubles() == {}
 
 
+def test_what_fails_while_the_engine_is_gone_keeps_no_room(pool, warm, runtime, monkeypatch):
+    def stop(session_id):
+        raise OSError("the engine does not answer")
+
+    warm.fails = True
+    monkeypatch.setattr(runtime, "stop", stop)
+    pool.start()
+    until(lambda: pool.troubles() and warm.starting == 0)
+    until(lambda: pool.queue.capacity.held() == [])
+    monkeypatch.undo()
+
+
 def test_an_image_whose_sessions_cannot_be_given_out_is_said_and_left_alone(pool, warm, runtime):
     warm.unsettled = "its server writes 'x' into its home when it starts"
     pool.start()
