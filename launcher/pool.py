@@ -115,6 +115,10 @@ class Pool:
         for sessions in list(self._ready.values()):
             for session in list(sessions):
                 self._discard(session.id)
+        try:  # those that could not be stopped when it was their time: the engine was away
+            self.warm.sweep(tuple, unfinished=60.0)
+        except Exception:  # the next start tidies up
+            log.exception("the pool could not look at what it leaves")
 
     def reserve(self, kind: Kind) -> Session | None:
         """A ready session for a launch that is about to ask for room; None: there is none.

@@ -22,7 +22,7 @@ from launcher.classes import Classes
 from launcher.cleanup import Cleanup, regularly
 from launcher.config import Config
 from launcher.errors import LaunchError
-from launcher.gateway.process import Gateway, ensure_gateway
+from launcher.gateway.process import Gateway, GatewayFailed, ensure_gateway
 from launcher.gateway.secrets import app_secret
 from launcher.guests import EVERY, Guests
 from launcher.pool import Pool
@@ -53,11 +53,16 @@ class Running:
     _pool: Pool | None
     _lock: IO[str]
     _ended: threading.Event
+    every: float = 1.0
+    """Seconds between two looks at the gateway."""
 
     def wait(self) -> None:
         """Return when `stop` was called; a gateway that died meanwhile is started again."""
-        while not self._ended.wait(1.0):
-            self.gateway.ensure()
+        while not self._ended.wait(self.every):
+            try:
+                self.gateway.ensure()
+            except GatewayFailed as error:  # it may have been killed again: try until it works
+                log.error("the gateway did not start: %s", error)
 
     def stop(self) -> None:
         """End the app and the gateway that it started. Sessions go on."""

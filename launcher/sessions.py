@@ -217,7 +217,7 @@ class Sessions:
             try:
                 session = self._wait(spec)
             except SessionFailed:
-                if spec.id not in self.gateway.routes():
+                if not self.gateway.may_have(spec.id):
                     self.stop(spec.id, why="its server did not answer")
                 raise
         self.gateway.add_route(spec.id, session.address, spec.owner, spec.token)

@@ -29,6 +29,9 @@ class FakeGateway:
     def routes(self):
         return dict(self.known)
 
+    def may_have(self, session_id):
+        return session_id in self.known
+
     def health(self):
         return None
 

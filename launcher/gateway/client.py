@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import socket
+import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 import requests
 
+from launcher.errors import LaunchError
 from launcher.gateway.routes import HEALTH
 
 TIMEOUT = 5.0
 """Seconds; the gateway is on this machine."""
+PATIENCE = 15.0
+"""Seconds that a change waits for a gateway that died and is started again."""
+
+
+class GatewayGone(LaunchError):
+    """The gateway does not answer, and was not started again in time."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +93,13 @@ class GatewayClient:
         self._call("POST", HEALTH, {"target": target})
 
     def add_route(self, session_id: str, target: str, owner: str, token: str) -> None:
+        """:raises GatewayGone: it does not answer."""
         data = {"owner": owner, "token": token}
-        self._call("POST", f"/s/{session_id}", {"target": target, "data": data})
+        self._change("POST", f"/s/{session_id}", {"target": target, "data": data})
 
     def remove_route(self, session_id: str) -> None:
         """Remove the route and close its WebSockets; one that is not there is fine."""
-        self._call("DELETE", f"/s/{session_id}")
+        self._change("DELETE", f"/s/{session_id}")
 
     def routes(self) -> dict[str, RouteState]:
         """The routes to sessions, by session id."""
@@ -104,6 +113,13 @@ class GatewayClient:
             if path.startswith("/s/")
         }
 
+    def may_have(self, session_id: str) -> bool:
+        """True where the session has a route, or the gateway cannot say."""
+        try:
+            return session_id in self.routes()
+        except requests.RequestException:
+            return True
+
     def numbers(self) -> Numbers:
         """What it counted."""
         said = self._call("GET", of="numbers").json()
@@ -116,6 +132,19 @@ class GatewayClient:
         except requests.RequestException as error:
             return f"The gateway does not answer: {type(error).__name__}."
         return None
+
+    def _change(self, method: str, path: str, body: object = None) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self._call(method, path, body)
+                return
+            except (requests.ConnectionError, requests.Timeout) as error:
+                if time.monotonic() > deadline:
+                    raise GatewayGone(
+                        "The way to your session cannot be opened: the gateway does not answer."
+                    ) from error
+            time.sleep(0.2)
 
     def _call(
         self, method: str, path: str = "", body: object = None, *, of: str = "routes"

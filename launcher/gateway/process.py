@@ -115,6 +115,8 @@ def start_gateway(config: Config, client: GatewayClient) -> subprocess.Popen[byt
                     f"The certificate {config.tls.cert_file} and its key cannot be used.",
                     hint="Both are PEM files; the certificate comes first, then its chain.",
                 )
+            if process.returncode < 0:
+                raise GatewayFailed("The gateway was killed while it started.")
             raise GatewayFailed(
                 f"The gateway could not listen on {host}:{port}.",
                 hint="Another program may use that port: choose one with `listen` or --listen.",

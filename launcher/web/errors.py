@@ -15,6 +15,7 @@ from envs import errors as env
 from launcher import class_times, database, kept_work, people, rehearsing, short_links
 from launcher import errors as launcher
 from launcher.bin import NotMoved
+from launcher.gateway import client
 from launcher.web import clicks
 from launcher.web.request import wants_json
 from link_generator.link import BadLink
@@ -70,6 +71,7 @@ TABLE: dict[type[Exception], Row] = {
     NotMoved: Row(503, "E-BIN", "The folder could not be removed", (AGAIN, ADMIN)),
     kept_work.InUse: Row(409, "E-IN-USE", "The folder is in use", ()),
     launcher.DiskFull: Row(503, "E-DISK", "This server's disk is full", ()),
+    client.GatewayGone: Row(503, "E-GATEWAY", "Your session cannot be reached now", (AGAIN, ADMIN)),
     launcher.NoRuntime: Row(503, "E-RUNTIME", "This server cannot start sessions now", (ADMIN,)),
 }
 UNEXPECTED = Row(500, "E-INTERNAL", "Something went wrong on this server", (AGAIN, ADMIN))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -59,3 +60,18 @@ def test_health_is_answered_while_every_other_thread_is_busy(tmp_path, monkeypat
     finally:
         gate.set()
         running.stop()
+
+
+def test_a_gateway_that_does_not_start_is_tried_again(caplog):
+    tries, ended = [], threading.Event()
+
+    def ensure():
+        tries.append(1)
+        if len(tries) < 3:
+            raise serve.GatewayFailed("The gateway was killed while it started.")
+        ended.set()
+
+    waiting = SimpleNamespace(gateway=SimpleNamespace(ensure=ensure), _ended=ended, every=0.01)
+    serve.Running.wait(waiting)
+    assert len(tries) == 3
+    assert "killed while it started" in caplog.text
