@@ -6,7 +6,7 @@ demo:
 	@.venv/bin/launcher demo
 
 test: lint
-	@.venv/bin/pytest -n 4 --dist loadfile
+	@.venv/bin/pytest -n 4 --dist loadfile --reruns 1
 
 test-fast:
 	@bin/setup test

@@ -230,7 +230,7 @@ def test_folders_are_chosen_too_and_what_fits_nothing_stays(student, site):
     page.keyboard.press("Enter")
     page.get_by_text("This link will not work yet", exact=False).first.wait_for()
     assert page.locator("#path").input_value() == "nowhere/at/allx"
-    assert "is not in the course files" in checked(page)
+    page.locator("#checks").get_by_text("is not in the course files").wait_for()
 
 
 def test_a_page_of_a_branch_with_a_slash_fills_branch_and_file(student, site):
