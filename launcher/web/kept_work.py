@@ -23,7 +23,7 @@ def create_blueprint(work: KeptWork) -> Blueprint:
     views = Blueprint("kept_work", __name__)
     busy: set[str] = set()
 
-    @views.get("/work/<course>/download")
+    @views.get("/files/<course>/download")
     def download(course: str) -> Response:
         student, course = own(course)
         home = work.sessions.homes.path(student, course)
@@ -36,7 +36,7 @@ def create_blueprint(work: KeptWork) -> Blueprint:
         response.headers["Content-Disposition"] = f'attachment; filename="{name}.zip"'
         return response
 
-    @views.get("/work/delete")
+    @views.get("/files/delete")
     def ask() -> Response:
         course = asked.args.get("course", "")
         if course:
@@ -53,8 +53,8 @@ def create_blueprint(work: KeptWork) -> Blueprint:
             )
         )
 
-    @views.post("/work/delete")
-    @views.post("/api/work/delete")
+    @views.post("/files/delete")
+    @views.post("/api/files/delete")
     def delete() -> Response:
         student, course = known_student() or "", asked.form.get("course", "")
         if course:
@@ -89,7 +89,7 @@ def kept_json(work: KeptWork, student: str) -> list[dict[str, Any]]:
         {
             **asdict(kept),
             "title": title_of(kept.course),
-            "download": f"/work/{kept.course}/download",
+            "download": f"/files/{kept.course}/download",
         }
         for kept in work.of(student)
     ]

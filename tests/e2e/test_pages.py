@@ -39,7 +39,7 @@ def pages(site):
         ),
         "gone": (site.student, f"/s/{site.stopped}/lab", "Stopped"),
         "disk": (site.student, f"{here}/disk", "Full"),
-        "delete": (site.student, "/work/delete", "Delete all my data"),
+        "delete": (site.student, "/files/delete", "Delete all my data"),
         "builds": (site.other, "/env/", "Environments"),
         "build-good": (site.other, "/env/intro/v1", "Ready"),
         "build-failed": (site.other, "/env/broken/v1", "Failed"),

@@ -70,7 +70,7 @@ def student(app, work):
     return browser_of(app, "s1")
 
 
-def post(browser, address="/work/delete", **form):
+def post(browser, address="/files/delete", **form):
     csrf = browser.get("/api/sessions").json["csrf"]
     return browser.post(address, data={"csrf": csrf, **form})
 
@@ -92,24 +92,24 @@ def test_work_comes_as_a_zip_while_the_session_is_stopped(student):
 
 
 def test_a_download_that_was_broken_off_does_not_keep_the_next_one_out(student):
-    with student.get(f"/work/{COURSE}/download", buffered=False) as first:
-        assert student.get(f"/work/{COURSE}/download").status_code == 503
+    with student.get(f"/files/{COURSE}/download", buffered=False) as first:
+        assert student.get(f"/files/{COURSE}/download").status_code == 503
         first.close()
-    assert student.get(f"/work/{COURSE}/download").status_code == 200
+    assert student.get(f"/files/{COURSE}/download").status_code == 200
 
 
 @pytest.mark.parametrize("course", [COURSE, "..", "%2e%2e", ".delivered-x", "nothing", "s1"])
 def test_nobody_gets_or_deletes_the_work_of_another(app, work, student, course):
     for other in (browser_of(app, "s2"), browser_of(app, "../s1"), app.test_client()):
-        assert other.get(f"/work/{course}/download").status_code == 404
-        assert other.get("/work/delete", query_string={"course": course}).status_code == 404
+        assert other.get(f"/files/{course}/download").status_code == 404
+        assert other.get("/files/delete", query_string={"course": course}).status_code == 404
         assert post(other, course=course).status_code == 404
         assert post(other, everything="yes").status_code == 303
     assert work.sessions.homes.courses("s1") == [COURSE]
 
 
 def test_deleting_asks_first_and_then_does_it(student, work):
-    page = student.get(f"/work/delete?course={COURSE}").text
+    page = student.get(f"/files/delete?course={COURSE}").text
     assert "Delete your work in intro?" in page
     assert request.day(time.time() + 14 * 86400) in page
     assert post(student).status_code == 400
@@ -121,11 +121,11 @@ def test_deleting_asks_first_and_then_does_it(student, work):
 
 
 def test_all_my_data(student, work):
-    assert "Delete all your data?" in student.get("/work/delete").text
-    removed = post(student, "/api/work/delete", everything="yes").json["removed"]
+    assert "Delete all your data?" in student.get("/files/delete").text
+    removed = post(student, "/api/files/delete", everything="yes").json["removed"]
     assert [one["course"] for one in removed] == [COURSE]
     assert work.sessions.history.all() == []
-    assert "no files of yours" in student.get("/work/delete").text
+    assert "no files of yours" in student.get("/files/delete").text
 
 
 def test_work_in_use_is_not_deleted(student, work):
@@ -135,4 +135,4 @@ def test_work_in_use_is_not_deleted(student, work):
         assert answer.status_code == 409
         assert "Stop it under My sessions" in answer.text
     assert (spec.home / "week1.ipynb").exists()
-    assert student.get(f"/work/{COURSE}/download").status_code == 200
+    assert student.get(f"/files/{COURSE}/download").status_code == 200
