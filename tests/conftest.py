@@ -73,6 +73,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         make_base()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """In CI a machine that lacks what a test needs is a failure: marks and fixtures say that."""
+    report = yield
+    if IN_CI and report.when == "setup" and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"needed in CI: {report.longrepr}"
+    return report
+
+
 @pytest.fixture(scope="session")
 def data_root():
     """A folder for data that lives as long as the test run, on the disk of the real data."""
