@@ -61,7 +61,7 @@ def pages(site):
 def look(request, student, site):
     """A page's window, in the eyes of a student or, for None, of an administrator."""
     scheme, width = request.param
-    windows = {}
+    windows, window_errors = {}, []
 
     def window(who):
         if who in windows:
@@ -69,6 +69,7 @@ def look(request, student, site):
         size = {"width": width, "height": 800}
         context = student.new_context(color_scheme=scheme, viewport=size, bypass_csp=True)
         page = windows[who] = context.new_page()
+        page.on("pageerror", lambda error: window_errors.append(str(error)))
         if who is None:
             page.goto(f"{site.url}/login")
             page.get_by_label("Your token").fill(site.admin)
@@ -78,7 +79,7 @@ def look(request, student, site):
             context.add_cookies([cookie])
         return page
 
-    window.name, window.width = f"{scheme}-{width}", width
+    window.name, window.width, window.errors = f"{scheme}-{width}", width, window_errors
     return window
 
 
@@ -99,8 +100,9 @@ def test_every_page_is_for_everybody(site, look, axe):
     found = {}
     for name, (who, path, title) in pages(site).items():
         page = look(who)
+        look.errors.clear()
         page.goto(site.url + path, wait_until="load")
-        found[name] = troubles(page, axe, look.width, title)
+        found[name] = troubles(page, axe, look.width, title) + look.errors
         page.screenshot(path=ARTEFACTS / f"page-{name}-{look.name}.png", full_page=True)
     page = look(None)
     page.goto(f"{site.url}/links/new")
