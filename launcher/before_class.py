@@ -5,19 +5,19 @@ The pool starts the sessions; it asks `Classes.wanted` how many.
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from envs.errors import EnvError
 from envs.image import image_name
 from launcher.class_times import ClassTime
 from launcher.classes import Classes
 from launcher.content.mirror import Mirrors, Upstream
 from launcher.environment import Environments, link_of
-from launcher.errors import LaunchError
+from launcher.rounds import Rounds
 
 log = logging.getLogger(__name__)
 
@@ -40,22 +40,25 @@ class BeforeClass:
     """What was found of each class's content, for those that are near."""
     _refreshed: dict[tuple[str, str], float] = field(default_factory=dict)
     """Monotonic seconds: a clock that is set back must not stop refreshing."""
+    _rounds: dict[ClassTime, Rounds] = field(default_factory=dict)
 
     def start(self, ended: threading.Event) -> None:
         threading.Thread(target=self._run, args=(ended,), name="classes", daemon=True).start()
 
     def round(self) -> None:
-        """One look. What cannot be done is logged, and tried again in the next round."""
+        """One look. What cannot be done is told once, and tried again in the next round."""
         now = self.now()
         coming = [one for one in self.classes.coming(now) if one.starts - now < DAY]
         for one in coming:
-            try:
-                self._build(one)
-                if one.repo and one.is_near(now):
-                    self._refresh(one, now)
-            except (EnvError, LaunchError, OSError) as error:
-                log.warning("a class cannot be prepared: %s", error, extra={"class": one.env})
+            rounds = self._rounds.setdefault(one, Rounds(f"preparing the class on {one.env}"))
+            rounds.run(functools.partial(self._prepare, one, now))
         self.content = {one: self.content[one] for one in coming if one in self.content}
+        self._rounds = {one: self._rounds[one] for one in coming}
+
+    def _prepare(self, one: ClassTime, now: float) -> None:
+        self._build(one)
+        if one.repo and one.is_near(now):
+            self._refresh(one, now)
 
     def _build(self, one: ClassTime) -> None:
         link = link_of(one.env)
@@ -77,11 +80,9 @@ class BeforeClass:
         )
 
     def _run(self, ended: threading.Event) -> None:
+        rounds = Rounds("preparing classes")
         while not ended.wait(self.every):
-            try:
-                self.round()
-            except Exception:  # the outermost edge of this thread: it must go on
-                log.exception("classes could not be prepared")
+            rounds.run(self.round)
 
 
 def image_of(environments: Environments, env: str) -> str:

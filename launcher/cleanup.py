@@ -18,6 +18,7 @@ from envs.version import VersionCache
 from launcher.config import CatalogueEntry
 from launcher.environment import environment_of
 from launcher.history import History
+from launcher.rounds import Rounds
 from launcher.runtimes.base import Runtime
 from link_generator.link import Link
 
@@ -139,12 +140,14 @@ class Cleanup:
 
 def regularly(run: Callable[[], Sequence[Removed]], every: float, ended: threading.Event) -> None:
     """Clean up each `every` seconds until `ended`; what goes wrong once is tried again."""
+    rounds = Rounds("cleaning up")
+
+    def clean() -> None:
+        gone = run()
+        log.info("cleaned up", extra={"removed": [one.name for one in gone]})
+
     while not ended.wait(every):
-        try:
-            gone = run()
-            log.info("cleaned up", extra={"removed": [one.name for one in gone]})
-        except Exception:  # the outermost edge of this thread: it must go on
-            log.exception("cleaning up failed")
+        rounds.run(clean)
 
 
 def size_of(folder: Path) -> int:

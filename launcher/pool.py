@@ -6,6 +6,7 @@ one student.
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import threading
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from launcher.demand import Counts, Kind, Taken, demand, missing, surplus, wanted
 from launcher.errors import LaunchError
 from launcher.queue import Queue, unlimited_queue
+from launcher.rounds import Rounds
 from launcher.runtimes.base import Runtime, Warm
 from launcher.session import Session, SessionSpec
 
@@ -86,6 +88,8 @@ class Pool:
     _ended: threading.Event = field(default_factory=threading.Event)
     _workers: ThreadPoolExecutor = field(init=False)
     _thread: threading.Thread | None = None
+    _rounds: Rounds = field(default_factory=lambda: Rounds("keeping sessions warm"))
+    _stops: Rounds = field(default_factory=lambda: Rounds("stopping a warm session"))
 
     def __post_init__(self) -> None:
         # One more than starts at a time, for those that are stopped meanwhile.
@@ -98,10 +102,8 @@ class Pool:
         self._on = bool(self.most) and not self.problem
         if self.problem:
             log.warning("no warm sessions: %s", self.problem)
-        try:
-            self._tidy(unfinished=0)
-        except Exception:  # the engine may be starting, too; the next round tries again
-            log.exception("the pool could not look at what is there")
+        # Where the engine is starting, too, the next round tries again.
+        self._rounds.run(functools.partial(self._tidy, unfinished=0))
         self._thread = threading.Thread(target=self._run, name="pool", daemon=True)
         self._thread.start()
 
@@ -115,10 +117,8 @@ class Pool:
         for sessions in list(self._ready.values()):
             for session in list(sessions):
                 self._discard(session.id)
-        try:  # those that could not be stopped when it was their time: the engine was away
-            self.warm.sweep(tuple, unfinished=60.0)
-        except Exception:  # the next start tidies up
-            log.exception("the pool could not look at what it leaves")
+        # Those that could not be stopped when it was their time: the engine was away.
+        self._rounds.run(lambda: self.warm.sweep(tuple, unfinished=60.0))
 
     def reserve(self, kind: Kind) -> Session | None:
         """A ready session for a launch that is about to ask for room; None: there is none.
@@ -283,12 +283,13 @@ class Pool:
 
     def _note(self, kind: Kind, error: Exception) -> None:
         expected = isinstance(error, LaunchError | OSError)
-        log.warning("a session was not started in advance: %s", error, exc_info=not expected)
         with self._guard:
             before = self._trouble.get(kind)
             failures = before.failures + 1 if before else 1
             pause = min(5.0 * 2**failures, LONGEST_PAUSE)
             self._trouble[kind] = Trouble(str(error), failures, time.monotonic() + pause)
+        if before is None or before.why != str(error):
+            log.warning("a session was not started in advance: %s", error, exc_info=not expected)
 
     def _give_up(self, more: Counts, wish: Counts) -> None:
         """Stop what is not wanted: at once of a kind that nobody asks for, else slowly."""
@@ -310,17 +311,15 @@ class Pool:
 
     def _discard(self, session_id: str) -> None:
         """Stop a session of nobody."""
-        try:
-            with self._guard:
-                for ready in self._ready.values():
-                    ready[:] = [one for one in ready if one.id != session_id]
-            self.runtime.stop(session_id)
-        except Exception:  # the outermost edge of a worker; the next tidying finds it
-            log.exception("a warm session could not be stopped")
-        finally:
-            self.queue.capacity.release(session_id)  # or its room would be kept for ever
-            with self._guard:
-                self._mine.pop(session_id, None)
+        with self._guard:
+            for ready in self._ready.values():
+                ready[:] = [one for one in ready if one.id != session_id]
+        # One that cannot be stopped is found by the next tidying. Its room is free all the same:
+        # it would be kept for ever.
+        self._stops.run(lambda: self.runtime.stop(session_id))
+        self.queue.capacity.release(session_id)
+        with self._guard:
+            self._mine.pop(session_id, None)
 
     def _tidy(self, *, unfinished: float = 60.0) -> None:
         """Take over warm sessions of a launcher that was killed, let go of those that died."""
@@ -359,10 +358,7 @@ class Pool:
     def _run(self) -> None:
         while not self._ended.is_set():
             self._wake.clear()
-            try:
-                self.round()
-            except Exception:  # the outermost edge of this thread: it must go on
-                log.exception("the pool's round failed")
+            self._rounds.run(self.round)
             self._wake.wait(self.every)
 
 

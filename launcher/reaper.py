@@ -11,6 +11,7 @@ from datetime import datetime
 
 from launcher.gateway.client import RouteState
 from launcher.notices import ENDING, Notice, Notices
+from launcher.rounds import Rounds
 from launcher.session import Session
 from launcher.sessions import Sessions
 
@@ -190,8 +191,6 @@ class Reaper:
             self.sessions.end_turn(session.owner, session.course)
 
     def _run(self) -> None:
+        rounds = Rounds("stopping what is not used")
         while not self._stop.wait(self.every):
-            try:
-                self.round()
-            except Exception:  # the outermost edge of this thread: it must go on
-                log.exception("the reaper's round failed")
+            rounds.run(self.round)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from launcher import disk
 from launcher.content.size import human
 from launcher.notices import DISK, MEMORY, Notice, Notices
+from launcher.rounds import Rounds
 from launcher.session import Session
 from launcher.sessions import Sessions
 
@@ -160,8 +161,6 @@ class Watch:
         return found.f_bavail * found.f_frsize
 
     def _run(self) -> None:
+        rounds = Rounds("a look at the sessions")
         while not self._ended.wait(self.pause):
-            try:
-                self.round()
-            except Exception:  # the outermost edge of this thread: it must go on
-                log.exception("a look at the sessions failed")
+            rounds.run(self.round)

@@ -135,6 +135,7 @@ class Student:
 
 
 JSON = {"Accept": "application/json"}
+GONE_AND_BACK = ["The Docker engine does not answer", "The Docker engine answers again."]
 
 
 def all_launch(box, meanwhile):
@@ -213,6 +214,7 @@ def test_an_engine_that_is_restarted_while_a_class_clicks(at_work):
     box, began = at_work, time.monotonic()
     with ThreadPoolExecutor(STUDENTS) as pool:
         list(pool.map(Student.stop, box.students[::2]))
+    log = len(box.log_text())
 
     def restart():
         box.engine.stop()
@@ -222,4 +224,8 @@ def test_an_engine_that_is_restarted_while_a_class_clicks(at_work):
     all_launch(box, restart)
     in_order(box)
     no_thread_is_stuck(box)
+    said = [json.loads(line) for line in box.log_text()[log:].splitlines() if line[:1] == "{"]
+    engine = [one["message"] for one in said if one["logger"].endswith("docker.api")]
+    assert [one.partition(". ")[0] for one in engine] == GONE_AND_BACK, engine
+    assert not [one for one in said if "traceback" in one]
     print(f"[engine] restarted: {time.monotonic() - began:.0f} s")

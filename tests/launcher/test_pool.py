@@ -250,7 +250,9 @@ def test_what_cannot_start_is_tried_again_later_and_later(pool, warm):
     assert pool.troubles() == {}
 
 
-def test_what_fails_while_the_engine_is_gone_keeps_no_room(pool, warm, runtime, monkeypatch):
+def test_what_fails_while_the_engine_is_gone_keeps_no_room_and_is_told_once(
+    pool, warm, runtime, monkeypatch, caplog
+):
     def stop(session_id):
         raise OSError("the engine does not answer")
 
@@ -259,6 +261,13 @@ def test_what_fails_while_the_engine_is_gone_keeps_no_room(pool, warm, runtime, 
     pool.start()
     until(lambda: pool.troubles() and warm.starting == 0)
     until(lambda: pool.queue.capacity.held() == [])
+    for begun in (2, 4, 6):
+        until(lambda begun=begun: warm.begun >= begun and not pool.starting())
+        pool._trouble[I1].again = 0
+    assert sorted(one.getMessage() for one in caplog.records) == [
+        "a session was not started in advance: no such image",
+        "stopping a warm session failed: OSError: the engine does not answer",
+    ]
     monkeypatch.undo()
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,8 +18,14 @@ from urllib3.exceptions import ReadTimeoutError
 from launcher.errors import NoRuntime
 from launcher.runtimes.docker.place import elsewhere
 
+log = logging.getLogger(__name__)
+
 QUICK = 15.0
 """Seconds for a list or a look at one thing; milliseconds are usual, seconds under load."""
+
+
+SETTLED = 3.0
+"""Seconds after a failure in which an answer says little: an engine that ends gives both."""
 
 
 class EngineGone(NoRuntime, OSError):
@@ -31,29 +40,56 @@ class EngineApi(docker.APIClient):
     """Says `EngineGone` wherever requests says that it cannot connect.
 
     A question for what the engine knows anyway has `QUICK` seconds: an engine that hangs must not
-    hold a thread of the app for as long as a start may take.
+    hold a thread of the app for as long as a start may take. The log has one line when the engine
+    stops answering, however many threads ask it, and one when it answers again.
     """
+
+    _well: bool | None = None
+    """True while it answers; None before it was ever heard."""
+    _failed: float = 0.0
+    """Monotonic seconds of the last failure."""
+    _guard = threading.Lock()
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         quick = request.method == "GET" and urlsplit(request.url or "").path.endswith("/json")
         if quick:
             options["timeout"] = min(float(options.get("timeout") or QUICK), QUICK)
         try:
-            return super().send(request, **options)
+            answer = super().send(request, **options)
+            self._answered()
+            return answer
         except ReadTimeout as error:
             if not quick:
                 raise
             raise EngineSlow(
-                "The Docker engine does not answer in time.",
+                self._failing("The Docker engine does not answer in time."),
                 hint="It may be busy. Sessions that run go on, and no work is lost.",
             ) from error
         except NotConnected as error:
             if error.args and isinstance(error.args[0], ReadTimeoutError):
                 raise  # it is there, and slow
             raise EngineGone(
-                "The Docker engine does not answer.",
+                self._failing("The Docker engine does not answer."),
                 hint="It may be starting again. Sessions that run go on, and no work is lost.",
             ) from error
+
+    def _failing(self, why: str) -> str:
+        """The same sentence, which is logged where it is news: not to who never had an answer."""
+        with self._guard:
+            self._failed = time.monotonic()
+            before = self._well
+            self._well = None if before is None else False
+        if before:
+            log.warning("%s Until it does, nothing is started, watched or stopped.", why)
+        return why
+
+    def _answered(self) -> None:
+        if self._well or (self._well is False and time.monotonic() - self._failed < SETTLED):
+            return
+        with self._guard:
+            before, self._well = self._well, True
+        if before is False:
+            log.info("The Docker engine answers again.")
 
 
 def connect(*, timeout: int, connections: int) -> docker.DockerClient:

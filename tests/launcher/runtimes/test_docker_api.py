@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import http.server
+import logging
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from docker.errors import DockerException
@@ -16,7 +19,11 @@ from launcher.errors import NoRuntime
 from launcher.runtimes.docker.api import EngineApi, EngineGone, EngineSlow
 from launcher.web.errors import explain
 
+# docker-py leaves the connection of an answer that never came to the garbage collector.
+LEAVES = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
+
+@LEAVES
 def test_an_engine_that_is_gone_is_told_apart(tmp_path):
     with (
         contextlib.closing(
@@ -28,10 +35,69 @@ def test_an_engine_that_is_gone_is_told_apart(tmp_path):
     assert isinstance(caught.value, NoRuntime)
     assert isinstance(caught.value, OSError), "whoever expects the network's errors expects this"
     assert explain(caught.value, request_id="x").code == "E-RUNTIME"
+    gc.collect()
 
 
-# docker-py leaves the connection of an answer that never came to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+class Answering(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"[]")
+
+    def log_message(self, form, *values):
+        pass
+
+
+@contextlib.contextmanager
+def answering(port=0):
+    """An engine without containers; its port."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Answering)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_the_log_has_one_line_when_the_engine_goes_and_one_when_it_is_back(caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
+    with answering() as port:
+        api = EngineApi(base_url=f"http://127.0.0.1:{port}", version="1.41")
+        assert api.containers() == []
+    with contextlib.closing(api):
+        with ThreadPoolExecutor(4) as pool:
+            asked = [pool.submit(api.containers) for _ in range(12)]
+        assert {type(one.exception()) for one in asked} == {EngineGone}
+        with answering(port):
+            assert api.containers() == api.containers() == []
+            assert len(caplog.records) == 1, "an engine that ends gives answers, too"
+            monkeypatch.setattr("launcher.runtimes.docker.api.SETTLED", 0)
+            assert api.containers() == api.containers() == []
+    said = [one.getMessage() for one in caplog.records]
+    assert said == [
+        "The Docker engine does not answer. Until it does, nothing is started, watched or stopped.",
+        "The Docker engine answers again.",
+    ]
+    assert not any(one.exc_info for one in caplog.records)
+
+
+@LEAVES
+def test_an_engine_that_was_never_there_is_told_by_the_error_alone(tmp_path, caplog):
+    with contextlib.closing(
+        EngineApi(base_url=f"unix://{tmp_path}/none.sock", version="1.41")
+    ) as api:
+        for _ in range(2):
+            with pytest.raises(EngineGone):
+                api.containers()
+    assert caplog.records == []
+    gc.collect()
+
+
+@LEAVES
 def test_an_engine_that_is_slow_is_not_gone(tmp_path):
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "slow.sock"))
@@ -52,7 +118,7 @@ def test_an_engine_that_is_slow_is_not_gone(tmp_path):
         gc.collect()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@LEAVES
 def test_an_engine_that_hangs_holds_no_thread_for_as_long_as_a_start_may_take(
     tmp_path, monkeypatch
 ):
