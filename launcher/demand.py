@@ -26,7 +26,7 @@ class Taken:
 
     kind: Kind
     at: float
-    """Unix seconds."""
+    """Monotonic seconds."""
 
 
 def demand(taken: Iterable[Taken], *, now: float, window: float) -> dict[Kind, int]:

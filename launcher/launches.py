@@ -55,6 +55,7 @@ class Launch:
     request_id: str
     id: str = field(default_factory=lambda: secrets.token_hex(12))
     started: float = field(default_factory=time.time)
+    """Unix seconds. All its other times follow from it, whatever becomes of the clock."""
     ended: float = 0.0
     opened: Opened | None = None
     error: Exception | None = None
@@ -68,8 +69,13 @@ class Launch:
     """The cursor where its story began for the last time."""
     asked: float = field(default_factory=time.monotonic)
     """When somebody last asked for it."""
+    _began: float = field(default_factory=time.monotonic)
     _events: list[Event] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def now(self) -> float:
+        """Unix seconds, by the clock as it was when the launch began."""
+        return self.started + time.monotonic() - self._began
 
     @property
     def phase(self) -> Phase:
@@ -87,7 +93,7 @@ class Launch:
 
     def tell(self, progress: Progress) -> None:
         with self._changed:
-            self._events.append(Event(len(self._events) + 1, time.time(), progress))
+            self._events.append(Event(len(self._events) + 1, self.now(), progress))
             self._changed.notify_all()
 
     def wait_for_news(self, since: int, timeout: float) -> bool:
@@ -119,7 +125,7 @@ class Launch:
 
     def end(self, *, opened: Opened | None = None, error: Exception | None = None) -> None:
         with self._changed:
-            self.opened, self.error, self.ended = opened, error, time.time()
+            self.opened, self.error, self.ended = opened, error, self.now()
             self.standing = None
             self._changed.notify_all()
 
@@ -256,7 +262,6 @@ class Launches:
             self.queue.leave(*launch.place)
 
     def _forget_old(self) -> None:
-        now = time.time()
         for known in list(self._known.values()):
-            if known.ended and now - known.ended > KEPT:
+            if known.ended and known.now() - known.ended > KEPT:
                 del self._known[known.id]

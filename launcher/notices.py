@@ -33,12 +33,13 @@ class Notice:
 class Notices:
     """The notices of all sessions, one of each kind; lost at a restart, and then found again."""
 
-    _known: dict[str, dict[str, Notice]] = field(default_factory=dict)
+    _known: dict[str, dict[str, tuple[Notice, float]]] = field(default_factory=dict)
+    """Each with when it was put there, in monotonic seconds."""
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def put(self, session_id: str, notice: Notice) -> None:
         with self._guard:
-            self._known.setdefault(session_id, {})[notice.kind] = notice
+            self._known.setdefault(session_id, {})[notice.kind] = (notice, time.monotonic())
 
     def clear(self, session_id: str, kind: str) -> None:
         with self._guard:
@@ -48,9 +49,12 @@ class Notices:
         """What holds now, the most urgent first."""
         with self._guard:
             found = self._known.get(session_id, {})
-            old = time.time() - LASTS
-            return [found[kind] for kind in (ENDING, MEMORY, DISK)
-                    if kind in found and (kind != MEMORY or found[kind].at > old)]  # fmt: skip
+            now = time.monotonic()
+            return [
+                found[kind][0]
+                for kind in (ENDING, MEMORY, DISK)
+                if kind in found and (kind != MEMORY or now - found[kind][1] < LASTS)
+            ]
 
     def only(self, running: Collection[str]) -> None:
         """Forget sessions that are gone."""

@@ -129,8 +129,8 @@ class Pool:
         if not self._on:
             return None
         with self._guard:
-            self._taken.append(Taken(kind, time.time()))
             self._clicked = time.monotonic()
+            self._taken.append(Taken(kind, self._clicked))
             ready = self._ready.get(kind)
             session = ready.pop(0) if ready else None
         if session:
@@ -234,7 +234,7 @@ class Pool:
             self._started = now
 
     def _wish(self) -> dict[Kind, int]:
-        now = time.time()
+        now = time.monotonic()
         with self._guard:
             self._taken = [one for one in self._taken if now - one.at <= self.window]
             recent = demand(self._taken, now=now, window=self.window) if self.window else {}

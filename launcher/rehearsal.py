@@ -85,7 +85,8 @@ def rehearse(
 
     The session and everything that the throw-away student got are removed in the end.
     """
-    began, click, ran, error = time.time(), Click(reached=server), 0, ""
+    at, began = time.time(), time.monotonic()
+    click, ran, error = Click(reached=server), 0, ""
     student = new_guest()  # whose folder goes in any case, be this process killed
     name = SECURE_COOKIE if server.startswith("https:") else COOKIE
     click.browser.cookies.set(name, sign_student(secret, student), secure=name != COOKIE)
@@ -101,7 +102,7 @@ def rehearse(
         error = f"The server at {server} does not answer ({type(failed).__name__})."
     finally:
         clear(student, runtime, homes)
-    return Rehearsal(began, round(time.time() - began, 1), not error, ran, error)
+    return Rehearsal(at, round(time.monotonic() - began, 1), not error, ran, error)
 
 
 def run_cells(click: Click, path: str, say: Callable[[str], None], timeout: float) -> Any:

@@ -77,13 +77,13 @@ class Rehearsing:
         return self._runs.get(run_id)
 
     def _run(self, run: Run) -> None:
-        run.state, began = "running", time.time()
+        run.state, at, began = "running", time.time(), time.monotonic()
         try:
             found = self.rehearse(run.link, lambda line: run.steps.append(line.strip()))
         except Exception:  # nobody else would ever hear of it
             log.exception("a rehearsal broke", extra={"link": compose_link(run.link, "")})
             said = "The rehearsal broke on this server; the link itself may be fine."
-            found = Rehearsal(began, round(time.time() - began, 1), False, error=said)
+            found = Rehearsal(at, round(time.monotonic() - began, 1), False, error=said)
         try:
             self.kept.keep(run.link, found)
         except OSError:

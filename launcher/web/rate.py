@@ -20,13 +20,18 @@ class Taken:
     allowed: bool
     limit: int
     remaining: int
-    reset: float
-    """Unix seconds at which all of it is there again."""
+    left: float
+    """Seconds until all of it is there again."""
 
     @property
     def wait(self) -> int:
-        """Seconds until then."""
-        return max(1, round(self.reset - time.time()))
+        """The same for people and headers: whole, and never none."""
+        return max(1, round(self.left))
+
+    @property
+    def reset(self) -> float:
+        """Unix seconds of that moment, by the clock of now."""
+        return time.time() + self.left
 
     def headers(self) -> dict[str, str]:
         return {
@@ -57,7 +62,7 @@ class RateLimit:
     def _ask(self, who: str, weight: int) -> Taken | None:
         if not self.limit:
             return None
-        now = time.time()
+        now = time.monotonic()  # the clock may be set, and nobody's window with it
         with self._guard:
             began, count = self._counts.get(who, (now, 0))
             if now - began >= self.window:
@@ -68,7 +73,7 @@ class RateLimit:
                 if who not in self._counts and len(self._counts) >= MOST:
                     del self._counts[next(iter(self._counts))]
                 self._counts[who] = (began, count)
-        return Taken(allowed, self.limit, self.limit - count, began + self.window)
+        return Taken(allowed, self.limit, self.limit - count, began + self.window - now)
 
 
 def client_address(forwarded_for: str, trusted: Sequence[str]) -> str:
