@@ -1,6 +1,10 @@
 # Two commands are all that a newcomer needs: `make demo` and `make test`.
 .PHONY: demo test test-fast lint bench bench-pull bench-build bench-storm bench-peer clean
 
+# Python keeps what it compiled: tests start hundreds of programs that import the launcher, and
+# compiling that takes each of them seconds. Images of containers often forbid it.
+unexport PYTHONDONTWRITEBYTECODE
+
 demo:
 	@bin/setup
 	@.venv/bin/launcher demo

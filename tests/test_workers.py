@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from tests.workers import part_of
@@ -21,3 +25,16 @@ from tests.workers import part_of
 )
 def test_a_module_stays_in_one_worker_and_its_runtimes_may_part(test, part):
     assert part_of(test) == part
+
+
+def test_python_keeps_what_it_compiled_where_the_machine_forbids_it():
+    shown = subprocess.run(
+        ["make", "--silent", "--eval", "shown: ; @env", "shown"],
+        cwd=Path(__file__).parent.parent,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "PATH=" in shown.stdout
+    assert "PYTHONDONTWRITEBYTECODE" not in shown.stdout
