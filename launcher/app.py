@@ -402,7 +402,11 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
     app.register_blueprint(go.create_blueprint(short_links))
     app.register_blueprint(short.create_blueprint(short_links, audit, preflight, config.public_url))
     planning = classes_page.Planning(
-        Classes(parts.database, config.classes), parts.environments, queue.capacity, audit
+        Classes(parts.database, config.classes),
+        parts.environments,
+        queue.capacity,
+        audit,
+        preflight.check,
     )
     app.register_blueprint(classes_page.create_blueprint(planning))
     app.register_blueprint(health.create_blueprint(parts.runtime, gateway))

@@ -18,6 +18,7 @@ from launcher.classes import Classes
 from launcher.content.mirror import Mirrors, Upstream
 from launcher.environment import Environments, link_of
 from launcher.rounds import Rounds
+from link_generator.link import Link
 
 log = logging.getLogger(__name__)
 
@@ -85,9 +86,9 @@ class BeforeClass:
             rounds.run(self.round)
 
 
-def image_of(environments: Environments, env: str) -> str:
-    """An image's name as the environment has it; enough to know what its sessions use.
+def image_of(environments: Environments, link: Link) -> str:
+    """An image's name as the link's environment has it; enough to know what its sessions use.
 
     :raises envs.errors.BadEnvironment: no such name in the catalogue.
     """
-    return image_name(environments.of(link_of(env))[0], "", "")
+    return image_name(environments.of(link)[0], "", "")

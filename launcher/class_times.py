@@ -14,6 +14,7 @@ from typing import Any
 
 from launcher.errors import LaunchError
 from launcher.values import at_least_one, seconds, text
+from link_generator.link import Link
 
 BEFORE = 15 * 60.0
 """Seconds before a class in which its sessions are started: forty take a minute or two."""
@@ -25,7 +26,11 @@ WEEKLY_KEYS = {"day", "time", "env", "students", "for", "repo", "branch"}
 
 
 class BadClassTime(LaunchError):
-    """A class cannot be planned as it was said."""
+    """A class cannot be planned as it was said; `field` is the part that is wrong."""
+
+    def __init__(self, message: str, *, hint: str = "", field: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.field = field
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,12 @@ class ClassTime:
     def is_near(self, now: float) -> bool:
         """True while sessions should be ready for it."""
         return self.warm_from <= now < self.ends
+
+
+def class_of(link: Link, students: int, starts: float, lasts: float) -> ClassTime:
+    """The class that will click the link, which is checked and spelled as links are."""
+    env = f"{link.env}@{link.tag}" if link.tag else link.env
+    return ClassTime(env, students, starts, lasts, link.repo, link.branch)
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,7 @@ def parse_moment(words: str, now: float) -> float:
         at = Clock.fromisoformat(words)
     except ValueError as error:
         hint = "Write 10:00 or 2026-11-24T10:00."
-        raise BadClassTime(f"{words!r} is no time.", hint=hint) from error
+        raise BadClassTime(f"{words!r} is no time.", hint=hint, field="at") from error
     today = datetime.fromtimestamp(now).date()
     starts = moment(today, at)
     return starts if starts > now - 60 else moment(today + timedelta(days=1), at)

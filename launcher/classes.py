@@ -30,16 +30,9 @@ class Classes:
     def add(self, one: ClassTime, *, now: float) -> ClassTime:
         """Remember the class.
 
-        :raises BadClassTime: it is over, or asks for nothing.
+        :raises BadClassTime: see `check`.
         """
-        if one.students < 1:
-            raise BadClassTime("A class has at least one student.")
-        if one.ends <= now:
-            raise BadClassTime(
-                "That time is over.", hint="Give a later one, such as 2099-11-24T10:00."
-            )
-        if one.lasts > LONGEST:
-            raise BadClassTime("Sessions are kept ready for 12 h at most.")
+        check(one, now=now)
         row = {name: value for name, value in asdict(one).items() if name != "id"}
         with self.database.write() as connection:
             made = connection.execute(insert(CLASSES), row).inserted_primary_key
@@ -75,3 +68,14 @@ class Classes:
         for one in self._known:
             found[one.env] = found.get(one.env, 0) + one.students
         return found
+
+
+def check(one: ClassTime, *, now: float) -> None:
+    """:raises BadClassTime: it is over, or asks for nothing or for too much."""
+    if one.students < 1:
+        raise BadClassTime("A class has at least one student.", field="students")
+    if one.ends <= now:
+        hint = "Give a later one, such as 2099-11-24T10:00."
+        raise BadClassTime("That time is over.", hint=hint, field="at")
+    if one.lasts > LONGEST:
+        raise BadClassTime("Sessions are kept ready for 12 h at most.", field="lasts")

@@ -9,11 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from launcher.audit import Audit, at_the_terminal
-from launcher.class_times import LASTS, BadClassTime, ClassTime, parse_moment
+from launcher.class_times import LASTS, BadClassTime, ClassTime, class_of, parse_moment
 from launcher.classes import Classes
 from launcher.cli import Context
+from launcher.environment import link_of
 from launcher.forecast import Forecast, forecast
 from launcher.values import seconds
+from link_generator.form import fill
+from link_generator.link import Link
 
 
 def add_parser(commands: Any) -> None:
@@ -49,10 +52,9 @@ def warm(args: argparse.Namespace, context: Context) -> int:
         lasts = seconds(args.lasts)
     except ValueError as error:
         raise BadClassTime(f"--for: {error}.") from error
-    asked = ClassTime(
-        args.env, args.students, parse_moment(args.at, now), lasts, args.repo, args.branch
-    )
-    said = forecast_of(args.env, args.students, context)
+    link = fill({"env": args.env, "repo": args.repo, "branch": args.branch}).draft.link()
+    asked = class_of(link, args.students, parse_moment(args.at, now), lasts)
+    said = forecast_of(link, args.students, context)
     made = Classes(context.database).add(asked, now=now)
     Audit(context.database).note(at_the_terminal(), "class planned", made.env, words_of(made))
     lines = [f"Class {made.id}: {words_of(made)}.", said.sentence]
@@ -79,18 +81,18 @@ def cancel(args: argparse.Namespace, context: Context) -> int:
 
 
 def say_forecast(args: argparse.Namespace, context: Context) -> int:
-    said = forecast_of(args.env, args.students, context)
+    said = forecast_of(link_of(args.env), args.students, context)
     context.show(asdict(said), f"{said.verdict.capitalize()}. {said.sentence}")
     return 0
 
 
-def forecast_of(env: str, students: int, context: Context) -> Forecast:
+def forecast_of(link: Link, students: int, context: Context) -> Forecast:
     from launcher.app import create_capacity  # imports the whole launcher
     from launcher.before_class import image_of
 
     if students < 1:
         raise BadClassTime("A class has at least one student.")
-    image = image_of(context.parts.environments, env)
+    image = image_of(context.parts.environments, link)
     return forecast(create_capacity(context.config), image, students)
 
 

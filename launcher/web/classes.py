@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,15 +22,17 @@ from envs.errors import EnvError
 from launcher.audit import Audit
 from launcher.before_class import image_of
 from launcher.capacity import Capacity
-from launcher.class_times import LASTS, BadClassTime, ClassTime, parse_moment
-from launcher.classes import Classes
+from launcher.class_times import LASTS, BadClassTime, ClassTime, class_of, parse_moment
+from launcher.classes import Classes, check
 from launcher.environment import Environments
 from launcher.errors import LaunchError
 from launcher.forecast import Forecast, forecast
+from launcher.preflight import Check
 from launcher.values import seconds
 from launcher.web.request import csrf_token
 from launcher.web.visitor import need_user
-from link_generator.link import BadLink
+from link_generator.form import fill
+from link_generator.link import BadLink, Link
 
 MOST = 5000
 """Students of one class."""
@@ -58,18 +60,33 @@ class Given:
 
     def count(self) -> int:
         """:raises BadClassTime: it is no number of students."""
+        said = f"{self.students!r} is no number of students." if self.students else "How many come?"
         if not self.students.isdecimal() or not 1 <= int(self.students[:9]) <= MOST:
-            raise BadClassTime(f"{self.students!r} is no number of students from 1 to {MOST}.")
+            hint = f"Write one from 1 to {MOST}."
+            raise BadClassTime(said, hint=hint, field="students")
         return int(self.students)
 
+    def link(self) -> Link:
+        """The link that the class will click, but for the file.
+
+        :raises BadClassTime, BadLink: it names no environment, or none that can be.
+        """
+        if not self.env:
+            hint = "Choose one of this server, or paste a repository's address with @ and a tag."
+            raise BadClassTime("Which environment is missing.", hint=hint, field="env")
+        return fill({"env": self.env, "repo": self.repo, "branch": self.branch}).draft.link()
+
     def class_time(self, now: float) -> ClassTime:
-        """:raises BadClassTime: a field is wrong."""
+        """:raises BadClassTime, BadLink: a field is wrong."""
+        link, count = self.link(), self.count()
         try:
             lasts = seconds(self.lasts or LASTS)
         except ValueError as error:
-            raise BadClassTime(f"{error}.") from error
+            raise BadClassTime(f"{error}.", field="lasts") from error
         at = parse_moment(self.at or "now", now)
-        return ClassTime(self.env, self.count(), at, lasts, self.repo, self.branch)
+        made = class_of(link, count, at, lasts)
+        check(made, now=now)
+        return made
 
 
 @dataclass(frozen=True)
@@ -80,16 +97,19 @@ class Planning:
     environments: Environments
     capacity: Capacity
     audit: Audit
+    preflight: Callable[[Link], Sequence[Check]]
+    """Looks at the environment and the content, before a whole class does."""
 
     def forecast(self, given: Given) -> Forecast:
         """:raises EnvError, LaunchError, BadLink: no such environment, or no number."""
-        return forecast(self.capacity, image_of(self.environments, given.env), given.count())
+        return forecast(self.capacity, image_of(self.environments, given.link()), given.count())
 
     def plan(self, given: Given, who: str) -> ClassTime:
         """:raises EnvError, LaunchError, BadLink: a field is wrong."""
-        self.forecast(given)
         now = time.time()
-        made = self.classes.add(given.class_time(now), now=now)
+        asked = given.class_time(now)
+        self.forecast(given)
+        made = self.classes.add(asked, now=now)
         self.audit.note(who, "class planned", made.env, f"{made.students} at {made.starts:.0f}")
         return made
 
@@ -106,17 +126,22 @@ def create_blueprint(planning: Planning) -> Blueprint:
     def show() -> Response:
         need_user()
         given = Given.of(request.args)
-        if not given.env:
+        if given == Given():
             return page(planning, given)
         try:
             given.class_time(time.time())
-            return page(planning, given, said=planning.forecast(given))
+            said = planning.forecast(given)
+            return page(planning, given, said=said, checks=planning.preflight(given.link()))
         except (EnvError, LaunchError, BadLink) as error:
             return page(planning, given, error=error)
 
     @views.post("/classes")
     def plan() -> Response:
-        planning.plan(Given.of(request.form), need_user().name)
+        user, given = need_user(), Given.of(request.form)
+        try:
+            planning.plan(given, user.name)
+        except (EnvError, LaunchError, BadLink) as error:
+            return page(planning, given, error=error)
         return make_response(redirect("/classes", 303))
 
     @views.post("/classes/<int:number>/cancel")
@@ -153,6 +178,7 @@ def page(
     given: Given,
     *,
     said: Forecast | None = None,
+    checks: Sequence[Check] = (),
     error: Exception | None = None,
 ) -> Response:
     shown = render_template(
@@ -161,6 +187,7 @@ def page(
         known=sorted(planning.environments.catalogue),
         given=given,
         said=said,
+        checks=checks,
         error=error,
         csrf=csrf_token(),
     )

@@ -9,6 +9,7 @@ from launcher.before_class import BeforeClass, image_of
 from launcher.class_times import BEFORE, ClassTime
 from launcher.classes import Classes
 from launcher.database import Database
+from link_generator.link import Link
 
 NOW = 1_800_000_000.0
 
@@ -107,4 +108,4 @@ def test_one_class_that_cannot_be_prepared_holds_no_other_up(before, place, capl
 
 
 def test_a_forecast_knows_the_environment_before_it_is_built(place):
-    assert image_of(place, "intro@v1").startswith("env/intro:")
+    assert image_of(place, Link("intro", "v1")).startswith("env/intro:")

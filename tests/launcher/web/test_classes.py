@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from markupsafe import escape
 
 from envs.channels import Channels
 from launcher.audit import Audit
@@ -18,6 +19,7 @@ from launcher.entries import CatalogueEntry
 from launcher.environment import environment_of
 from launcher.measured import Measured
 from launcher.people import People, Role
+from launcher.preflight import Check
 from launcher.web import classes, errors, request
 
 WEEKLY = [{"day": "tue", "time": "10:00", "env": "intro", "students": 7}]
@@ -37,7 +39,7 @@ class Site:
         app.before_request(request.begin)
         app.after_request(request.finish)
         app.jinja_env.filters["clock"] = request.clock
-        planning = classes.Planning(self.classes, self, capacity, self.audit)
+        planning = classes.Planning(self.classes, self, capacity, self.audit, self.look)
         app.register_blueprint(classes.create_blueprint(planning))
         errors.register(app)
         token = self.people.add("ann", Role.INSTRUCTOR)
@@ -45,6 +47,10 @@ class Site:
 
     def of(self, link):
         return environment_of(link, self.catalogue, Channels(Path("/nowhere")))
+
+    def look(self, link):
+        found = link.repo == "https://h.org/c"
+        return [Check("content", "ok" if found else "fail", f"{link.repo} at {link.branch}")]
 
 
 @pytest.fixture
@@ -108,22 +114,37 @@ def test_the_page_says_whether_it_fits_before_anything_is_planned(site, client):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
+        ({"env": ""}, "environment is missing"),
         ({"env": "none"}, "no environment called"),
         ({"env": "<b>x</b>"}, "&lt;b&gt;"),
+        ({"students": ""}, "How many come?"),
         ({"students": "many"}, "no number of students"),
         ({"students": "0"}, "no number of students"),
         ({"students": "9" * 30}, "no number of students"),
         ({"at": "soon"}, "is no time"),
+        ({"at": "2020-01-01T10:00"}, "That time is over"),
         ({"lasts": "long"}, "not a time"),
+        ({"repo": "my course"}, "is not an https or ssh address"),
+        ({"branch": "--x"}, "cannot be a branch"),
     ],
 )
-def test_a_wrong_field_is_a_sentence(site, client, change, said):
-    page = client.get("/classes", query_string=CLASS | change, headers=site.ann)
-    assert page.status_code == 400
-    assert said in page.text
-    assert 'role="alert"' in page.text
+def test_a_wrong_field_is_named_and_nothing_that_was_typed_is_lost(site, client, change, said):
+    (field,) = change
+    asked = client.get("/classes", query_string=CLASS | change, headers=site.ann)
+    sent = client.post("/classes", data=CLASS | change, headers=site.ann)
+    for page in (asked, sent):
+        assert page.status_code == 400
+        assert said in page.text
+        assert 'role="alert"' in page.text
+        for name, value in (CLASS | change).items():
+            assert name == "lasts" or f'name="{name}" type' in page.text
+            assert f'value="{escape(value)}"' in page.text or name == "lasts"
+        if field != "lasts":  # the page has no field for it
+            wrong = re.findall(r'<input id="(\w+)"[^>]* aria-invalid="true" autofocus', page.text)
+            assert wrong == [field]
+            assert f'href="#{field}"' in page.text
     answer = client.post("/api/classes", json=CLASS | change, headers=site.ann)
-    assert answer.status_code == 400
+    assert (answer.status_code, answer.json["error"]["field"]) == (400, field)
     assert answer.json["error"]["message"]
     assert client.post("/api/classes", json=[1], headers=site.ann).status_code == 400
     late = client.post("/api/classes", json=CLASS | {"at": "2020-01-01T10:00"}, headers=site.ann)
@@ -133,3 +154,19 @@ def test_a_wrong_field_is_a_sentence(site, client, change, said):
 def test_a_number_that_no_database_knows_is_no_class(site, client):
     for number in (2**31, 2**63, 10**40):
         assert client.delete(f"/api/classes/{number}", headers=site.ann).status_code == 404
+
+
+def test_the_content_is_looked_at_before_a_class_is_planned(site, client):
+    page = client.get("/classes", query_string=CLASS | {"students": "5"}, headers=site.ann).text
+    assert '<span class="mark">ok</span> https://h.org/c' in page
+    assert "Plan this class" in page
+    wrong = CLASS | {"students": "5", "repo": "https://h.org/other"}
+    page = client.get("/classes", query_string=wrong, headers=site.ann).text
+    assert '<span class="mark">fail</span> https://h.org/other' in page
+    assert "Plan it all the same" in page
+
+
+def test_a_page_of_the_git_host_is_the_repository_that_links_name(site, client):
+    pasted = CLASS | {"repo": "https://github.com/org/course/blob/dev/week1.ipynb"}
+    made = client.post("/api/classes", json=pasted, headers=site.ann).json
+    assert (made["repo"], made["branch"]) == ("https://github.com/org/course", "dev")
