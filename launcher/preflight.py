@@ -206,7 +206,7 @@ def kernel_checks(notebook: str, lock: str) -> list[Check]:
 
 def size_check(sizes: Mapping[str, int]) -> Check:
     total = sum(sizes.values())
-    said = f"{human(total)} in {len(sizes)} files"
+    said = f"{human(total)} in {len(sizes)} file{'' if len(sizes) == 1 else 's'}"
     if total <= SMALL:
         return Check("size", OK, f"{said} (small)")
     if total <= MEDIUM:
@@ -229,7 +229,8 @@ def solution_checks(paths: Sequence[str] | Mapping[str, int], link: Link) -> lis
 def rehearsal_check(found: Rehearsal) -> Check:
     at = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.at))
     if found.ok:
-        return Check("rehearsal", OK, f"Rehearsed {at}: {found.cells} cells ran")
+        cells = f"{found.cells} cell{'' if found.cells == 1 else 's'}"
+        return Check("rehearsal", OK, f"Rehearsed {at}: {cells} ran")
     return Check("rehearsal", WARN, f"Rehearsed {at}: {found.error}", "Mend it and rehearse again.")
 
 

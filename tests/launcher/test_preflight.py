@@ -139,6 +139,7 @@ def test_the_folder_alone_counts_where_students_get_no_more(preflight, host):
 
 def test_bands_of_size_each_have_advice():
     assert size_check({"a": 9_000_000}).state == "ok"
+    assert "in 1 file (" in size_check({"a": 9_000_000}).sentence
     assert "medium" in size_check({"a": 9_000_000, "b": 9_000_000}).sentence
     assert "large" in size_check({"a": 200_000_000}).sentence
 

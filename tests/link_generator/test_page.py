@@ -2,6 +2,7 @@
 
 import xml.etree.ElementTree as ET
 from html import unescape
+from types import SimpleNamespace
 
 import pytest
 import segno
@@ -17,11 +18,11 @@ BINDER = (
 FIELDS = {"env": "gh/org/env@v1", "repo": "https://github.com/org/repo", "branch": "dev"}
 
 
-def browse(catalogue):
+def browse(catalogue, check=None):
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
     app.before_request(request.begin)
     app.register_blueprint(
-        page.create_blueprint(public_url="https://me.org/l", catalogue=catalogue)
+        page.create_blueprint(public_url="https://me.org/l", catalogue=catalogue, check=check)
     )
     errors.register(app)
     return app.test_client()
@@ -184,3 +185,22 @@ def test_the_qr_code_is_that_of_the_link(browser):
     assert browser.get("/api/link/qr.svg", query_string={"repo": "x"}).status_code == 400
     page = browser.get("/", query_string=FIELDS).text
     assert "/api/link/qr.svg?env=gh%2Forg%2Fenv%40v1" in unescape(page)
+
+
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        (("ok", "warn"), "✓ Ready to share"),
+        (("ok", "fail"), "✗ This link will not work yet"),
+    ],
+)
+def test_without_a_script_a_link_is_ready_once_it_was_checked(states, said):
+    found = [SimpleNamespace(state=state, sentence="", hint="") for state in states]
+    browser = browse({}, check=lambda link: found)
+    page = browser.get("/", query_string=FIELDS).text
+    assert "Ready to share" not in page
+    assert '<p id="status">Check it before you share it.</p>' in page
+    assert "Check this link" in page
+    page = browser.get("/", query_string=FIELDS | {"check": "yes"}).text
+    assert f'<p id="status">{said}</p>' in page
+    assert ("<title>Link not ready" in page) == ("fail" in states)
