@@ -14,11 +14,11 @@ from benchmarks.start import start_to_status
 from benchmarks.timing import compare
 from envs.git import Git
 from launcher import serve as serving
-from launcher.click import Click
 from launcher.config import load_config
 from launcher.content.here import pull_here
 from launcher.demo.git_server import GitServer
 from launcher.demo.samples import make_repository, make_samples, sample_link
+from launcher.rehearsal.click import Click
 from link_generator.link import compose_link
 
 

@@ -15,13 +15,9 @@ from envs.channels import Channels
 from envs.git import Git
 from envs.store import Store
 from envs.version import Version, VersionCache
-from launcher import identity, rehearsal
 from launcher.asking import Asking
-from launcher.audit import Audit
-from launcher.bin import Bin
-from launcher.capacity import Capacity, Plan, plan_memory
-from launcher.choices import HostChoices
-from launcher.classes import Classes
+from launcher.classes.classes import Classes
+from launcher.cleanup.kept_work import KeptWork
 from launcher.config import Config
 from launcher.content.delivery import Delivery, Observe, unobserved
 from launcher.content.mirror import Mirrors
@@ -32,29 +28,35 @@ from launcher.database import Database
 from launcher.environment import Environments
 from launcher.gateway.client import GatewayClient
 from launcher.gateway.process import client_of
-from launcher.gauges import Gauges
-from launcher.history import History
-from launcher.home import Homes
-from launcher.kept_work import KeptWork
+from launcher.homes.bin import Bin
+from launcher.homes.home import Homes
 from launcher.launch import Launcher
 from launcher.launches import Launches
-from launcher.line import Line
-from launcher.looking import Looking
-from launcher.measured import Measured
-from launcher.metrics import Metrics
-from launcher.notices import Notices
-from launcher.people import People
-from launcher.pool import Pool
+from launcher.links.choices import HostChoices
+from launcher.links.looking import Looking
+from launcher.links.preflight import Preflight
+from launcher.links.short_links import ShortLinks
+from launcher.metrics.gauges import Gauges
+from launcher.metrics.metrics import Metrics
+from launcher.people import identity
+from launcher.people.audit import Audit
+from launcher.people.people import People
 from launcher.prebuild import Prebuild
-from launcher.preflight import Preflight
-from launcher.queue import Queue
-from launcher.rehearsal import Rehearsal, Rehearsals
-from launcher.rehearsing import Rehearse, Rehearsing
+from launcher.rehearsal import rehearsal
+from launcher.rehearsal.rehearsal import Rehearsal, Rehearsals
+from launcher.rehearsal.rehearsing import Rehearse, Rehearsing
+from launcher.room.capacity import Capacity, Plan, plan_memory
+from launcher.room.line import Line
+from launcher.room.measured import Measured
+from launcher.room.queue import Queue
 from launcher.runtimes import choose_runtime
 from launcher.runtimes.base import Runtime
 from launcher.session import Limits
-from launcher.sessions import Sessions
-from launcher.short_links import ShortLinks
+from launcher.sessions.history import History
+from launcher.sessions.notices import Notices
+from launcher.sessions.sessions import Sessions
+from launcher.warm.pool import Pool
+from launcher.warm.wishes import Wishes
 from launcher.web import audit as audit_page
 from launcher.web import (
     binder,
@@ -83,7 +85,6 @@ from launcher.web.clicks import ClickLimits
 from launcher.web.given_json import GivenJson
 from launcher.web.rate import RateLimit
 from launcher.web.shown_builds import ShownBuilds
-from launcher.wishes import Wishes
 from link_generator import page
 from link_generator.link import Link
 

@@ -12,11 +12,11 @@ import yaml
 
 from envs.conda import channel_urls
 from envs.credentials import Credential
-from launcher.class_times import Weekly, read_weekly
-from launcher.entries import CatalogueEntry, catalogue, channels, credentials, names
+from launcher.classes.times import Weekly, read_weekly
 from launcher.errors import BadSettings
 from launcher.session import EGRESS
-from launcher.values import (
+from launcher.settings.entries import CatalogueEntry, catalogue, channels, credentials, names
+from launcher.settings.values import (
     address,
     address_or_none,
     at_least_one,

@@ -13,11 +13,11 @@ from envs.image import Image
 from envs.slots import BUILDING, WAITING
 from envs.store import Store
 from envs.version import Version, VersionCache
-from launcher.config import CatalogueEntry
-from launcher.home import course_name
+from launcher.homes.home import course_name
 from launcher.prebuild import Prebuild
 from launcher.progress import Phase, Progress, Tell
 from launcher.session import EGRESS
+from launcher.settings.entries import CatalogueEntry
 from link_generator.link import Link, env_address, env_image, split_env
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Environments:
             return self.catalogue[link.env].egress
         repo = course_name(self.of(link)[0].lower())
         entries = [
-            one for one in self.catalogue.values() if course_name(repo_of(one).lower()) == repo
+            one for one in self.catalogue.values() if course_name(one.address.lower()) == repo
         ]
         return min((one.egress for one in entries if one.egress), key=EGRESS.index, default="")
 
@@ -156,8 +156,8 @@ def environment_of(
             hint=f"Known here: {known}." if known else "Use its repository's address instead.",
         )
     entry = catalogue[link.env]
-    image, repo = env_image(entry.repo), repo_of(entry)
-    first = entry.tag or (image[1] if image else "")
+    repo = entry.address
+    first = entry.tag or (entry.image[1] if entry.image else "")
     if link.tag == NEXT:
         tag = channels.tag(link.env, NEXT)
         if not tag:
@@ -168,9 +168,3 @@ def environment_of(
     if link.tag in ("", STABLE):
         return repo, channels.tag(link.env, STABLE) or first
     return repo, link.tag
-
-
-def repo_of(entry: CatalogueEntry) -> str:
-    """The address of an entry's repository, or its image."""
-    image = env_image(entry.repo)
-    return image[0] if image else env_address(entry.repo) or entry.repo

@@ -18,10 +18,10 @@ from launcher.content.mirror import Mirrors, Upstream
 from launcher.content.receipt import Receipt
 from launcher.environment import Environments
 from launcher.errors import HomeFull, LaunchError, PathNotFound
-from launcher.home import course_name
+from launcher.homes.home import course_name
 from launcher.progress import Phase, Progress, Tell
 from launcher.session import Session, SessionSpec
-from launcher.sessions import Sessions
+from launcher.sessions.sessions import Sessions
 from link_generator.link import Content, Link, compose_link, is_inside
 
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from launcher import logs
 from launcher.errors import LaunchError, NoRoom, in_words
 from launcher.launch import Opened
-from launcher.line import Key
 from launcher.progress import Phase, Progress
-from launcher.queue import Queue, Standing, unlimited_queue
+from launcher.room.line import Key
+from launcher.room.queue import Queue, Standing, unlimited_queue
 from link_generator.link import Link
 
 log = logging.getLogger(__name__)

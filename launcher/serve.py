@@ -15,19 +15,21 @@ from typing import IO, Any
 import waitress
 from waitress.server import BaseWSGIServer
 
-from launcher import identity, kept_work, leftovers, open_files
 from launcher.app import Parts, create_app, create_kept_work, create_parts
-from launcher.before_class import BeforeClass
-from launcher.classes import Classes
-from launcher.cleanup import Cleanup, regularly
+from launcher.classes.classes import Classes
+from launcher.cleanup import kept_work, leftovers
+from launcher.cleanup.cleanup import Cleanup, regularly
+from launcher.cleanup.guests import EVERY, Guests
 from launcher.config import Config
 from launcher.errors import LaunchError
 from launcher.gateway.process import Gateway, GatewayFailed, ensure_gateway
 from launcher.gateway.secrets import app_secret
-from launcher.guests import EVERY, Guests
-from launcher.pool import Pool
-from launcher.reaper import Reaper
-from launcher.watch import Watch
+from launcher.machine import open_files
+from launcher.people import identity
+from launcher.sessions.reaper import Reaper
+from launcher.sessions.watch import Watch
+from launcher.warm.before_class import BeforeClass
+from launcher.warm.pool import Pool
 
 log = logging.getLogger(__name__)
 

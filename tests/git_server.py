@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from launcher.demo import git_server
-from launcher.ports import free_port
+from launcher.machine.ports import free_port
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "Teacher",

@@ -19,7 +19,7 @@ import uv
 
 from benchmarks.storm.plain import remove
 from benchmarks.storm.server import children, seconds_of, stop
-from launcher.ports import free_port
+from launcher.machine.ports import free_port
 
 PACKAGES = ("jupyterhub>=5,<7", "dockerspawner>=13,<15")
 PROXY = "configurable-http-proxy@5"

@@ -19,9 +19,9 @@ import requests
 import yaml
 
 from benchmarks.storm.plain import remove
-from launcher import identity
 from launcher.config import load_config
-from launcher.ports import free_port
+from launcher.machine.ports import free_port
+from launcher.people import identity
 
 TICKS = os.sysconf("SC_CLK_TCK")
 

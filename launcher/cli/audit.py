@@ -7,8 +7,8 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from launcher.audit import Audit
 from launcher.cli import Context
+from launcher.people.audit import Audit
 
 
 def add_parser(commands: Any) -> None:

@@ -8,13 +8,13 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from launcher.audit import Audit, at_the_terminal
-from launcher.class_times import LASTS, BadClassTime, ClassTime, class_of, parse_moment
-from launcher.classes import Classes
+from launcher.classes.classes import Classes
+from launcher.classes.forecast import Forecast, forecast
+from launcher.classes.times import LASTS, BadClassTime, ClassTime, class_of, parse_moment
 from launcher.cli import Context
 from launcher.environment import link_of
-from launcher.forecast import Forecast, forecast
-from launcher.values import seconds
+from launcher.people.audit import Audit, at_the_terminal
+from launcher.settings.values import seconds
 from link_generator.form import fill
 from link_generator.link import Link
 
@@ -88,7 +88,7 @@ def say_forecast(args: argparse.Namespace, context: Context) -> int:
 
 def forecast_of(link: Link, students: int, context: Context) -> Forecast:
     from launcher.app import create_capacity  # imports the whole launcher
-    from launcher.before_class import image_of
+    from launcher.warm.before_class import image_of
 
     if students < 1:
         raise BadClassTime("A class has at least one student.")

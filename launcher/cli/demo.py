@@ -13,11 +13,11 @@ from typing import Any
 from launcher import logs
 from launcher import serve as serving
 from launcher.cli import Context
-from launcher.click import Click, ClickFailed
 from launcher.config import Config
 from launcher.demo.git_server import GitServer
 from launcher.demo.samples import GREETING, make_samples, sample_link
-from launcher.ports import free_port, is_free
+from launcher.machine.ports import free_port, is_free
+from launcher.rehearsal.click import Click, ClickFailed
 from link_generator.link import compose_link
 
 

@@ -19,16 +19,16 @@ from envs.readers.requirements import refers_to_repository
 from envs.recipe import Recipe
 from envs.render import made_files, render_dockerfile
 from envs.version import Version
-from launcher.audit import Audit, at_the_terminal
-from launcher.cleanup import Cleanup
+from launcher.cleanup.cleanup import Cleanup
 from launcher.cli import Context
 from launcher.cli.base import print_unless
 from launcher.cli.follow import Display, follow_build, outcome_of
-from launcher.config import seconds
 from launcher.content.size import human
 from launcher.environment import environment_of
 from launcher.errors import BadSettings
+from launcher.people.audit import Audit, at_the_terminal
 from launcher.runtimes.docker.images import DockerImages
+from launcher.settings.values import seconds
 from link_generator.link import Link, split_env
 
 

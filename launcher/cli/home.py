@@ -7,10 +7,10 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from launcher.audit import Audit, at_the_terminal
-from launcher.bin import Bin
 from launcher.cli import Context
-from launcher.home import Homes
+from launcher.homes.bin import Bin
+from launcher.homes.home import Homes
+from launcher.people.audit import Audit, at_the_terminal
 
 
 def add_parser(commands: Any) -> None:

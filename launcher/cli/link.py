@@ -9,12 +9,12 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from launcher import rehearsal
 from launcher.asking import Asking
 from launcher.cli import Context, short
-from launcher.looking import Looking
-from launcher.preflight import FAIL, OK, WARN, Preflight
-from launcher.rehearsal import Rehearsals
+from launcher.links.looking import Looking
+from launcher.links.preflight import FAIL, OK, WARN, Preflight
+from launcher.rehearsal import rehearsal
+from launcher.rehearsal.rehearsal import Rehearsals
 from link_generator.dialects import DIALECTS, Place, parse_any
 from link_generator.form import fill, write
 from link_generator.link import APPS, FIELDS, split_env

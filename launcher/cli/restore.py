@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from launcher.audit import Audit, at_the_terminal
+from launcher.backup.restore import check_backup, restore_backup
 from launcher.cli import Context
 from launcher.cli.backup import summary, told
-from launcher.restore import check_backup, restore_backup
+from launcher.people.audit import Audit, at_the_terminal
 
 
 def add_parser(commands: Any) -> None:

@@ -6,10 +6,10 @@ import argparse
 import time
 from typing import Any
 
-from launcher.audit import Audit, at_the_terminal
 from launcher.cli import Context
 from launcher.errors import SessionGone
 from launcher.gateway.process import find_gateway
+from launcher.people.audit import Audit, at_the_terminal
 from launcher.web.sessions import session_json
 
 

@@ -7,9 +7,9 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from launcher.audit import Audit, at_the_terminal
 from launcher.cli import Context
-from launcher.short_links import ShortLink, ShortLinks, check_time, clock
+from launcher.links.short_links import ShortLink, ShortLinks, check_time, clock
+from launcher.people.audit import Audit, at_the_terminal
 from link_generator.dialects import parse_any
 
 

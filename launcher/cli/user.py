@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from launcher.audit import Audit, at_the_terminal
 from launcher.cli import Context
-from launcher.people import People, Role
+from launcher.people.audit import Audit, at_the_terminal
+from launcher.people.people import People, Role
 
 
 def add_parser(commands: Any) -> None:

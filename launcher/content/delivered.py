@@ -14,7 +14,7 @@ from typing import Any
 
 from launcher.content.receipt import Receipt
 from launcher.content.upstream import Upstream
-from launcher.home import course_name
+from launcher.homes.home import course_name
 from launcher.session import SessionSpec
 from link_generator.link import Content, Link, content_folders, folder_names, is_inside
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import requests
 
-from launcher import machine as kernel
-from launcher import open_files
-from launcher.capacity import plan_memory
 from launcher.config import Config
 from launcher.doctor.finding import Finding
+from launcher.machine import memory as kernel
+from launcher.machine import open_files
+from launcher.room.capacity import plan_memory
 
 GIB = 1024**3
 FEW_FILES = 8192

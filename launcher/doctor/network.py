@@ -18,7 +18,6 @@ from launcher.config import Config
 from launcher.doctor.finding import Finding
 from launcher.gateway.client import GatewayClient
 from launcher.session import new_session_id
-from link_generator.link import env_address, env_image
 
 PATIENCE = 3.0
 """Seconds for each thing that is asked for."""
@@ -119,8 +118,7 @@ def way_out(config: Config) -> Iterator[Finding]:
 
 def places(config: Config) -> list[tuple[str, str, int]]:
     """What to reach, as name, host and port, each once."""
-    repos = [env_address(one.repo) or one.repo for one in config.environments.catalogue.values()]
-    repos = [repo for repo in repos if not env_image(repo)]
+    repos = [one.address for one in config.environments.catalogue.values() if not one.image]
     repos += [one.url for one in config.git.credentials]
     found = {}
     for repo in repos:

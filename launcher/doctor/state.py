@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from launcher import leftovers
+from launcher.cleanup import leftovers
 from launcher.config import Config
 from launcher.database import Database, DatabaseTrouble
 from launcher.doctor.finding import Finding

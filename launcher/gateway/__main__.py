@@ -15,7 +15,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from launcher import logs, open_files
+from launcher import logs
 from launcher.gateway import pages
 from launcher.gateway.admin import create_admin
 from launcher.gateway.door import KEEP_ALIVE, Door
@@ -23,6 +23,7 @@ from launcher.gateway.proxy import Proxy, path_of
 from launcher.gateway.routes import Routes
 from launcher.gateway.secrets import admin_token, app_secret
 from launcher.gateway.tls import Certificate
+from launcher.machine import open_files
 
 LONGEST_LINE = 32768
 """Bytes of a request's first line: a link that names many repositories is long."""

@@ -11,9 +11,9 @@ from typing import Any
 
 from aiohttp import web
 
-from launcher import open_files
 from launcher.gateway.proxy import Proxy
 from launcher.gateway.routes import HEALTH, Route
+from launcher.machine import open_files
 
 APP = "/"
 

@@ -10,7 +10,7 @@ import hmac
 import re
 from collections.abc import Mapping
 
-from launcher.identity import derived
+from launcher.people.identity import derived
 
 COOKIE = "launcher_guest"
 

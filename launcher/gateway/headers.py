@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from launcher.gateway import guest
-from launcher.identity import NAMES
+from launcher.people.identity import NAMES
 
 HOP_BY_HOP = {
     "connection",

@@ -24,7 +24,7 @@ from launcher.gateway.bodies import FORM_TIMEOUT, READER_STALL, STALL, Body, Too
 from launcher.gateway.door import Door
 from launcher.gateway.routes import HEALTH, Route, Routes
 from launcher.gateway.sockets import close_all, is_websocket, join
-from launcher.identity import find_student
+from launcher.people.identity import find_student
 
 log = logging.getLogger(__name__)
 access = logging.getLogger("launcher.gateway.access")

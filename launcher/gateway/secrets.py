@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from launcher.identity import derived
+from launcher.people.identity import derived
 
 
 def admin_token(secret: bytes) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from launcher.config import Config
 from launcher.errors import NoRuntime
-from launcher.identity import instance_of
+from launcher.people.identity import instance_of
 from launcher.runtimes import docker, local
 from launcher.runtimes.base import Runtime
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from flask import Blueprint, Response, jsonify, make_response, render_template, request
 
-from launcher.audit import Audit
+from launcher.people.audit import Audit
 from launcher.web.visitor import need_user
 
 

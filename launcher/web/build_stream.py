@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, g, request
 
 from launcher.errors import LaunchError
-from launcher.identity import new_guest
 from launcher.launches import Launch, Launches
-from launcher.sessions import Sessions
+from launcher.people.identity import new_guest
+from launcher.sessions.sessions import Sessions
 from launcher.web.binder_links import BinderLinks, raw_rest
 from launcher.web.build_events import Event, failed, failed_by, frame, frames
 from launcher.web.rate import RateLimit, Taken, client_address

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from flask import Blueprint, Response, jsonify, request
 
-from launcher.preflight import FAIL, Preflight
+from launcher.links.preflight import FAIL, Preflight
 from link_generator.api import given_fields
 from link_generator.dialects import parse_any
 from link_generator.form import fill

@@ -19,16 +19,16 @@ from flask import (
 )
 
 from envs.errors import EnvError
-from launcher.audit import Audit
-from launcher.before_class import image_of
-from launcher.capacity import Capacity
-from launcher.class_times import LASTS, BadClassTime, ClassTime, class_of, parse_moment
-from launcher.classes import Classes, check
+from launcher.classes.classes import Classes, check
+from launcher.classes.forecast import Forecast, forecast
+from launcher.classes.times import LASTS, BadClassTime, ClassTime, class_of, parse_moment
 from launcher.environment import Environments
 from launcher.errors import LaunchError
-from launcher.forecast import Forecast, forecast
-from launcher.preflight import Check
-from launcher.values import seconds
+from launcher.links.preflight import Check
+from launcher.people.audit import Audit
+from launcher.room.capacity import Capacity
+from launcher.settings.values import seconds
+from launcher.warm.before_class import image_of
 from launcher.web.request import csrf_token
 from launcher.web.visitor import need_user
 from link_generator.form import fill

@@ -12,10 +12,15 @@ from flask.globals import request_ctx
 from werkzeug.exceptions import HTTPException
 
 from envs import errors as env
-from launcher import class_times, database, kept_work, people, rehearsing, short_links
+from launcher import database
 from launcher import errors as launcher
-from launcher.bin import NotMoved
+from launcher.classes import times as class_times
+from launcher.cleanup import kept_work
 from launcher.gateway import client
+from launcher.homes.bin import NotMoved
+from launcher.links import short_links
+from launcher.people import people
+from launcher.rehearsal import rehearsing
 from launcher.web import clicks
 from launcher.web.request import wants_json
 from link_generator.link import BadLink

@@ -6,7 +6,7 @@ import time
 
 from flask import Blueprint, Response, make_response, redirect, render_template
 
-from launcher.short_links import ShortLinks, check_open
+from launcher.links.short_links import ShortLinks, check_open
 
 WORDS = {
     "open": ("open", "#176b3a"),

@@ -13,7 +13,7 @@ from flask import Blueprint, Response, abort, jsonify, request
 from werkzeug.datastructures import Headers
 
 from envs.credentials import parts_of
-from launcher.config import CatalogueEntry
+from launcher.settings.entries import CatalogueEntry
 from launcher.web.request import signed_otherwise
 from link_generator.link import env_address
 

@@ -10,8 +10,8 @@ from typing import Any
 from flask import Blueprint, Response, abort, jsonify, make_response, redirect, render_template
 from flask import request as asked
 
-from launcher.download import Download
-from launcher.kept_work import DAY, KeptWork
+from launcher.cleanup.kept_work import DAY, KeptWork
+from launcher.homes.download import Download
 from launcher.web.request import csrf_token, known_student, wants_json
 
 AT_ONCE = 8

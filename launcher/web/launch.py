@@ -26,7 +26,7 @@ from envs.errors import BuildFailed
 from launcher.errors import PathNotFound
 from launcher.launches import Launch, Launches
 from launcher.progress import Phase
-from launcher.queue import Standing
+from launcher.room.queue import Standing
 from launcher.web.clicks import ClickLimits
 from launcher.web.errors import answer, error_json, explain
 from launcher.web.request import csrf_token, known_student, student, wants_json

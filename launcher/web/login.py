@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from flask import Blueprint, Response, make_response, redirect, render_template, request
 
-from launcher.audit import Audit
-from launcher.people import People
+from launcher.people.audit import Audit
+from launcher.people.people import People
 from launcher.web.rate import RateLimit, client_address
 from launcher.web.request import csrf_token, student
 from launcher.web.visitor import forget, remember, user

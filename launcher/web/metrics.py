@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flask import Blueprint, Response, abort, request
 
-from launcher.metrics import Metrics
+from launcher.metrics.metrics import Metrics
 from launcher.web.rate import browser_address
 
 TYPE = "text/plain; version=0.0.4; charset=utf-8"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, jsonify, make_response, render_template
 from flask import request as asked
 
-from launcher import disk
-from launcher.history import History, Remembered
-from launcher.notices import Notice, Notices
-from launcher.sessions import Sessions
+from launcher.homes import disk
+from launcher.sessions.history import History, Remembered
+from launcher.sessions.notices import Notice, Notices
+from launcher.sessions.sessions import Sessions
 from launcher.web.request import csrf_token, known_student, wants_json
 
 

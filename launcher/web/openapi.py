@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from flask import Blueprint, Response, jsonify
 
-from launcher.identity import COOKIE, SECURE_COOKIE
+from launcher.people.identity import COOKIE, SECURE_COOKIE
 
 SAFE = ("GET",)
 ABOUT = (

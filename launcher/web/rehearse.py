@@ -16,7 +16,7 @@ from flask import (
     request,
 )
 
-from launcher.rehearsing import Rehearsing, Run
+from launcher.rehearsal.rehearsing import Rehearsing, Run
 from launcher.web.rate import RateLimit, client_address
 from launcher.web.request import wants_json
 from link_generator.dialects import parse_any

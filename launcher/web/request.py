@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 from flask import Response, abort, current_app, g, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
-from launcher import identity, logs
+from launcher import logs
 from launcher.gateway.headers import same_origin
+from launcher.people import identity
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 POLICY = {

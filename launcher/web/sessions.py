@@ -15,11 +15,11 @@ from flask import (
     request,
 )
 
+from launcher.cleanup.kept_work import KeptWork
 from launcher.content.delivered import all_delivered
-from launcher.history import History
-from launcher.kept_work import KeptWork
 from launcher.session import Session
-from launcher.sessions import Sessions
+from launcher.sessions.history import History
+from launcher.sessions.sessions import Sessions
 from launcher.web.kept_work import kept_json
 from launcher.web.request import csrf_token, known_student, student, wants_json
 

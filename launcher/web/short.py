@@ -8,11 +8,11 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, make_response, redirect, render_template, request
 
-from launcher.audit import Audit
 from launcher.errors import LaunchError
-from launcher.people import NotAllowed, User
-from launcher.preflight import Preflight
-from launcher.short_links import BadShortLink, ShortLink, ShortLinks, check_time, field_time
+from launcher.links.preflight import Preflight
+from launcher.links.short_links import BadShortLink, ShortLink, ShortLinks, check_time, field_time
+from launcher.people.audit import Audit
+from launcher.people.people import NotAllowed, User
 from launcher.web.request import csrf_token
 from launcher.web.visitor import need_user
 from link_generator.badges import qr_picture

@@ -14,9 +14,9 @@ from urllib.parse import quote
 from envs.build import Build
 from envs.channels import NEXT, STABLE, Channels
 from envs.store import Store
-from launcher.config import CatalogueEntry
+from launcher.settings.entries import CatalogueEntry
 from launcher.web.hooks import place_of
-from link_generator.link import env_address, env_image, is_ssh
+from link_generator.link import is_ssh
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ShownBuilds:
             return [exact]
         entry = self.catalogue.get(name)
         if entry:
-            place = where(repo_of(entry))
+            place = where(entry.address)
             found = [build for build in self.every() if where(build.repo) == place]
         else:
             found = [build for build in self.every() if slug_of(build) == name]
@@ -81,7 +81,7 @@ class ShownBuilds:
         """What the catalogue calls its repository, else the name in the image's name."""
         place = where(build.repo)
         for name, entry in self.catalogue.items():
-            if where(repo_of(entry)) == place:
+            if where(entry.address) == place:
                 return name
         return slug_of(build)
 
@@ -110,12 +110,6 @@ class ShownBuilds:
             and where(one.repo) == place
         )
         return next(earlier, None)
-
-
-def repo_of(entry: CatalogueEntry) -> str:
-    """The repository as builds call it; an existing image is one without its tag."""
-    image = env_image(entry.repo)
-    return image[0] if image else env_address(entry.repo) or entry.repo
 
 
 def where(repo: str) -> object:

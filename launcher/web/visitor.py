@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, cast
 from flask import Response, current_app, g, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
-from launcher.people import LoginNeeded, NotAllowed, User
+from launcher.people.people import LoginNeeded, NotAllowed, User
 from launcher.web.request import by_https, has_bearer, in_a_window, login_cookie
 
 if TYPE_CHECKING:
-    from launcher.people import People
+    from launcher.people.people import People
 
 LASTS = 14 * 24 * 3600
 """Seconds that a sign-in counts."""

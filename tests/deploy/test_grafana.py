@@ -6,9 +6,9 @@ import json
 import re
 from pathlib import Path
 
-from launcher.gauges import Gauges
-from launcher.metrics import Metrics
-from tests.launcher.test_metrics import NoBuilds, sessions, values  # noqa: F401
+from launcher.metrics.gauges import Gauges
+from launcher.metrics.metrics import Metrics
+from tests.launcher.metrics.test_metrics import NoBuilds, sessions, values  # noqa: F401
 
 BOARD = Path(__file__).parent.parent.parent / "deploy" / "grafana.json"
 WORDS = {"rate", "increase", "sum", "by", "histogram_quantile", "__rate_interval"}

@@ -15,11 +15,11 @@ import pytest
 import requests
 import yaml
 
-from launcher import identity
-from launcher.click import Click
 from launcher.gateway.client import GatewayClient
 from launcher.gateway.secrets import admin_token
-from launcher.ports import free_port
+from launcher.machine.ports import free_port
+from launcher.people import identity
+from launcher.rehearsal.click import Click
 from tests.certificates import make_certificate
 from tests.e2e.conftest import make_box
 from tests.launcher.gateway.conftest import OWNER, SESSION, Backend

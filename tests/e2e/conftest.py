@@ -18,7 +18,7 @@ import requests
 import yaml
 
 from launcher.demo.samples import week_1
-from launcher.ports import free_port
+from launcher.machine.ports import free_port
 from tests.git_server import GitServer, Repo
 
 ARTEFACTS = Path(__file__).parent.parent.parent / "artefacts"

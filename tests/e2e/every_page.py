@@ -13,12 +13,12 @@ from werkzeug.wrappers import Response
 from envs.errors import BuildFailed
 from envs.halt import NO_HALT
 from envs.store import Store
-from launcher import identity
 from launcher.app import create_app, create_parts
 from launcher.config import load_config
-from launcher.home import course_name
-from launcher.people import People, Role
-from launcher.ports import free_port
+from launcher.homes.home import course_name
+from launcher.machine.ports import free_port
+from launcher.people import identity
+from launcher.people.people import People, Role
 from tests.e2e.conftest import wait_for
 from tests.envs.fake_builder import FileBuilder
 from tests.fakes import FakeGateway, HereRuntime

@@ -24,7 +24,7 @@ import pytest
 import requests
 import yaml
 
-from launcher.click import Click, ClickFailed
+from launcher.rehearsal.click import Click, ClickFailed
 from launcher.runtimes.docker.network import bridge_of, network_of
 from launcher.runtimes.docker.walls import Reach, Walls
 from launcher.session import EGRESS

@@ -10,7 +10,7 @@ import pytest
 import requests
 import yaml
 
-from launcher.click import Click
+from launcher.rehearsal.click import Click
 from tests.e2e.conftest import ARTEFACTS, make_box
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

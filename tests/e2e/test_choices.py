@@ -21,15 +21,15 @@ from envs.image import Image
 from envs.store import Store
 from envs.version import VersionCache
 from launcher.asking import Asking
-from launcher.choices import HostChoices
-from launcher.config import CatalogueEntry
 from launcher.content.mirror import Mirrors
 from launcher.environment import Environments
-from launcher.looking import Looking
+from launcher.links.choices import HostChoices
+from launcher.links.looking import Looking
+from launcher.links.preflight import Preflight
 from launcher.prebuild import Prebuild
-from launcher.preflight import Preflight
-from launcher.rehearsal import Rehearsal, Rehearsals
-from launcher.rehearsing import Rehearsing
+from launcher.rehearsal.rehearsal import Rehearsal, Rehearsals
+from launcher.rehearsal.rehearsing import Rehearsing
+from launcher.settings.entries import CatalogueEntry
 from launcher.web import check, errors, rehearse, request
 from launcher.web.rate import RateLimit
 from link_generator import page as generator

@@ -14,8 +14,8 @@ import pytest
 import requests
 import yaml
 
-from launcher.click import Click
 from launcher.database import Database
+from launcher.rehearsal.click import Click
 from launcher.runtimes.docker import mounts
 from tests.e2e import small_server
 from tests.e2e.conftest import ARTEFACTS, make_box, wait_for

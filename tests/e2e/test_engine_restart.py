@@ -16,8 +16,8 @@ import pytest
 import requests
 import yaml
 
-from launcher.click import Click
 from launcher.config import load_config
+from launcher.rehearsal.click import Click
 from launcher.runtimes import RUNTIMES
 from tests.e2e import small_server
 from tests.e2e.conftest import ARTEFACTS, make_box, wait_for

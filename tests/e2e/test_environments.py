@@ -9,7 +9,7 @@ import docker
 import pytest
 import yaml
 
-from launcher.click import Click, ClickFailed
+from launcher.rehearsal.click import Click, ClickFailed
 from tests.conda_channel import make_channel
 from tests.e2e.conftest import make_box
 from tests.git_server import Repo

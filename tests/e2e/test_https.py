@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from launcher.click import Click
-from launcher.identity import COOKIE, SECURE_COOKIE
+from launcher.people.identity import COOKIE, SECURE_COOKIE
+from launcher.rehearsal.click import Click
 from tests.certificates import make_certificate
 from tests.e2e.conftest import make_box
 

@@ -12,7 +12,7 @@ import docker
 import pytest
 
 from envs.records import Records
-from launcher.click import Click, ClickFailed
+from launcher.rehearsal.click import Click, ClickFailed
 from tests.e2e.conftest import ARTEFACTS, make_box, wait_for
 from tests.git_server import Repo
 

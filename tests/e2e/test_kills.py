@@ -21,9 +21,9 @@ import pytest
 import requests
 import yaml
 
-from launcher.click import Click, ClickFailed
 from launcher.database import Database
-from launcher.identity import instance_of, load_secret
+from launcher.people.identity import instance_of, load_secret
+from launcher.rehearsal.click import Click, ClickFailed
 from tests.e2e.conftest import ARTEFACTS, make_box, wait_for
 
 pytestmark = pytest.mark.docker

@@ -12,8 +12,8 @@ import pytest
 import requests
 import yaml
 
-from launcher.click import Click
-from launcher.ports import free_port
+from launcher.machine.ports import free_port
+from launcher.rehearsal.click import Click
 from tests.e2e.conftest import wait_for
 
 

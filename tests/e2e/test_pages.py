@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from launcher import identity
+from launcher.people import identity
 from tests.e2e.conftest import ARTEFACTS, findings
 from tests.e2e.every_page import EveryPage
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import yaml
 
-from launcher.click import Click
+from launcher.rehearsal.click import Click
 from tests.e2e.conftest import ARTEFACTS, make_box, wait_for
 
 JSON = {"Accept": "application/json"}

@@ -17,8 +17,8 @@ import docker
 import pytest
 import yaml
 
-from launcher.click import Click
-from launcher.home import course_name
+from launcher.homes.home import course_name
+from launcher.rehearsal.click import Click
 from launcher.runtimes.docker import mounts
 from launcher.runtimes.docker.walls import Reach, Walls, asked
 from tests.e2e import small_server

@@ -9,7 +9,7 @@ import signal
 import pytest
 import yaml
 
-from launcher.click import Click
+from launcher.rehearsal.click import Click
 from tests.e2e.conftest import make_box, wait_for
 
 pytestmark = [

@@ -8,15 +8,15 @@ from types import SimpleNamespace
 import pytest
 from flask import Flask
 
-from launcher.demand import Kind
 from launcher.launch import Opened
 from launcher.launches import Launches
-from launcher.notices import MEMORY, Notice, Notices
-from launcher.pool import Pool
 from launcher.progress import Phase, Progress
-from launcher.rehearsal import Rehearsals
-from launcher.rehearsing import Rehearsing
+from launcher.rehearsal.rehearsal import Rehearsals
+from launcher.rehearsal.rehearsing import Rehearsing
 from launcher.session import Session
+from launcher.sessions.notices import MEMORY, Notice, Notices
+from launcher.warm.demand import Kind
+from launcher.warm.pool import Pool
 from launcher.web.clicks import ClickLimits, TooManyLaunches
 from launcher.web.launch import steps
 from launcher.web.rate import RateLimit

@@ -11,9 +11,9 @@ from envs.errors import BuildFailed
 from envs.git import Git
 from envs.store import Store
 from envs.version import VersionCache
-from launcher.config import CatalogueEntry
 from launcher.environment import Environments, environment_of
 from launcher.prebuild import Prebuild
+from launcher.settings.entries import CatalogueEntry
 from link_generator.link import Link
 from tests.envs.fake_builder import FileBuilder
 from tests.git_server import GitServer, Repo

@@ -6,14 +6,14 @@ import time
 
 import pytest
 
-from launcher.capacity import Capacity, Plan
 from launcher.errors import DiskFull, LaunchError
 from launcher.launch import Opened
 from launcher.launches import Launches
-from launcher.line import Line
-from launcher.measured import Measured
 from launcher.progress import Phase, Progress
-from launcher.queue import Queue
+from launcher.room.capacity import Capacity, Plan
+from launcher.room.line import Line
+from launcher.room.measured import Measured
+from launcher.room.queue import Queue
 from launcher.session import Session
 from launcher.web.errors import explain
 from link_generator.link import Link

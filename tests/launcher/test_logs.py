@@ -27,7 +27,8 @@ def lines():
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logs.JsonLines())
     root = logging.getLogger()
-    before, root.level = root.level, logging.INFO
+    before = root.level
+    root.setLevel(logging.INFO)
     root.addHandler(handler)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     root.removeHandler(handler)

@@ -10,10 +10,11 @@ from types import SimpleNamespace
 import pytest
 import requests
 
-from launcher import identity, serve
+from launcher import serve
 from launcher.config import load_config
 from launcher.errors import NoRuntime
 from launcher.gateway.process import client_of
+from launcher.people import identity
 
 pytestmark = pytest.mark.slow
 

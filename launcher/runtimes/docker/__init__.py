@@ -21,7 +21,6 @@ from launcher.runtimes.docker.sessions import UID, DockerRuntime
 from launcher.runtimes.docker.slots import Slots
 from launcher.runtimes.docker.walls import Reach, Walls
 from launcher.session import EGRESS
-from link_generator.link import env_image
 
 CALL = 60
 """Seconds for one call to the engine; starts under load take several."""
@@ -68,7 +67,7 @@ def create(config: Config, instance: str) -> DockerRuntime:
         ),
     )
     bases = DockerBases(engine, config.base, config.ca_bundle, config.data / "base")
-    catalogue = [env_image(entry.repo) for entry in config.environments.catalogue.values()]
+    catalogue = [entry.image for entry in config.environments.catalogue.values()]
     existing = ExistingImages(
         engine,
         config.environments.registries,

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from launcher.home import folder_below
+from launcher.homes.home import folder_below
 from launcher.runtimes.docker import mounts
 from launcher.session import HOME_IN_SESSION, SessionSpec
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from launcher.errors import SessionFailed, SessionGone
-from launcher.ports import free_port
+from launcher.machine.ports import free_port
 from launcher.runtimes.base import Completed
 from launcher.runtimes.local import conda
 from launcher.runtimes.local.images import LocalImages

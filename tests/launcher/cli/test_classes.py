@@ -7,8 +7,8 @@ import json
 import pytest
 
 from launcher.__main__ import main
-from launcher.audit import Audit
 from launcher.database import Database
+from launcher.people.audit import Audit
 
 SETTINGS = """
 runtime: local

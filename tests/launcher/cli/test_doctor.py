@@ -14,11 +14,11 @@ from types import SimpleNamespace
 import pytest
 
 from launcher import __main__ as program
-from launcher import identity
 from launcher.config import load_config
 from launcher.database import Database
 from launcher.doctor import machine, network, secrets, state
 from launcher.gateway.process import ensure_gateway
+from launcher.people import identity
 from tests.certificates import make_certificate
 
 

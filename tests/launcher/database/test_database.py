@@ -19,8 +19,8 @@ from sqlalchemy.exc import IntegrityError
 from launcher.database import Database, DatabaseTrouble
 from launcher.database import database as module
 from launcher.database.tables import AUDIT, METADATA, SHORT_LINK_CHANGES
-from launcher.history import History
-from launcher.short_links import Change, ShortLinks
+from launcher.links.short_links import Change, ShortLinks
+from launcher.sessions.history import History
 
 RELEASED = Path(__file__).with_name("released")
 """Data folders as released launchers left them."""
@@ -135,7 +135,8 @@ def test_many_threads_and_a_second_process_lose_no_write(tmp_path):
 def test_two_processes_that_open_a_new_folder_at_once_both_work(tmp_path):
     code = (
         "import sys; from pathlib import Path; from launcher.database import Database\n"
-        "from launcher.history import History; History(Database.of(Path(sys.argv[1]))).all()"
+        "from launcher.sessions.history import History\n"
+        "History(Database.of(Path(sys.argv[1]))).all()"
     )
     both = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(3)]
     assert [one.wait(60) for one in both] == [0, 0, 0]

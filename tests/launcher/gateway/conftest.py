@@ -12,9 +12,9 @@ import pytest
 import requests
 from aiohttp import WSMsgType, web
 
-from launcher import identity
 from launcher.config import load_config
 from launcher.gateway.process import ensure_gateway
+from launcher.people import identity
 
 SESSION = "ab" * 12
 OWNER = "0123456789abcdef0123"

@@ -14,8 +14,8 @@ import aiohttp
 import pytest
 import requests
 
-from launcher import identity
 from launcher.gateway.proxy import LARGEST_MESSAGE, SOCKETS
+from launcher.people import identity
 from launcher.session import new_session_id
 from tests.launcher.gateway.conftest import OWNER, SESSION, Backend
 from tests.launcher.gateway.test_edges import say, status_of

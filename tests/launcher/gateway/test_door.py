@@ -12,7 +12,6 @@ import pytest
 import requests
 from aiohttp import web
 
-from launcher import identity
 from launcher.config import load_config
 from launcher.gateway import process
 from launcher.gateway.__main__ import public_app, set_up
@@ -20,6 +19,7 @@ from launcher.gateway.bodies import Body, TooLarge, TooSlow
 from launcher.gateway.door import Door
 from launcher.gateway.proxy import Proxy
 from launcher.gateway.routes import Route, Routes
+from launcher.people import identity
 
 OPENED = []
 ASK = b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n"

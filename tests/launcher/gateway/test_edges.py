@@ -17,8 +17,8 @@ import pytest
 import requests
 from aiohttp import WSMsgType
 
-from launcher import identity
 from launcher.gateway.process import GatewayFailed, ensure_gateway
+from launcher.people import identity
 from tests.launcher.gateway.conftest import OWNER, SESSION
 from tests.launcher.gateway.test_probes import MEGABYTE, cookie, raw
 

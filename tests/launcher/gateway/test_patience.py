@@ -8,7 +8,7 @@ import pytest
 
 from launcher.gateway import client as module
 from launcher.gateway.client import GatewayClient, GatewayGone
-from launcher.ports import free_port
+from launcher.machine.ports import free_port
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import requests
 from aiohttp import WSMsgType
 from yarl import URL
 
-from launcher import identity
+from launcher.people import identity
 from tests.launcher.gateway.conftest import OWNER, SESSION
 
 MEGABYTE = 1 << 20

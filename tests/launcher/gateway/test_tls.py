@@ -12,12 +12,12 @@ import aiohttp
 import pytest
 import requests
 
-from launcher import identity
 from launcher.config import load_config
 from launcher.errors import BadSettings
 from launcher.gateway.process import GatewayFailed, ensure_gateway
 from launcher.gateway.tls import Certificate
-from launcher.ports import free_port
+from launcher.machine.ports import free_port
+from launcher.people import identity
 from tests.certificates import make_certificate
 from tests.launcher.gateway.conftest import OWNER, SESSION
 from tests.launcher.gateway.test_probes import cookie

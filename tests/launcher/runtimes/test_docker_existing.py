@@ -18,7 +18,7 @@ from envs.git import Git
 from envs.store import Store
 from envs.version import VersionCache
 from launcher.config import load_config
-from launcher.ports import free_port
+from launcher.machine.ports import free_port
 from launcher.runtimes import RUNTIMES
 from launcher.runtimes.docker.context import context_of
 from tests.conftest import IN_CI

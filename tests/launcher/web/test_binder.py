@@ -17,10 +17,10 @@ from envs.image import Image
 from launcher.errors import PathNotFound
 from launcher.launch import Opened
 from launcher.launches import Launches
-from launcher.metrics import Metrics
+from launcher.metrics.metrics import Metrics
 from launcher.progress import Phase, Progress
 from launcher.session import Limits, Session
-from launcher.sessions import Sessions
+from launcher.sessions.sessions import Sessions
 from launcher.web import binder, build_events, build_stream, errors, request
 from launcher.web import metrics as metrics_page
 from launcher.web.binder_links import BinderLinks

@@ -16,8 +16,8 @@ from envs.git import Git
 from envs.halt import NO_HALT
 from envs.store import Store
 from envs.version import resolve_version
-from launcher.config import CatalogueEntry
 from launcher.content.size import human
+from launcher.settings.entries import CatalogueEntry
 from launcher.web import builds, errors, request
 from launcher.web.shown_builds import ShownBuilds
 from tests.envs.fake_builder import FileBuilder

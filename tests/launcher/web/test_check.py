@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from launcher.preflight import Check
+from launcher.links.preflight import Check
 from launcher.web import check, errors, request
 
 

@@ -10,16 +10,16 @@ from flask import Flask
 from markupsafe import escape
 
 from envs.channels import Channels
-from launcher.audit import Audit
-from launcher.capacity import GB, MB, Capacity, Plan
-from launcher.class_times import read_weekly
-from launcher.classes import Classes
+from launcher.classes.classes import Classes
+from launcher.classes.times import read_weekly
 from launcher.database import Database
-from launcher.entries import CatalogueEntry
 from launcher.environment import environment_of
-from launcher.measured import Measured
-from launcher.people import People, Role
-from launcher.preflight import Check
+from launcher.links.preflight import Check
+from launcher.people.audit import Audit
+from launcher.people.people import People, Role
+from launcher.room.capacity import GB, MB, Capacity, Plan
+from launcher.room.measured import Measured
+from launcher.settings.entries import CatalogueEntry
 from launcher.web import classes, errors, request
 
 WEEKLY = [{"day": "tue", "time": "10:00", "env": "intro", "students": 7}]

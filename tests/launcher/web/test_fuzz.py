@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from launcher import identity
 from launcher.app import create_app, create_parts
 from launcher.config import load_config
-from launcher.people import Role
+from launcher.people import identity
+from launcher.people.people import Role
 from launcher.web import openapi, request
 from tests.fakes import FakeGateway
 

@@ -19,9 +19,9 @@ from launcher.content.mirror import Mirrors
 from launcher.environment import Environments
 from launcher.launch import Launcher
 from launcher.launches import Launches
-from launcher.looking import Looking
+from launcher.links.looking import Looking
+from launcher.links.preflight import Preflight
 from launcher.prebuild import Prebuild
-from launcher.preflight import Preflight
 from launcher.web import build_events, build_stream, check, errors, launch, request
 from launcher.web.binder_links import BinderLinks
 from launcher.web.rate import RateLimit

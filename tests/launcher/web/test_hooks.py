@@ -11,8 +11,8 @@ import pytest
 from flask import Flask
 
 from envs.errors import BuildFailed
-from launcher.config import CatalogueEntry
 from launcher.prebuild import Prebuild
+from launcher.settings.entries import CatalogueEntry
 from launcher.web import errors, hooks, request
 from tests.e2e.conftest import wait_for
 

@@ -9,16 +9,16 @@ import zipfile
 import pytest
 from flask import Flask
 
-from launcher import identity
-from launcher.audit import Audit
-from launcher.bin import Bin
+from launcher.cleanup.kept_work import KeptWork
 from launcher.content.size import human
 from launcher.database import Database
-from launcher.history import History
-from launcher.home import Homes
-from launcher.kept_work import KeptWork
+from launcher.homes.bin import Bin
+from launcher.homes.home import Homes
+from launcher.people import identity
+from launcher.people.audit import Audit
 from launcher.session import Limits
-from launcher.sessions import Sessions
+from launcher.sessions.history import History
+from launcher.sessions.sessions import Sessions
 from launcher.web import errors, kept_work, request, sessions
 from tests.fakes import FakeGateway, FakeRuntime
 

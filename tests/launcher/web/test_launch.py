@@ -10,15 +10,15 @@ import pytest
 from flask import Flask
 
 from envs.errors import AmbiguousRef, BuildFailed
-from launcher import identity
-from launcher.capacity import Capacity, Plan
 from launcher.errors import PathNotFound
 from launcher.launch import Opened
 from launcher.launches import Launches
-from launcher.line import Line
-from launcher.measured import Measured
+from launcher.people import identity
 from launcher.progress import Phase, Progress
-from launcher.queue import Queue, unlimited_queue
+from launcher.room.capacity import Capacity, Plan
+from launcher.room.line import Line
+from launcher.room.measured import Measured
+from launcher.room.queue import Queue, unlimited_queue
 from launcher.session import Session
 from launcher.web import errors, launch, request
 from link_generator import page

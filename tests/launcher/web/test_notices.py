@@ -7,14 +7,14 @@ import time
 import pytest
 from flask import Flask
 
-from launcher import identity
 from launcher.content.size import human
 from launcher.database import Database
-from launcher.history import History
-from launcher.home import Homes
-from launcher.notices import ENDING, Notice, Notices
+from launcher.homes.home import Homes
+from launcher.people import identity
 from launcher.session import Limits
-from launcher.sessions import Sessions
+from launcher.sessions.history import History
+from launcher.sessions.notices import ENDING, Notice, Notices
+from launcher.sessions.sessions import Sessions
 from launcher.web import errors, notices, request
 from tests.fakes import FakeGateway, FakeRuntime
 

@@ -10,7 +10,7 @@ from werkzeug.datastructures import ImmutableMultiDict
 
 from launcher.app import create_app
 from launcher.config import load_config
-from launcher.people import Role
+from launcher.people.people import Role
 from launcher.web import openapi
 from tests.fakes import FakeGateway
 

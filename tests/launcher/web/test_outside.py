@@ -10,9 +10,10 @@ import requests
 
 import launcher
 import link_generator
-from launcher import identity, serve
+from launcher import serve
 from launcher.app import create_app
 from launcher.config import load_config
+from launcher.people import identity
 from tests.fakes import FakeGateway
 
 HERE = "http://127.0.0.1:8080"

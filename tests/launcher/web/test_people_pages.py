@@ -8,12 +8,12 @@ import time
 import pytest
 from flask import Flask
 
-from launcher.audit import Audit
 from launcher.database import Database
-from launcher.identity import COOKIE, LOGIN_COOKIE
-from launcher.people import People, Role
-from launcher.preflight import Check
-from launcher.short_links import ShortLinks
+from launcher.links.preflight import Check
+from launcher.links.short_links import ShortLinks
+from launcher.people.audit import Audit
+from launcher.people.identity import COOKIE, LOGIN_COOKIE
+from launcher.people.people import People, Role
 from launcher.web import audit as audit_page
 from launcher.web import errors, go, login, request, short
 from launcher.web.rate import RateLimit

@@ -7,8 +7,8 @@ import re
 import pytest
 from flask import Flask
 
-from launcher.rehearsal import Rehearsal, Rehearsals
-from launcher.rehearsing import Rehearsing
+from launcher.rehearsal.rehearsal import Rehearsal, Rehearsals
+from launcher.rehearsal.rehearsing import Rehearsing
 from launcher.web import errors, rehearse, request
 from launcher.web.rate import RateLimit
 from link_generator import page

@@ -9,21 +9,21 @@ import pytest
 from flask import Flask
 
 from envs.git import Git
-from launcher import identity
 from launcher.asking import Asking
-from launcher.audit import Audit
-from launcher.bin import Bin
+from launcher.cleanup.kept_work import KeptWork
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors
 from launcher.content.size import human
 from launcher.content.undo import Undo
 from launcher.database import Database
-from launcher.history import History
-from launcher.home import Homes
-from launcher.kept_work import KeptWork
+from launcher.homes.bin import Bin
+from launcher.homes.home import Homes
 from launcher.launch import Launcher
+from launcher.people import identity
+from launcher.people.audit import Audit
 from launcher.session import Limits
-from launcher.sessions import Sessions
+from launcher.sessions.history import History
+from launcher.sessions.sessions import Sessions
 from launcher.web import errors, kept_work, request, sessions, work
 from link_generator.link import Content, Link, compose_link
 from tests.fakes import FakeGateway, HereRuntime

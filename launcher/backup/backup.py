@@ -1,0 +1,316 @@
+"""One file with all that cannot be made again: database, links, students' folders, secrets.
+
+It is a tar whose last entry lists every other one with its checksum; without that it is no backup.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import io
+import json
+import os
+import stat
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from launcher.database import Database
+from launcher.errors import LaunchError
+from launcher.people.identity import RESTORED
+
+FORMAT = 1
+MANIFEST = "MANIFEST.json"
+DATABASE = "launcher.sqlite"
+LEFT_AWAY = (
+    "base",
+    "builds/sources",
+    "content",
+    "envs",
+    RESTORED,
+    "run",
+    "serve.lock",
+    "slots",
+    "lost+found",
+    "launcher.lock",
+)
+"""What is made again when it is needed, or belongs to processes that run."""
+PASSING = (DATABASE, "tmp", ".restoring-")
+"""Beginnings of names in the data folder that are left away, too; the database comes as a copy."""
+DEEPEST, LONGEST = 150, 3000
+"""Folders in folders, and bytes of a path: what a student made beyond that is left out."""
+IN_MEMORY = 16 << 20
+"""Bytes of a file that are held there while it is read."""
+PIECE = 1 << 20
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+class BackupFailed(LaunchError):
+    """There is no new backup; an earlier one is as it was."""
+
+
+class NotRead(Exception):
+    """One file cannot be read; the others can."""
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """:raises NotRead: instead of an OSError, which then is always one of writing."""
+    try:
+        yield
+    except OSError as error:
+        raise NotRead(error.strerror) from error
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing in the backup."""
+
+    kind: str
+    """`file`, `folder` or `link`."""
+    size: int = 0
+    sum: str = ""
+    """SHA-256 of a file."""
+    target: str = ""
+    """Of a link."""
+
+
+@dataclass
+class Manifest:
+    """What a backup holds."""
+
+    made: float
+    """Unix seconds."""
+    entries: dict[str, Entry] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What could not be taken, or changed while it was read."""
+
+    @property
+    def size(self) -> int:
+        return sum(one.size for one in self.entries.values())
+
+    def as_json(self) -> str:
+        return json.dumps({"format": FORMAT, **asdict(self)})
+
+    @classmethod
+    def of_json(cls, text: bytes) -> Manifest:
+        """:raises ValueError: it is none of this format."""
+        try:
+            found = json.loads(text)
+            if found.pop("format") != FORMAT:
+                raise ValueError("it is of another launcher's format")
+            entries = {path: Entry(**one) for path, one in found.pop("entries").items()}
+            return cls(**found, entries=entries)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"its list cannot be read ({error})") from error
+
+
+def write_backup(data: Path, target: Path) -> Manifest:
+    """Write everything of the data folder to `target`, while the launcher may go on.
+
+    Each file is whole as it was at some moment, and the database as it was at one. `target` appears
+    when all of it is on the disk and was read back.
+
+    :raises BackupFailed: with why.
+    """
+    from launcher.backup.restore import check_backup
+
+    target = target.absolute()
+    if not (data / "secret.key").exists():
+        raise BackupFailed(f"{data} is no data folder of a launcher.", hint="Name it with --data.")
+    if target.exists():
+        raise BackupFailed(f"{target} exists already.", hint="Choose another name, with the date.")
+    if target.parent.resolve().is_relative_to(data.resolve()):
+        raise BackupFailed(
+            f"{target} is in the data folder itself.", hint="Put it on another disk."
+        )
+    part = None
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # mode 600
+        part = Path(name)
+        with os.fdopen(handle, "wb") as out:
+            manifest = fill(out, data, target.parent, packed=target.suffix in (".gz", ".tgz"))
+            out.flush()
+            os.fsync(out.fileno())
+        check_backup(part)
+        part.rename(target)
+        sync_folder(target.parent)
+        return manifest
+    except OSError as error:
+        raise BackupFailed(
+            f"The backup could not be written: {error.strerror or error}.",
+            hint=f"Look at the disk of {target.parent}. There is no file {target.name}.",
+        ) from error
+    finally:
+        if part:
+            part.unlink(missing_ok=True)
+
+
+def fill(out: IO[bytes], data: Path, room: Path, *, packed: bool) -> Manifest:
+    """Write the tar, and its list as the last entry; `room` is where there is room."""
+    with contextlib.ExitStack() as opened:
+        stream: Any = out
+        if packed:
+            stream = opened.enter_context(gzip.GzipFile("", "wb", 1, out))
+        tar = opened.enter_context(
+            tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT)
+        )
+        taking = Taking(tar, room, Manifest(time.time()))
+        with tempfile.TemporaryDirectory(dir=room) as folder:
+            copy = Path(folder, DATABASE)
+            Database.of(data).copy(copy)
+            with copy.open("rb") as file:
+                taking.file(file, DATABASE)
+        taking.folder(data)
+        text = taking.manifest.as_json().encode()
+        row = tarfile.TarInfo(MANIFEST)
+        row.size, row.mode = len(text), 0o600
+        tar.addfile(row, io.BytesIO(text))
+    return taking.manifest
+
+
+@dataclass(frozen=True)
+class Taking:
+    """Takes folders into the tar. Students may write there meanwhile: no link is followed."""
+
+    tar: tarfile.TarFile
+    room: Path
+    """Where large files lie while they are read."""
+    manifest: Manifest
+
+    def folder(self, data: Path) -> None:
+        """All of the data folder but what is left away."""
+        walk = os.fwalk(data, follow_symlinks=False, onerror=self._unread)
+        for root, folders, files, handle in walk:
+            above = os.path.relpath(root, data)
+            inside = "" if above == "." else f"{above}/"
+            if inside:
+                self._row(handle, above, tarfile.DIRTYPE, Entry("folder"))
+            for name in sorted(files):
+                if not is_left_away(inside + name):
+                    self._one(name, inside + name, handle)
+            folders[:] = sorted(self._going_down(inside, folders, handle))
+
+    def _going_down(self, inside: str, folders: list[str], handle: int) -> Iterator[str]:
+        for name in folders:
+            path = inside + name
+            if is_left_away(path):
+                continue
+            if is_link(name, handle):
+                self._one(name, path, handle)
+            elif path.count("/") > DEEPEST or len(os.fsencode(path)) > LONGEST:
+                self.manifest.notes.append(f"{shown(path)}: too many folders deep, left out")
+            else:
+                yield name
+
+    def _one(self, name: str, path: str, handle: int) -> None:
+        """Take it, or note why it cannot be read. What cannot be written ends the backup."""
+        try:
+            self._take(name, path, handle)
+        except NotRead as error:
+            if not isinstance(error.__cause__, FileNotFoundError):  # else it was removed just now
+                self.manifest.notes.append(f"{shown(path)}: {error}")
+
+    def _take(self, name: str, path: str, handle: int) -> None:
+        with reading():
+            found = os.stat(name, dir_fd=handle, follow_symlinks=False)
+        if stat.S_ISLNK(found.st_mode):
+            self._link(name, path, handle, found)
+        elif stat.S_ISREG(found.st_mode):
+            if found.st_size > (1 << 30) and found.st_blocks * 512 < found.st_size // 10:
+                self.manifest.notes.append(f"{shown(path)}: nearly all of it is empty, left out")
+                return
+            with reading():
+                opened = os.open(name, FILE, dir_fd=handle)
+            with open(opened, "rb") as file:
+                self.file(file, path)
+
+    def _link(self, name: str, path: str, handle: int, found: os.stat_result) -> None:
+        with reading():
+            target = os.readlink(name, dir_fd=handle)
+        row = tarfile.TarInfo(path)
+        row.type, row.linkname = tarfile.SYMTYPE, target
+        owned(row, found)
+        self.tar.addfile(row)
+        self.manifest.entries[path] = Entry("link", target=target)
+
+    def _row(self, handle: int, path: str, kind: bytes, entry: Entry) -> None:
+        row = tarfile.TarInfo(path)
+        row.type = kind
+        owned(row, os.fstat(handle))
+        self.tar.addfile(row)
+        self.manifest.entries[path] = entry
+
+    def file(self, file: IO[bytes], path: str) -> None:
+        """Take a file as it is between two looks at it; one that always changes, as it was read."""
+        for left in (2, 1, 0):
+            with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(self.room)) as copy:
+                before = os.fstat(file.fileno())
+                size, mark = copied(file, copy)
+                after = os.fstat(file.fileno())
+                quiet = (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, size)
+                if not quiet and left:
+                    file.seek(0)
+                    continue
+                if not quiet:
+                    self.manifest.notes.append(f"{shown(path)}: it changed while it was read")
+                row = tarfile.TarInfo(path)
+                owned(row, before)
+                row.size = size
+                copy.seek(0)
+                self.tar.addfile(row, copy)
+                self.manifest.entries[path] = Entry("file", size, mark)
+                return
+
+    def _unread(self, error: OSError) -> None:
+        self.manifest.notes.append(f"{shown(str(error.filename))}: {error.strerror}")
+
+
+def copied(source: IO[bytes], target: IO[bytes]) -> tuple[int, str]:
+    """The bytes that were copied, and their SHA-256."""
+    size, mark = 0, hashlib.sha256()
+    while True:
+        with reading():
+            piece = source.read(PIECE)
+        if not piece:
+            break
+        target.write(piece)
+        mark.update(piece)
+        size += len(piece)
+    return size, mark.hexdigest()
+
+
+def owned(row: tarfile.TarInfo, found: os.stat_result) -> None:
+    """Whose it is, with which rights and of what time."""
+    row.uid, row.gid = found.st_uid, found.st_gid
+    row.mode = stat.S_IMODE(found.st_mode)
+    row.mtime = found.st_mtime
+
+
+def is_link(name: str, handle: int) -> bool:
+    with contextlib.suppress(OSError):
+        return stat.S_ISLNK(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode)
+    return False
+
+
+def is_left_away(path: str) -> bool:
+    return path in LEFT_AWAY or ("/" not in path and path.startswith(PASSING))
+
+
+def shown(path: str) -> str:
+    """A student's name for a file, as any terminal can show it."""
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a new name in the folder to the disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""When classes are, which ones are known, and whether they fit."""

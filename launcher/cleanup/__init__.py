@@ -1,0 +1,1 @@
+"""What goes, and when: images, leftovers of killed processes, students' folders nobody needs."""

@@ -1,0 +1,155 @@
+"""What can go from the disk: images that nothing needs, and checkouts and leftovers of builds."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from envs.channels import NEXT, STABLE, Channels
+from envs.image import Image
+from envs.store import Store
+from envs.version import VersionCache
+from launcher.environment import environment_of
+from launcher.rounds import Rounds
+from launcher.runtimes.base import Runtime
+from launcher.sessions.history import History
+from launcher.settings.entries import CatalogueEntry
+from link_generator.link import Link
+
+if TYPE_CHECKING:
+    from launcher.app import Parts
+
+log = logging.getLogger(__name__)
+
+DAY = 86400.0
+
+
+@dataclass(frozen=True)
+class Removed:
+    """One thing that went, or would go."""
+
+    what: str
+    name: str
+    size: int = 0
+    """Bytes; an image shares most of its own with its base."""
+
+
+@dataclass(frozen=True)
+class Cleanup:
+    """Looks at everything that this data folder built; other launchers' images are left alone."""
+
+    store: Store
+    runtime: Runtime
+    channels: Channels
+    versions: VersionCache
+    history: History
+    catalogue: dict[str, CatalogueEntry]
+    keep_days: float
+    cache: int
+    """Bytes of cached packages and steps of builds that stay."""
+    longest_build: float
+    """Seconds; what is younger may belong to a build that runs."""
+
+    @classmethod
+    def of(cls, parts: Parts) -> Cleanup:
+        """For the settings of a launcher."""
+        builds = parts.config.builds
+        return cls(
+            store=parts.store,
+            runtime=parts.runtime,
+            channels=parts.channels,
+            versions=parts.versions,
+            history=parts.history,
+            catalogue=dict(parts.config.environments.catalogue),
+            keep_days=builds.keep_days,
+            cache=builds.keep_cache,
+            longest_build=builds.timeout,
+        )
+
+    def run(self, *, dry_run: bool = False) -> list[Removed]:
+        """Remove what nothing needs, or with `dry_run` only say it."""
+        needed = self.needed()
+        gone = []
+        for image in self._own():
+            if image.name not in needed and (dry_run or self.store.remove(image.name)):
+                gone.append(Removed("image", image.name, image.size))
+        gone += self._checkouts(needed, dry_run=dry_run)
+        swept = self.runtime.images.sweep(
+            older=self.longest_build, cache=self.cache, dry_run=dry_run
+        )
+        return gone + [Removed(*row) for row in swept]
+
+    def needed(self) -> dict[str, str]:
+        """Each image that stays, with the reason."""
+        since = time.time() - self.keep_days * DAY
+        own = {image.name: image for image in self._own()}
+        found = {session.image: "a session uses it" for session in self.runtime.list()}
+        clicked = {one.image for one in self.history.all() if max(one.started, one.ended) > since}
+        found |= dict.fromkeys(clicked, f"a link used it in the last {self.keep_days:.0f} days")
+        built = [
+            one for one in self.store.records.all() if one.outcome == "built" and one.name in own
+        ]
+        newest = {one.repo: one.name for one in built}  # the records are sorted by time
+        for one in built:
+            if one.ended > since:
+                found.setdefault(one.name, "it is new")
+            if one.name in clicked:
+                found.setdefault(newest[one.repo], "it is the newest of a repository in use")
+        for repo, tag in self._named():
+            commit = self.versions.known(repo, tag)
+            for one in built:
+                if one.repo == repo and (one.ref == tag or one.commit == commit):
+                    found.setdefault(one.name, "the catalogue or a channel names it")
+            if repo in newest:
+                found.setdefault(newest[repo], "it is the newest of the catalogue's repository")
+        return found
+
+    def _own(self) -> list[Image]:
+        """The images that a record of this data folder knows."""
+        known = {build.name for build in self.store.records.all()}
+        return [image for image in self.runtime.images.list_images() if image.name in known]
+
+    def _named(self) -> Iterator[tuple[str, str]]:
+        """Repository and tag of all that links may call by name, with what a rollback goes to."""
+        for name, entry in self.catalogue.items():
+            repo, tag = environment_of(Link(env=name), self.catalogue, self.channels)
+            yield repo, tag
+            yield repo, entry.tag
+            for channel in (STABLE, NEXT):
+                for one in self.channels.kept(name, channel):
+                    yield repo, one
+
+    def _checkouts(self, needed: dict[str, str], *, dry_run: bool) -> list[Removed]:
+        """Files of versions whose image is gone; a click fetches them again."""
+        commits = {one.commit for one in self.store.records.all() if one.name in needed}
+        gone = []
+        for folder in sorted((self.store.folder / "sources").glob("*-*")):
+            old = time.time() - folder.lstat().st_mtime > max(self.longest_build, DAY)
+            if folder.is_dir() and old and folder.name.partition("-")[2] not in commits:
+                gone.append(Removed("checkout", folder.name, size_of(folder)))
+                if not dry_run:
+                    shutil.rmtree(folder, ignore_errors=True)
+        return gone
+
+
+def regularly(run: Callable[[], Sequence[Removed]], every: float, ended: threading.Event) -> None:
+    """Clean up each `every` seconds until `ended`; what goes wrong once is tried again."""
+    rounds = Rounds("cleaning up")
+
+    def clean() -> None:
+        gone = run()
+        log.info("cleaned up", extra={"removed": [one.name for one in gone]})
+
+    while not ended.wait(every):
+        rounds.run(clean)
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of all files below."""
+    return sum(one.lstat().st_size for one in folder.rglob("*") if not one.is_dir())

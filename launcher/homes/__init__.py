@@ -1,0 +1,1 @@
+"""Students' folders: where they are, how full, sent as a zip, and the bin."""

@@ -1,0 +1,1 @@
+"""What this machine has and gives: memory, open files, ports."""

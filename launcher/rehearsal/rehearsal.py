@@ -1,0 +1,141 @@
+"""A rehearsal of a link: a throw-away student clicks it and runs the notebook top to bottom."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from launcher.config import Config
+from launcher.homes.home import Homes
+from launcher.homes.removal import remove_tree
+from launcher.people.identity import COOKIE, SECURE_COOKIE, new_guest, sign_student
+from launcher.rehearsal.click import Click, ClickFailed
+from launcher.runtimes.base import Runtime
+from link_generator.link import Link, compose_link, content_folders
+
+MAY_RAISE = "raises-exception"
+"""The tag of a cell whose error is meant: https://nbclient.readthedocs.io"""
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """How it went."""
+
+    at: float
+    """Unix seconds."""
+    seconds: float
+    ok: bool
+    cells: int = 0
+    """Code cells that ran to their end."""
+    error: str = ""
+    """What went wrong first, with the number of the cell."""
+
+
+@dataclass(frozen=True)
+class Rehearsals:
+    """The newest rehearsal of each link, a small file each."""
+
+    folder: Path
+
+    def last(self, link: Link) -> Rehearsal | None:
+        try:
+            return Rehearsal(**json.loads(self._file(link).read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def keep(self, link: Link, found: Rehearsal) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        temp = self._file(link).with_suffix(".new")
+        temp.write_text(json.dumps(asdict(found)), "utf-8")
+        os.replace(temp, self._file(link))
+
+    def _file(self, link: Link) -> Path:
+        mark = hashlib.sha256(compose_link(link, "").encode()).hexdigest()[:24]
+        return self.folder / f"{mark}.json"
+
+
+def own_address(config: Config) -> str:
+    """Where the launcher of these settings answers on this machine."""
+    host, port = config.listen
+    if not port:  # one that was free; then links are made for it
+        return config.public_url
+    scheme = "https" if config.tls.cert_file else "http"
+    return f"{scheme}://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104
+
+
+def rehearse(
+    link: Link,
+    *,
+    server: str,
+    secret: bytes,
+    runtime: Runtime,
+    homes: Homes,
+    say: Callable[[str], None],
+    timeout: float = 600.0,
+) -> Rehearsal:
+    """Click the link at the running `server` and run its notebook, `timeout` seconds a cell.
+
+    The session and everything that the throw-away student got are removed in the end.
+    """
+    at, began = time.time(), time.monotonic()
+    click, ran, error = Click(reached=server), 0, ""
+    student = new_guest()  # whose folder goes in any case, be this process killed
+    name = SECURE_COOKIE if server.startswith("https:") else COOKIE
+    click.browser.cookies.set(name, sign_student(secret, student), secure=name != COOKIE)
+    try:
+        click.open(compose_link(link, server), say)
+        if link.path.endswith(".ipynb"):
+            path = f"{content_folders(link)[0]}/{link.path}"
+            for ran in run_cells(click, path, say, timeout):  # noqa: B007 - counted to the error
+                pass
+    except ClickFailed as failed:
+        error = failed.message
+    except requests.RequestException as failed:
+        error = f"The server at {server} does not answer ({type(failed).__name__})."
+    finally:
+        clear(student, runtime, homes)
+    return Rehearsal(at, round(time.monotonic() - began, 1), not error, ran, error)
+
+
+def run_cells(click: Click, path: str, say: Callable[[str], None], timeout: float) -> Any:
+    """Run each code cell in one kernel, yielding how many have ended.
+
+    :raises ClickFailed: the first that fails, by its number among all cells.
+    """
+    notebook = click.notebook(path)
+    kernel = click.kernel(kernel_of(notebook), path)
+    done = 0
+    for number, cell in enumerate(notebook["cells"], start=1):
+        if cell["cell_type"] != "code" or not "".join(cell["source"]).strip():
+            continue
+        say(f"  cell {number} of {len(notebook['cells'])}")
+        try:
+            click.run("".join(cell["source"]), kernel=kernel, timeout=timeout)
+        except ClickFailed as failed:
+            if MAY_RAISE not in cell["metadata"].get("tags", ()):
+                raise ClickFailed(f"Cell {number}: {failed.message}") from failed
+        done += 1
+        yield done
+
+
+def kernel_of(notebook: dict[str, Any]) -> str:
+    try:
+        return str(notebook["metadata"]["kernelspec"]["name"])
+    except (KeyError, TypeError):
+        return "python3"
+
+
+def clear(student: str, runtime: Runtime, homes: Homes) -> None:
+    """Stop the throw-away student's session and remove their files: nobody else has any there."""
+    for session in runtime.list():
+        if session.owner == student:
+            runtime.stop(session.id)
+            remove_tree(homes.path(student, session.course).parent)

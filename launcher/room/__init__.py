@@ -1,0 +1,1 @@
+"""How many sessions fit, and the line of those who wait for room."""

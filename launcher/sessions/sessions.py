@@ -1,0 +1,397 @@
+"""All sessions of this launcher: one per student and course, found, started, opened, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.client
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from launcher import logs
+from launcher.content.size import human
+from launcher.database import DatabaseTrouble
+from launcher.errors import HomeFull, LaunchError, SessionFailed
+from launcher.gateway.client import GatewayClient
+from launcher.homes import disk
+from launcher.homes.home import Homes, has_server_settings
+from launcher.progress import Phase, Progress
+from launcher.room.queue import Queue, unlimited_queue
+from launcher.runtimes.base import Runtime
+from launcher.session import (
+    HOME_IN_SESSION,
+    Limits,
+    Session,
+    SessionSpec,
+    new_session_id,
+    session_token,
+)
+from launcher.sessions.history import History
+from launcher.warm.demand import Kind
+from launcher.warm.pool import Pool
+
+log = logging.getLogger(__name__)
+
+LOOK = 0.5
+"""Seconds between two questions to the runtime whether a session that starts still lives. The
+server is asked more often: that costs little, and a class that starts keeps the engine busy."""
+PATIENCE = 3.0
+"""Seconds for a session's answer, from the first byte asked to the last."""
+LARGEST_STATUS = 65536
+"""Bytes; Jupyter's own answer has a hundred."""
+
+FIRST_PAGES = ("api/contents", "api/kernelspecs", "lab", "lab/api/settings", "lab/api/translations")
+"""What a browser asks a server for at once, without a file's name; none of it writes."""
+
+
+@dataclass
+class Sessions:
+    """Truth about sessions is in the runtime's labels; here is only what acts on it."""
+
+    runtime: Runtime
+    gateway: GatewayClient
+    homes: Homes
+    history: History
+    secret: bytes
+    limits: Limits
+    start_timeout: float
+    queue: Queue = field(default_factory=lambda: unlimited_queue())
+    pool: Pool | None = None
+    """The sessions that run already, if any do."""
+    _turns: dict[tuple[str, str], threading.Lock] = field(default_factory=dict)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextlib.contextmanager
+    def turn(self, student: str, course: str) -> Iterator[None]:
+        """One launch at a time for a student and course: two tabs end in one session."""
+        with self._turn(student, course):
+            yield
+
+    def try_turn(self, student: str, course: str) -> bool:
+        """Take the turn if no launch has it; then `end_turn` must follow."""
+        return self._turn(student, course).acquire(blocking=False)
+
+    def end_turn(self, student: str, course: str) -> None:
+        self._turn(student, course).release()
+
+    def _turn(self, student: str, course: str) -> threading.Lock:
+        with self._guard:
+            return self._turns.setdefault((student, course), threading.Lock())
+
+    def ensure(
+        self,
+        student: str,
+        course: str,
+        image: str,
+        link: str,
+        tell: Callable[[Progress], None],
+        *,
+        egress: str = "web",
+    ) -> tuple[SessionSpec, Session]:
+        """The student's session for the course on this image: the running one, or a new one.
+
+        One on another image, or that may reach something else, is stopped first; its home stays
+        and comes along.
+
+        :raises launcher.errors.NoRoom: the student waits in line; what runs goes on.
+        :raises launcher.errors.SessionFailed: the server did not start.
+        """
+        old = ""
+        for session in self.of(student):
+            if session.course != course:
+                continue
+            if session.running and (session.image, session.egress) == (image, egress):
+                logs.session_id.set(session.id)
+                tell(Progress(Phase.SESSION, "Your session is already running"))
+                return self.spec(session), session
+            if session.running:
+                old = session.id
+            else:
+                self.stop(session.id, why="replaced by a newer session")
+        mine = functools.partial(
+            self._spec, owner=student, course=course, image=image, link=link, egress=egress
+        )
+        with self._reserved(Kind(image, egress), mine("").home) as warm:
+            session_id = self.queue.admit(student, course, image, instead_of=old)
+            logs.session_id.set(session_id)
+            try:
+                if old:
+                    tell(Progress(Phase.SESSION, "Closing your session on the other environment"))
+                    self.stop(old, why="replaced by a newer session")
+                if warm and self.pool and (given := self.pool.hand_over(mine(warm.id))):
+                    logs.session_id.set(given.id)
+                    self._moved(session_id, given)
+                    self.history.started(mine(given.id))
+                    tell(Progress(Phase.SESSION, "A session was ready"))
+                    return mine(given.id), given
+                spec = mine(session_id)
+                tell(Progress(Phase.SESSION, "Starting your session"))
+                self.runtime.prepare_home(spec)
+                self.history.started(spec)
+                session = self.runtime.start(spec)
+            except BaseException:
+                self.queue.capacity.release(session_id)
+                raise
+        self.queue.capacity.started(session_id)
+        tell(Progress(Phase.SESSION, "Session started"))
+        return spec, session
+
+    @contextlib.contextmanager
+    def _reserved(self, kind: Kind, home: Path) -> Iterator[Session | None]:
+        """A session that runs already, for this launch only; given back where it is not taken."""
+        if self.pool is None:
+            yield None
+            return
+        if has_server_settings(home):
+            self.pool.make_room(kind.image)
+            yield None
+            return
+        session = self.pool.reserve(kind)
+        try:
+            yield session
+        finally:
+            if session:
+                self.pool.put_back(session)
+
+    def _moved(self, admitted: str, session: Session) -> None:
+        """The room that was kept under an id is the session's that was ready."""
+        capacity = self.queue.capacity
+        capacity.hold(session.id, session.owner, session.course, session.image, instead_of=admitted)
+        capacity.release(admitted)  # gone already, unless there was no room under the new id
+        capacity.started(session.id)
+
+    def spec(self, session: Session) -> SessionSpec:
+        """What a running session was started with, from its labels."""
+        return self._spec(
+            session.id,
+            owner=session.owner,
+            course=session.course,
+            image=session.image,
+            link=session.link,
+            egress=session.egress,
+        )
+
+    def spec_of_nobody(self, kind: Kind) -> SessionSpec:
+        """What a session is started with before its student is known."""
+        spec = self._spec(
+            new_session_id(),
+            owner="nobody",  # names a folder that is never made
+            course="none",
+            image=kind.image,
+            link="",
+            egress=kind.egress,
+        )
+        return replace(spec, owner="", course="")
+
+    def _spec(
+        self, session_id: str, *, owner: str, course: str, image: str, link: str, egress: str
+    ) -> SessionSpec:
+        return SessionSpec(
+            id=session_id,
+            owner=owner,
+            course=course,
+            image=image,
+            link=link,
+            token=session_token(self.secret, session_id),
+            home=self.homes.path(owner, course),
+            limits=self.limits,
+            egress=egress,
+        )
+
+    def open(self, spec: SessionSpec, session: Session | None = None) -> Session:
+        """Wait until the session's server answers, then let its owner in.
+
+        `session` is what is known of it; where it has answered already, nobody waits. One that
+        never answered anybody is stopped.
+
+        :raises launcher.errors.SessionFailed: it ended, or did not answer in time.
+        """
+        if session is None or not session.answered:
+            try:
+                session = self._wait(spec)
+            except SessionFailed:
+                if not self.gateway.may_have(spec.id):
+                    self.stop(spec.id, why="its server did not answer")
+                raise
+        self.gateway.add_route(spec.id, session.address, spec.owner, spec.token)
+        return session
+
+    def _wait(self, spec: SessionSpec) -> Session:
+        deadline = time.monotonic() + self.start_timeout
+        session, look, pause = None, 0.0, 0.02
+        while True:
+            if time.monotonic() >= look:
+                session = self.runtime.find(spec.id)
+                look = time.monotonic() + LOOK
+            if session is None or not session.running:
+                said = self.runtime.logs(spec.id, lines=20) if session else ""
+                raise SessionFailed(
+                    "The session's server ended at once"
+                    + (f": {session.ended}." if session and session.ended else "."),
+                    hint=said.strip()[-2000:],
+                )
+            if self.answers(session):
+                return session
+            if time.monotonic() > deadline:
+                raise SessionFailed(
+                    f"The session's server did not answer within {self.start_timeout:.0f} s.",
+                    hint=self.runtime.logs(spec.id, lines=20).strip()[-2000:],
+                )
+            time.sleep(pause)
+            pause = min(pause * 1.3, 0.25)
+
+    def answers(self, session: Session) -> bool:
+        """True when the session's server serves requests."""
+        return self.status(session) is not None
+
+    def rouse(self, session: Session) -> None:
+        """Let a server that nobody uses yet do what it does at its first pages only.
+
+        It reads the schemas of its settings, finds its kernels and its files: 0.15 s of CPU that
+        forty students would otherwise wait for at once. Nothing is written by that.
+        """
+        token = session_token(self.secret, session.id)
+        for path in FIRST_PAGES:
+            ask_status(session.address, f"/s/{session.id}/{path}", token)
+
+    def status(self, session: Session) -> dict[str, object] | None:
+        """What Jupyter's `/api/status` says, or None while it does not answer."""
+        token = session_token(self.secret, session.id)
+        return ask_status(session.address, f"/s/{session.id}/api/status", token)
+
+    def of(self, student: str) -> list[Session]:
+        """The student's sessions, running or ended."""
+        return self.runtime.list(student)
+
+    def stop(self, session_id: str, *, why: str) -> None:
+        """Stop the session; the student's folder stays."""
+        self.gateway.remove_route(session_id)
+        self.runtime.stop(session_id)
+        self.queue.capacity.release(session_id)
+        try:
+            ended = self.history.ended(session_id, why)
+        except DatabaseTrouble as error:  # it has stopped all the same
+            log.warning("an end is not remembered: %s", error, extra={"session_id": session_id})
+            ended = None
+        if ended:
+            self.queue.pace.ended([ended.seconds])
+        log.info("session stopped", extra={"session_id": session_id, "why": why})
+
+    def used(self, session: Session) -> int | None:
+        """Bytes of the session's home folder; None where that cannot be found out now."""
+        if self.runtime.attaches_folders:
+            return disk.used(self.homes.path(session.owner, session.course))
+        command = ["du", "-sxk", "--", HOME_IN_SESSION]
+        try:
+            done = self.runtime.run(session.id, command, timeout=disk.LONGEST)
+            return int(done.out.split(b"\t")[0]) * 1024
+        except (LaunchError, TimeoutError, ValueError):
+            return None
+
+    def check_room(self, spec: SessionSpec) -> None:
+        """Refuse to copy into a home that is full already.
+
+        :raises launcher.errors.HomeFull: with the limit and the way out.
+        """
+        limit = self.limits.disk
+        if not limit or not self.runtime.attaches_folders or not has_files(spec.home):
+            return
+        found = disk.used(spec.home)
+        if found is not None and found >= limit:
+            raise HomeFull(
+                f"Your folder holds {human(found)}, and may hold {human(limit)}. "
+                "The newest course files were not copied.",
+                hint="Delete what you no longer need in your session, then update.",
+            )
+
+    def measure(self, running: Sequence[Session]) -> None:
+        """Look at what the running sessions use of memory now."""
+        images = {session.id: session.image for session in running}
+        self.queue.capacity.measured.sample(self.runtime.memory(), images)
+
+    def _everything(self) -> list[Session]:
+        """With those that nobody has claimed, which take room as well."""
+        warm = self.runtime.warm
+        nobodys = warm.list() if warm else []  # first: one that is claimed meanwhile is seen twice
+        return [*nobodys, *self.runtime.list()]
+
+    def take_stock(self) -> None:
+        """After a restart, before anybody is let in: what runs already takes its room."""
+        self.queue.capacity.agree(self._everything)
+
+    def reattach(self) -> None:
+        """After a restart: every session sees its student's folder, or is stopped."""
+        warm = self.runtime.warm
+        for session in self.runtime.list() if warm else ():
+            if warm and session.running and not warm.is_attached(self.spec(session)):
+                self.stop(session.id, why="the student's folder was gone from it")
+
+    def adopt(self) -> list[Session]:
+        """Make the gateway's routes agree with the sessions that run; the running ones.
+
+        Called at start and by the reaper, so a restart of anything heals within a round.
+        """
+        found = [one for one in self.queue.capacity.agree(self._everything) if one.owner]
+        running = {session.id: session for session in found if session.running}
+        routes = self.gateway.routes()
+        for session_id in routes.keys() - running.keys():
+            self.gateway.remove_route(session_id)
+        for session in running.values():
+            route = routes.get(session.id)
+            if (route is None or route.target != session.address) and self.answers(session):
+                token = session_token(self.secret, session.id)
+                self.gateway.add_route(session.id, session.address, session.owner, token)
+        for session in found:
+            if not session.running and self.try_turn(session.owner, session.course):
+                try:  # a launch that has the turn is starting this very session
+                    self.stop(session.id, why=session.ended or "its server ended")
+                finally:
+                    self.end_turn(session.owner, session.course)
+        return list(running.values())
+
+
+def has_files(home: Path) -> bool:
+    """False for a fresh home, which need not be measured."""
+    with contextlib.suppress(OSError), os.scandir(home) as found:
+        return any(True for _ in found)
+    return False
+
+
+def ask_status(address: str, path: str, token: str) -> dict[str, object] | None:
+    """One question to a session's server, which is the student's: it may answer anything.
+
+    Follows no redirect, reads a little, and ends within `PATIENCE` seconds whatever comes.
+    """
+    place = urlsplit(address)
+    if not place.hostname:
+        return None
+    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=2)
+    try:
+        connection.connect()
+        ender = threading.Timer(PATIENCE, hang_up, [connection.sock])
+        ender.daemon = True
+        ender.start()
+        try:
+            connection.request("GET", path, headers={"Authorization": f"token {token}"})
+            answer = connection.getresponse()
+            found = json.loads(answer.read(LARGEST_STATUS)) if answer.status == 200 else None
+        finally:
+            ender.cancel()
+    except (OSError, http.client.HTTPException, ValueError, RecursionError):
+        return None
+    finally:
+        connection.close()
+    return found if isinstance(found, dict) else None
+
+
+def hang_up(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)

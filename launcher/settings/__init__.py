@@ -1,0 +1,1 @@
+"""How settings are read; what they are is in `launcher/config.py`."""

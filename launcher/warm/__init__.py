@@ -1,0 +1,1 @@
+"""What is made ready before anybody clicks: warm sessions, and all that a class needs."""

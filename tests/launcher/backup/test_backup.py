@@ -1,0 +1,332 @@
+"""A backup brings everything back on another machine, and half a backup is none."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from launcher.backup import backup, restore
+from launcher.backup.backup import MANIFEST, BackupFailed, write_backup
+from launcher.backup.restore import BadBackup, NotRestored, check_backup, restore_backup
+from launcher.database import Database
+from launcher.homes.home import Homes
+from launcher.links.short_links import ShortLinks
+from launcher.people import identity
+from launcher.people.audit import Audit
+from launcher.people.people import People, Role
+from launcher.session import Limits, SessionSpec
+from launcher.sessions.history import History
+from link_generator.link import Link
+
+COURSE = "intro-0a1b2c3d"
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A data folder as a launcher leaves it, with what students do to their own folders."""
+    data = tmp_path / "data"
+    identity.load_secret(data)
+    database = Database.of(data)
+    people = People(database)
+    people.add("ann", Role.INSTRUCTOR)
+    ShortLinks(database).save("week-1", Link(env="gh/o/e", tag="v1"), who="ann")
+    ShortLinks(database).save("week-1", Link(env="gh/o/e", tag="v2"), who="ann")
+    Audit(database).note("ann", "link changed", "week-1")
+    home = Homes(data / "homes").path("s1", COURSE)
+    spec = SessionSpec(
+        "ab" * 12, "s1", COURSE, "image", "/launch?env=x", "t", home, Limits(1, 1, 1)
+    )
+    History(database).started(spec)
+    (home / "course/.git/objects").mkdir(parents=True)
+    (home / "course/week1.ipynb").write_text("mine")
+    (home / "course/run.sh").write_text("#!/bin/sh")
+    (home / "course/run.sh").chmod(0o750)
+    (home / "course/.git/objects/ab").write_bytes(os.urandom(3000))
+    (home / "empty").mkdir()
+    (home / "link").symlink_to("/etc/passwd")
+    (home / "outside").symlink_to("/etc")
+    Path(os.fsdecode(os.fsencode(home) + b"/caf\xe9.txt")).write_text("x")
+    os.mkfifo(home / "pipe")
+    home.with_name(f".delivered-{COURSE}-course.json").write_text("{}")
+    for name in ("builds/channels.json", "content/mirrors/x/HEAD", "run/routes.json", "tmpabc"):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).write_text(name)
+    if os.geteuid() == 0:
+        os.chown(home / "course/week1.ipynb", 1000, 1000)
+    database.close()
+    return data
+
+
+def picture(folder: Path):
+    """Every file, link and folder with its content, rights and owner."""
+    found = {}
+    for path in folder.rglob("*"):
+        row = path.lstat()
+        inside = b""
+        if path.is_symlink():
+            inside = os.fsencode(os.readlink(path))
+        elif path.is_file():
+            inside = path.read_bytes()
+        found[str(path.relative_to(folder))] = (row.st_mode, row.st_uid, row.st_gid, inside)
+    return found
+
+
+@pytest.mark.parametrize("name", ["b.tar", "b.tar.gz"])
+def test_everything_comes_back_in_another_folder(data, tmp_path, name):
+    made = write_backup(data, tmp_path / name)
+    assert made.notes == []
+    assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+    before = picture(data / "homes")
+    links = ShortLinks(Database.of(data)).all()
+    shutil.move(data, tmp_path / "gone")
+    there = tmp_path / "there"
+    restore_backup(tmp_path / name, there)
+    after = picture(there / "homes")
+    before.pop(f"s1/{COURSE}/pipe")
+    assert after == before
+    assert identity.load_secret(there) == identity.load_secret(tmp_path / "gone")
+    assert (there / "builds/channels.json").read_text() == "builds/channels.json"
+    database = Database.of(there)
+    assert ShortLinks(database).all() == links
+    assert len(links[0].history) == 2
+    assert [user.name for user in People(database).all()] == ["ann"]
+    assert [deed.what for deed in Audit(database).last()] == ["link changed"]
+    (session,) = History(database).all()
+    assert session.ended > 0
+    assert session.why == "the server was restored from a backup"
+    assert {one.name for one in there.iterdir()} & {"run", "content", "tmpabc"} == set()
+    assert not list(there.glob(".restoring-*"))
+
+
+def test_a_restored_launcher_leaves_sessions_of_the_old_folder_alone(data, tmp_path):
+    """They may still run on the same engine, and write to the old folder."""
+    write_backup(data, tmp_path / "b.tar")
+    marks = {identity.instance_of(identity.load_secret(data), data)}
+    for name in ("one", "two"):
+        restore_backup(tmp_path / "b.tar", tmp_path / name)
+        secret = identity.load_secret(tmp_path / name)
+        marks.add(identity.instance_of(secret, tmp_path / name))
+    assert len(marks) == 3
+
+
+def test_old_work_is_not_due_for_removal_because_it_was_restored(data, tmp_path):
+    home = data / "homes/s1" / COURSE
+    os.utime(home, (1, 1))
+    os.utime(home.with_name(f".delivered-{COURSE}-course.json"), (1, 1))
+    write_backup(data, tmp_path / "b.tar")
+    restore_backup(tmp_path / "b.tar", tmp_path / "there")
+    changed = Homes(tmp_path / "there/homes").changed("s1", COURSE)
+    assert time.time() - changed < 60
+
+
+@pytest.mark.parametrize("name", ["b.tar", "b.tar.gz"])
+def test_a_backup_that_was_cut_off_is_never_taken_for_a_good_one(data, tmp_path, name):
+    write_backup(data, tmp_path / name)
+    whole = (tmp_path / name).read_bytes()
+    cut, there = tmp_path / f"cut-{name}", tmp_path / "there"
+    # Tar ends with empty blocks, of which a reader needs none
+    ends = len(whole) - 1 if name.endswith("gz") else len(whole.rstrip(b"\0")) - 1
+    steps = sorted({0, 1, 511, 512, 513, ends, *range(0, ends, max(1, ends // 40))})
+    for length in steps:
+        cut.write_bytes(whole[:length])
+        with pytest.raises(BadBackup):
+            check_backup(cut)
+    for length in (steps[0], steps[len(steps) // 2], ends):
+        cut.write_bytes(whole[:length])
+        with pytest.raises(BadBackup):
+            restore_backup(cut, there)
+        assert [one.name for one in there.iterdir()] == ["serve.lock"]
+
+
+def test_a_bit_that_fell_over_is_found(data, tmp_path):
+    write_backup(data, tmp_path / "b.tar")
+    whole = bytearray((tmp_path / "b.tar").read_bytes())
+    whole[whole.index(b"#!/bin/sh")] ^= 1
+    (tmp_path / "b.tar").write_bytes(whole)
+    with pytest.raises(BadBackup, match="run"):
+        check_backup(tmp_path / "b.tar")
+    with pytest.raises(BadBackup, match="run"):
+        restore_backup(tmp_path / "b.tar", tmp_path / "there")
+    assert [one.name for one in (tmp_path / "there").iterdir()] == ["serve.lock"]
+
+
+def test_a_killed_backup_leaves_no_file_of_that_name(data, tmp_path):
+    (data / "homes/s1" / COURSE / "big").write_bytes(os.urandom(64 << 20))
+    target = tmp_path / "b.tar"
+    command = [sys.executable, "-m", "launcher", "backup", str(target), "--data", str(data)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while not any(one.stat().st_size > 1 << 20 for one in tmp_path.glob(".b.tar.*")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    assert not target.exists()
+    for part in tmp_path.glob(".b.tar.*"):
+        if part.is_file():
+            with pytest.raises(BadBackup):
+                check_backup(part)
+
+
+def test_a_full_disk_is_said_and_leaves_no_backup(data, tmp_path, monkeypatch):
+    copied = backup.copied
+
+    def full(source, target):
+        copied(source, target)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(backup, "copied", full)
+    with pytest.raises(BackupFailed, match="No space left"):
+        write_backup(data, tmp_path / "b.tar")
+    assert [one.name for one in tmp_path.iterdir()] == ["data"]
+
+
+def test_while_students_write_every_file_and_the_database_are_whole(data, tmp_path):
+    home, ended = data / "homes/s1" / COURSE, threading.Event()
+    links = ShortLinks(Database.of(data))
+
+    def work():
+        number = 0
+        while not ended.is_set():
+            number += 1
+            new = home / ".new"
+            new.write_text(f"{number}\n" * 1000)
+            new.rename(home / "saved")
+            (home / f"gone{number}").write_text("x")
+            (home / f"gone{number}").unlink()
+            links.save("week-1", Link(env="gh/o/e", tag=f"v{number}"))
+
+    writer = threading.Thread(target=work)
+    writer.start()
+    try:
+        for number in range(5):
+            write_backup(data, tmp_path / f"b{number}.tar")
+    finally:
+        ended.set()
+        writer.join()
+    restore_backup(tmp_path / "b4.tar", tmp_path / "there")
+    lines = (tmp_path / "there/homes/s1" / COURSE / "saved").read_text().split()
+    assert len(lines) == 1000
+    assert len(set(lines)) == 1
+    assert Database.of(tmp_path / "there").check() is None
+
+
+def test_what_cannot_be_taken_is_noted_and_the_rest_is_there(data, tmp_path):
+    home = data / "homes/s1" / COURSE
+    with (home / "hole").open("wb") as file:
+        file.truncate(1 << 40)
+    deep = home
+    for _ in range(backup.DEEPEST + 5):
+        deep = deep / "d"
+    deep.mkdir(parents=True)
+    made = write_backup(data, tmp_path / "b.tar")
+    assert len(made.notes) == 2
+    assert "hole: nearly all of it is empty" in "".join(made.notes)
+    assert f"homes/s1/{COURSE}/course/week1.ipynb" in check_backup(tmp_path / "b.tar").entries
+
+
+@pytest.mark.parametrize("place", ["data", "serving"])
+def test_nothing_that_is_there_is_written_over(data, tmp_path, place):
+    write_backup(data, tmp_path / "b.tar")
+    with pytest.raises(BackupFailed, match="exists already"):
+        write_backup(data, tmp_path / "b.tar")
+    before = picture(data)
+    with pytest.raises(NotRestored, match="not empty"):
+        restore_backup(tmp_path / "b.tar", data)
+    assert picture(data) == before
+
+
+def test_a_folder_that_a_launcher_serves_is_left_alone(data, tmp_path):
+    from launcher.serve import hold
+
+    write_backup(data, tmp_path / "b.tar")
+    there = tmp_path / "there"
+    there.mkdir()
+    with hold(there / "serve.lock"), pytest.raises(NotRestored, match="serves"):
+        restore_backup(tmp_path / "b.tar", there)
+
+
+def test_a_file_inside_the_data_folder_is_no_place_for_a_backup(data):
+    with pytest.raises(BackupFailed, match="data folder itself"):
+        write_backup(data, data / "homes/b.tar")
+
+
+def crafted(path: Path, *rows: tarfile.TarInfo):
+    with tarfile.open(path, "w") as tar:
+        for row in rows:
+            tar.addfile(row, io.BytesIO(b"x" * row.size))
+    return path
+
+
+def row(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", size: int = 1):
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname, made.size = kind, link, size if kind == tarfile.REGTYPE else 0
+    return made
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [row("../evil")],
+        [row("/tmp/evil")],
+        [row("homes/../../evil")],
+        [row("homes", tarfile.SYMTYPE, "/tmp"), row("homes/evil")],
+        [row("a", tarfile.LNKTYPE, "/etc/passwd")],
+        [row("a", tarfile.CHRTYPE)],
+        [row("a"), row("a")],
+        [row(MANIFEST), row("a")],
+        [row(MANIFEST)],
+        [row("a")],
+        [],
+    ],
+)
+def test_a_tar_that_somebody_made_by_hand_gets_nowhere(tmp_path, rows):
+    there = tmp_path / "below/there"
+    there.parent.mkdir()
+    file = crafted(tmp_path / "b.tar", *rows)
+    with pytest.raises((BadBackup, NotRestored)):
+        restore_backup(file, there)
+    assert [one.name for one in there.iterdir()] == ["serve.lock"]
+    assert [one.name for one in there.parent.iterdir()] == ["there"]
+    assert not Path("/tmp/evil").exists()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"text", gzip.compress(b"text", mtime=0), b"\x1f\x8b\x08"]
+)
+def test_what_is_no_tar_is_said_in_a_sentence(tmp_path, content):
+    (tmp_path / "b").write_bytes(content)
+    with pytest.raises(BadBackup, match="no whole backup"):
+        check_backup(tmp_path / "b")
+    with pytest.raises(BadBackup, match="cannot be read"):
+        check_backup(tmp_path / "nothing")
+
+
+def test_the_database_of_a_newer_launcher_is_not_put_in_place(data, tmp_path):
+    database = Database.of(data)
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    target = tmp_path / "b.tar"
+    # This launcher would not even open it, so it is written as the newer one would
+    with target.open("wb") as out, tarfile.open(fileobj=out, mode="w") as tar:
+        taking = backup.Taking(tar, tmp_path, backup.Manifest(time.time()))
+        with (data / backup.DATABASE).open("rb") as file:
+            taking.file(file, backup.DATABASE)
+        taking.folder(data)
+        text = taking.manifest.as_json().encode()
+        tar.addfile(row(MANIFEST, size=len(text)), io.BytesIO(text))
+    with pytest.raises(restore.LaunchError, match="newer launcher"):
+        restore_backup(target, tmp_path / "there")
+    assert [one.name for one in (tmp_path / "there").iterdir()] == ["serve.lock"]

@@ -1,0 +1,133 @@
+"""`launcher env gc`: what a link, a session, a channel or a build needs stays."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from dataclasses import asdict, replace
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import insert
+
+from envs.build import Build, write_record
+from envs.channels import Channels
+from envs.git import Git
+from envs.store import Store
+from envs.version import VersionCache
+from launcher.cleanup.cleanup import DAY, Cleanup, regularly
+from launcher.database import Database
+from launcher.database.tables import SESSIONS
+from launcher.sessions.history import History, Remembered
+from launcher.settings.entries import CatalogueEntry
+from tests.envs.fake_builder import FileBuilder
+
+REPO = "https://git.example.org/org/env"
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """A launcher whose images are files, and a way to say that one was built some days ago."""
+    (tmp_path / "images").mkdir()
+    builder = Named(tmp_path / "images")
+    git = Git(())
+    cleanup = Cleanup(
+        store=Store(tmp_path / "builds", builder, git),
+        runtime=SimpleNamespace(images=builder, list=list),
+        channels=Channels(tmp_path / "channels.json"),
+        versions=VersionCache(git),
+        history=History(Database.of(tmp_path)),
+        catalogue={},
+        keep_days=60,
+        cache=0,
+        longest_build=3600,
+    )
+
+    def built(name, days, ref="v1", repo=REPO):
+        started = time.time() - days * DAY
+        place = cleanup.store.records.place(name)
+        place.mkdir(parents=True)
+        write_record(place, Build(name, repo, ref, name[-12:], started, 1, "built"))
+        builder._file(name).write_text("built")
+        return name
+
+    return SimpleNamespace(cleanup=cleanup, built=built, builder=builder)
+
+
+class Named(FileBuilder):
+    def list_images(self):
+        found = super().list_images()
+        return [replace(one, name=one.name.replace("_", "/", 1)) for one in found]
+
+
+def gone(scene, **changes):
+    return [one.name for one in replace(scene.cleanup, **changes).run()]
+
+
+def test_old_images_go_and_new_ones_stay(scene):
+    old = scene.built("env/a:1", days=100)
+    scene.built("env/a:2", days=10)
+    scene.builder._file("env/other:9").write_text("another launcher's")
+    assert [one.name for one in scene.cleanup.run(dry_run=True)] == [old]
+    assert scene.builder.find_image(old), "a dry run only tells"
+    assert gone(scene) == [old]
+    assert not scene.builder.find_image(old)
+    assert scene.builder.find_image("env/other:9")
+
+
+def test_what_a_session_runs_or_a_link_used_lately_stays(scene):
+    ran, used, newest = (scene.built(f"env/a:{n}", days=300 - n) for n in range(3))
+    forgotten = scene.built("env/b:1", days=300, repo=f"{REPO}2")
+    now = time.time()
+    clicked = [
+        Remembered("a" * 12, "s", "c", used, "/launch", now - DAY),
+        Remembered("b" * 12, "s", "c", forgotten, "/l", now - 99 * DAY),
+    ]
+    with scene.cleanup.history.database.write() as connection:
+        connection.execute(insert(SESSIONS), [asdict(one) for one in clicked])
+    runtime = SimpleNamespace(images=scene.builder, list=lambda: [SimpleNamespace(image=ran)])
+    assert gone(scene, runtime=runtime) == [forgotten]
+    assert scene.builder.find_image(newest), "the newest of a repository in use"
+
+
+def test_channels_with_what_a_rollback_goes_to_and_the_catalogue_stay(scene):
+    names = [scene.built(f"env/a:{n}", days=300 - n, ref=f"v{n}") for n in range(6)]
+    for n in (2, 3):
+        scene.cleanup.channels.promote("course", f"v{n}", "v1")
+    scene.cleanup.channels.offer("course", "v4")
+    catalogue = {"course": CatalogueEntry(REPO, "v0")}
+    assert gone(scene, catalogue=catalogue) == [names[1]], "v5 is the newest"
+
+
+def test_an_image_that_is_being_built_stays(scene):
+    name = scene.built("env/a:1", days=300)
+    with (scene.cleanup.store.records.place(name) / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert gone(scene) == []
+    assert gone(scene) == [name]
+
+
+def test_checkouts_go_with_their_images(scene):
+    scene.built("env/a:abcdefabcdef", days=1)
+    sources, old = scene.cleanup.store.folder / "sources", time.time() - 10 * DAY
+    for commit in ("abcdefabcdef", "other"):
+        (sources / f"mark-{commit}").mkdir(parents=True)
+        os.utime(sources / f"mark-{commit}", (old, old))
+    assert gone(scene) == ["mark-other"]
+    assert [one.name for one in sources.iterdir()] == ["mark-abcdefabcdef"]
+
+
+def test_it_goes_on_though_it_fails_once():
+    ended, calls = threading.Event(), []
+
+    def run():
+        calls.append(1)
+        if len(calls) == 1:
+            raise OSError("the engine was away")
+        ended.set()
+        return []
+
+    regularly(run, 0.01, ended)
+    assert len(calls) == 2

@@ -1,0 +1,453 @@
+"""Warm sessions: kept, handed over once, replaced, and given up; with a runtime that is a dict."""
+
+import threading
+import time
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from launcher.errors import NoRoom, SessionFailed
+from launcher.homes.home import Homes, has_server_settings
+from launcher.session import Limits, SessionSpec, new_session_id
+from launcher.sessions.sessions import Sessions
+from launcher.warm.demand import Kind
+from launcher.warm.pool import Pool
+from tests.fakes import FakeGateway, FakeRuntime
+
+I1, I2, I3 = Kind("i1"), Kind("i2"), Kind("i1-new")
+
+
+@dataclass
+class FakeWarm:
+    """Keeps claims in a dict; what does not work is switched off by a test."""
+
+    runtime: FakeRuntime
+    why: str | None = None
+    unsettled: str | None = None
+    fails: bool = False
+    attaches: bool = True
+    claims: dict = field(default_factory=dict)
+    others: tuple = ()
+    starting: int = 0
+    begun: int = 0
+    most_at_once: int = 0
+    pause: float = 0.0
+    guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def why_not(self):
+        return self.why
+
+    def start(self, spec):
+        with self.guard:
+            self.starting += 1
+            self.begun += 1
+            self.most_at_once = max(self.starting, self.most_at_once)
+        time.sleep(self.pause)
+        with self.guard:
+            self.starting -= 1
+        if self.fails:
+            raise SessionFailed("no such image")
+        return self.runtime.start(spec)
+
+    def settle(self, session_id):
+        return self.unsettled
+
+    def claim(self, spec):
+        if spec.id in self.others:
+            return False
+        return self.claims.setdefault(spec.id, spec.owner) == spec.owner
+
+    def is_claimed(self, session_id):
+        return session_id in self.claims
+
+    def attach(self, spec):
+        if not self.attaches:
+            raise SessionFailed("the folder did not appear")
+        session = replace(self.runtime.rows[spec.id], owner=spec.owner, course=spec.course)
+        self.runtime.rows[spec.id] = session
+        return replace(session, answered=True)
+
+    def is_attached(self, spec):
+        return True
+
+    def list(self):
+        return [row for row in self.runtime.rows.values() if not row.owner]
+
+    def sweep(self, keep, *, unfinished):
+        for row in self.list():
+            if row.id not in keep():
+                self.runtime.stop(row.id)
+
+
+def spec_of_nobody(kind):
+    session_id = new_session_id()
+    return SessionSpec(session_id, "", "", kind.image, "", "t", None, Limits(1, 1, 1), kind.egress)
+
+
+@pytest.fixture
+def runtime(tmp_path):
+    return FakeRuntime()
+
+
+@pytest.fixture
+def warm(runtime):
+    return FakeWarm(runtime)
+
+
+@pytest.fixture
+def pool(runtime, warm):
+    wishes = {I1: 3}
+    pool = Pool(
+        runtime,
+        warm,
+        spec_of_nobody,
+        lambda session: True,
+        lambda session: None,
+        wishes=lambda: wishes,
+        most=10,
+        every=0.01,
+        start_timeout=0.3,
+    )
+    pool.asked = wishes
+    yield pool
+    pool.stop()
+
+
+def until(what, seconds=5.0):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if what():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not come to pass")
+
+
+def take(pool, tmp_path, student="s1", kind=I1):
+    """As a launch does; None where it must start a session itself."""
+    session = pool.reserve(kind)
+    if session is None:
+        return None
+    home = tmp_path / "homes" / student
+    spec = SessionSpec(session.id, student, "c1", kind.image, "l", "t", home, Limits(1, 1, 1))
+    given = pool.hand_over(spec)
+    pool.put_back(session)
+    return given and (spec, given)
+
+
+def test_as_many_as_are_asked_for_become_ready_and_are_filled_up_again(pool, tmp_path):
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3})
+    spec, session = take(pool, tmp_path)
+    assert (session.owner, session.answered) == ("s1", True)
+    assert spec.home.is_dir()
+    until(lambda: pool.counts() == {I1: 3})
+
+
+def test_an_image_without_any_has_none_to_give(pool, tmp_path):
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3})
+    assert take(pool, tmp_path, kind=I2) is None
+
+
+def test_clicks_of_the_last_minutes_are_demand(pool, tmp_path):
+    pool.start()
+    assert take(pool, tmp_path, kind=I2) is None
+    until(lambda: pool.counts().get(I2) == 1)
+
+
+def test_one_session_goes_to_one_student_whoever_asks_at_once(pool, tmp_path):
+    pool.asked[I1] = 5
+    pool.start()
+    until(lambda: pool.counts() == {I1: 5})
+    got, barrier = [], threading.Barrier(8)
+
+    def click(number):
+        barrier.wait()
+        if taken := take(pool, tmp_path, student=f"s{number}"):
+            got.append(taken[0].id)
+
+    threads = [threading.Thread(target=click, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == len(set(got)) >= 5
+
+
+def test_one_that_another_process_was_faster_with_is_neither_given_out_nor_stopped(
+    pool, warm, runtime, tmp_path
+):
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3})
+    first = next(iter(pool._ready[I1])).id
+    warm.others = (first,)
+    assert take(pool, tmp_path) is None
+    time.sleep(0.05)
+    assert first in runtime.rows
+    assert take(pool, tmp_path)[0].id != first
+
+
+def test_one_whose_slot_cannot_be_attached_is_thrown_away_never_given_out(
+    pool, warm, runtime, tmp_path
+):
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3})
+    first = next(iter(pool._ready[I1])).id
+    warm.attaches = False
+    assert take(pool, tmp_path) is None
+    until(lambda: first not in runtime.rows)
+
+
+def test_never_more_than_fit_and_never_more_than_two_start_at_once(pool, warm):
+    warm.pause = 0.05
+    pool.queue.capacity.plan = replace(pool.queue.capacity.plan, sessions=3)
+    assert pool.queue.capacity.hold("a" * 24, "s9", "c9", "i1") is None
+    pool.asked[I1] = 8
+    pool.start()
+    until(lambda: pool.counts() == {I1: 2})
+    time.sleep(0.2)
+    assert pool.counts() == {I1: 2}
+    assert pool.queue.capacity.hold("b" * 24, "s8", "c9", "i1"), "the machine is full"
+    pool.give_back(1)
+    assert pool.queue.capacity.hold("b" * 24, "s8", "c9", "i1") is None
+    pool.queue.capacity.plan = replace(pool.queue.capacity.plan, sessions=0)
+    until(lambda: pool.counts() == {I1: 8})
+    assert warm.most_at_once == 2
+
+
+def test_an_image_that_was_replaced_loses_its_sessions_at_once(pool, runtime):
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3})
+    pool.asked.clear()
+    pool.asked[I3] = 3
+    until(lambda: pool.counts() == {I3: 3})
+    until(lambda: {row.image for row in runtime.rows.values()} == {"i1-new"})
+
+
+def test_surplus_goes_one_by_one(pool, monkeypatch):
+    monkeypatch.setattr("launcher.warm.pool.SURPLUS", 0.2)
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3})
+    pool.asked[I1] = 1
+    seen = set()
+    until(lambda: seen.add(pool.counts()[I1]) or pool.counts() == {I1: 1})
+    assert seen == {3, 2, 1}
+
+
+def test_what_cannot_start_is_tried_again_later_and_later(pool, warm):
+    warm.fails = True
+    pool.start()
+    until(lambda: pool.troubles() == {I1: "no such image"})
+    again = pool._trouble[I1].again
+    assert again > time.monotonic()
+    until(lambda: warm.starting == 0)
+    begun = warm.begun
+    time.sleep(0.1)
+    assert warm.begun == begun <= pool.at_once
+    warm.fails = False
+    pool._trouble[I1].again = 0
+    until(lambda: pool.counts() == {I1: 3})
+    assert pool.troubles() == {}
+
+
+def test_what_fails_while_the_engine_is_gone_keeps_no_room_and_is_told_once(
+    pool, warm, runtime, monkeypatch, caplog
+):
+    def stop(session_id):
+        raise OSError("the engine does not answer")
+
+    warm.fails = True
+    monkeypatch.setattr(runtime, "stop", stop)
+    pool.start()
+    until(lambda: pool.troubles() and warm.starting == 0)
+    until(lambda: pool.queue.capacity.held() == [])
+    for begun in (2, 4, 6):
+        until(lambda begun=begun: warm.begun >= begun and not pool.starting())
+        pool._trouble[I1].again = 0
+    assert sorted(one.getMessage() for one in caplog.records) == [
+        "a session was not started in advance: no such image",
+        "stopping a warm session failed: OSError: the engine does not answer",
+    ]
+    monkeypatch.undo()
+
+
+def test_an_image_whose_sessions_cannot_be_given_out_is_said_and_left_alone(pool, warm, runtime):
+    warm.unsettled = "its server writes 'x' into its home when it starts"
+    pool.start()
+    until(lambda: "writes 'x'" in pool.troubles().get(I1, ""))
+    until(lambda: not runtime.rows)
+    assert pool.counts() == {}
+
+
+def test_a_server_that_never_answers_is_given_up(pool, runtime):
+    pool.answers = lambda session: False
+    pool.start()
+    until(lambda: "did not answer" in pool.troubles().get(I1, ""))
+    until(lambda: not runtime.rows)
+
+
+def test_one_that_died_while_it_waited_is_replaced(pool, runtime):
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3})
+    dead = next(iter(runtime.rows.values()))
+    runtime.rows[dead.id] = replace(dead, running=False)
+    pool._tidied = 0
+    until(lambda: dead.id not in runtime.rows and pool.counts() == {I1: 3})
+
+
+def test_a_killed_launcher_s_warm_sessions_are_taken_over(pool, runtime):
+    left = runtime.start(spec_of_nobody(I1))
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3})
+    assert left.id in runtime.rows
+
+
+def test_none_is_kept_where_that_cannot_work_and_leftovers_go(pool, warm, runtime, tmp_path):
+    runtime.start(spec_of_nobody(I1))
+    warm.why = "only root may"
+    pool.start()
+    assert pool.problem == "only root may"
+    assert take(pool, tmp_path) is None
+    until(lambda: not runtime.rows)
+
+
+def test_memory_is_given_back_when_somebody_needs_it(pool, runtime):
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3})
+    pool.asked[I1] = 0
+    assert pool.give_back(2) == 2
+    until(lambda: len(runtime.rows) == 1)
+
+
+def test_nothing_of_nobody_s_is_left_when_the_launcher_ends(pool, warm, runtime, tmp_path):
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3})
+    _, given = take(pool, tmp_path)
+    warm.pause = 0.05
+    pool.stop()
+    assert set(runtime.rows) == {given.id}
+
+
+def test_settings_that_a_server_reads_at_its_start_are_seen(tmp_path):
+    assert not has_server_settings(tmp_path / "none")
+    assert not has_server_settings(tmp_path)
+    (tmp_path / ".jupyter/lab/user-settings").mkdir(parents=True)
+    assert not has_server_settings(tmp_path)
+    (tmp_path / ".jupyter/jupyter_server_config.py").touch()
+    assert has_server_settings(tmp_path)
+
+
+def test_a_folder_of_settings_that_is_a_link_is_not_followed(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    home = tmp_path / "home"
+    (home / ".local").mkdir(parents=True)
+    (home / ".local/etc").symlink_to(elsewhere)
+    assert has_server_settings(home)
+
+
+@pytest.fixture
+def sessions(tmp_path, runtime, warm, pool):
+    """The sessions of a launcher with room for three, which are warm."""
+    runtime.warm = warm
+    pool.queue.capacity.plan = replace(pool.queue.capacity.plan, sessions=3)
+    sessions = Sessions(
+        runtime=runtime,
+        gateway=FakeGateway(),
+        homes=Homes(tmp_path / "homes"),
+        history=FakeHistory(),
+        secret=b"k" * 32,
+        limits=Limits(1, 1, 1),
+        start_timeout=1,
+        queue=pool.queue,
+        pool=pool,
+    )
+    pool.new_spec = sessions.spec_of_nobody
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3})
+    return sessions
+
+
+class FakeHistory:
+    def started(self, spec):
+        pass
+
+    def ended(self, session_id, why):
+        return None
+
+
+def ensure(sessions, student, image="i1", egress="web"):
+    return sessions.ensure(student, "c1", image, "l", lambda said: None, egress=egress)
+
+
+def held(sessions):
+    return {(one.student, one.session) for one in sessions.queue.capacity.held() if one.student}
+
+
+def test_a_click_takes_a_warm_session_and_its_room_is_the_student_s(sessions, runtime):
+    before = set(runtime.rows)
+    spec, session = ensure(sessions, "s1")
+    assert session.answered
+    assert spec.id in before
+    assert held(sessions) == {("s1", spec.id)}
+    again, _ = ensure(sessions, "s1")
+    assert again.id == spec.id
+
+
+def test_warm_sessions_make_room_for_a_click_on_another_environment(sessions, runtime):
+    spec, session = ensure(sessions, "s1", image="i2")
+    assert not session.answered
+    assert held(sessions) == {("s1", spec.id)}
+    until(lambda: len(runtime.rows) == 3)
+
+
+def test_who_waits_in_line_comes_before_warm_sessions(sessions, pool, runtime):
+    pool.asked[I1] = 0
+    for student in ("s1", "s2", "s3"):
+        ensure(sessions, student)
+    with pytest.raises(NoRoom):
+        ensure(sessions, "s4")
+    pool.asked[I1] = 3
+    first = next(row for row in runtime.rows.values() if row.owner == "s1")
+    sessions.stop(first.id, why="done")
+    time.sleep(0.1)
+    assert pool.counts() == {}
+    sessions.queue.called([("s4", "c1")], 0)
+    assert ensure(sessions, "s4")[1].owner == "s4"
+
+
+def test_one_that_the_student_has_no_room_for_waits_for_another_one(sessions, pool):
+    capacity = sessions.queue.capacity
+    capacity.plan = replace(capacity.plan, per_student=1)
+    sessions.ensure("s1", "c0", "i1", "l", lambda said: None)
+    until(lambda: pool.counts() == {I1: 2})
+    with pytest.raises(NoRoom):
+        ensure(sessions, "s1")
+    assert len(held(sessions)) == 1
+
+
+def test_a_slot_that_fails_at_the_click_means_a_cold_start_with_the_same_folder(sessions, warm):
+    home = sessions.homes.path("s1", "c1")
+    home.mkdir(parents=True)
+    (home / "work.txt").write_text("mine")
+    warm.attaches = False
+    spec, session = ensure(sessions, "s1")
+    assert not session.answered
+    assert (spec.home / "work.txt").read_text() == "mine"
+    assert held(sessions) == {("s1", spec.id)}
+
+
+def test_a_student_with_server_settings_starts_cold(sessions, runtime):
+    settings = sessions.homes.path("s1", "c1") / ".jupyter"
+    settings.mkdir(parents=True)
+    (settings / "jupyter_server_config.json").write_text("{}")
+    before = set(runtime.rows)
+    spec, _ = ensure(sessions, "s1")
+    assert spec.id not in before
+
+
+def test_what_a_session_may_reach_is_part_of_its_kind(sessions, runtime):
+    before = set(runtime.rows)
+    spec, session = ensure(sessions, "s1", egress="none")
+    assert spec.id not in before
+    assert session.egress == "none"
