@@ -56,6 +56,9 @@ class Warm(Protocol):
     def list(self) -> list[Session]:
         """The sessions that nobody has claimed, running or ended."""
 
+    def outdated(self) -> Collection[str]:
+        """The sessions of nobody whose image's name means another image by now."""
+
     def sweep(self, keep: Callable[[], Collection[str]], *, unfinished: float) -> None:
         """Stop sessions of nobody that are not to be kept, and remove what is left of others.
 

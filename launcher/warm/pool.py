@@ -11,7 +11,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -32,6 +32,8 @@ TIDY = 30.0
 """Seconds between two looks for what others left."""
 CALM = 1.0
 """Seconds without a click after which the next is started: those who click now need the CPU."""
+END = 20.0
+"""Seconds that a launcher which ends gives its warm sessions."""
 IMPATIENCE = 10.0
 """Seconds after which it is started though clicks go on."""
 
@@ -72,9 +74,11 @@ class Pool:
     """Why there is no pool, for people."""
     _ready: dict[Kind, list[Session]] = field(default_factory=dict)
     _mine: dict[str, Kind] = field(default_factory=dict)
-    """The kind of every session that is starting, ready, or being handed over."""
+    """The kind of every session that is starting, ready, ending, or being handed over."""
     _given: set[str] = field(default_factory=set)
     """Those of them that are a student's now."""
+    _ending: set[str] = field(default_factory=set)
+    """Those that nobody gets any more, and that still run."""
     _taken: list[Taken] = field(default_factory=list)
     _trouble: dict[Kind, Trouble] = field(default_factory=dict)
     _surplus_since: float = 0.0
@@ -114,11 +118,24 @@ class Pool:
         if self._thread:
             self._thread.join()
         self._workers.shutdown(wait=True, cancel_futures=True)
-        for sessions in list(self._ready.values()):
-            for session in list(sessions):
-                self._discard(session.id)
+        with self._guard:
+            ready = [session.id for sessions in self._ready.values() for session in sessions]
+        self._end_all([*ready, *self._ending])
         # Those that could not be stopped when it was their time: the engine was away.
         self._rounds.run(lambda: self.warm.sweep(tuple, unfinished=60.0))
+
+    def _end_all(self, session_ids: Sequence[str]) -> None:
+        """Stop them side by side: each takes the engine a second, and an administrator waits."""
+        threads = [
+            threading.Thread(target=self._discard, args=(one,), daemon=True) for one in session_ids
+        ]
+        deadline = time.monotonic() + END
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if late := sum(thread.is_alive() for thread in threads):
+            log.warning("%d warm sessions did not end in time; the next start ends them", late)
 
     def reserve(self, kind: Kind) -> Session | None:
         """A ready session for a launch that is about to ask for room; None: there is none.
@@ -142,7 +159,8 @@ class Pool:
     def make_room(self, image: str) -> None:
         """A session of the image is about to start: one that is only ready may have to go."""
         if not self.queue.capacity.fits(image):
-            self.give_back(1)
+            for session in self._take_ready(1):
+                self._discard(session.id)
 
     def hand_over(self, spec: SessionSpec) -> Session | None:
         """The reserved session of this id, claimed for its student, their home attached.
@@ -183,15 +201,30 @@ class Pool:
             self._ready.setdefault(kind_of(session), []).insert(0, session)
 
     def give_back(self, count: int) -> int:
-        """Stop up to `count` ready sessions, so that others have their room; how many it was."""
-        with self._guard:
-            every = [ready.pop(0) for ready in self._ready.values() for _ in list(ready)]
-            for session in every[count:]:
-                self._ready[kind_of(session)].append(session)
-        for session in every[:count]:
-            self.queue.capacity.release(session.id)
+        """Stop up to `count` ready sessions for others, who have their room once they are gone.
+
+        How many it was.
+        """
+        going = self._take_ready(count)
+        for session in going:
             self._later(self._discard, session.id)
-        return len(every[:count])
+        return len(going)
+
+    def _take_ready(self, count: int) -> list[Session]:
+        """Up to `count` ready sessions that nobody gets any more: they are about to be stopped."""
+        with self._guard:
+            going = [one for ready in self._ready.values() for one in ready][: max(0, count)]
+            self._take([one.id for one in going])
+        return going
+
+    def _take(self, session_ids: Collection[str]) -> list[str]:
+        """Those of them that were ready, and are about to be stopped. The guard must be held."""
+        found = []
+        for ready in self._ready.values():
+            found += [one.id for one in ready if one.id in session_ids]
+            ready[:] = [one for one in ready if one.id not in session_ids]
+        self._ending.update(found)
+        return found
 
     def counts(self) -> dict[Kind, int]:
         """How many are ready."""
@@ -215,7 +248,7 @@ class Pool:
         if not self._on:
             return
         if waiting := self.queue.lacking():
-            self.give_back(waiting)
+            self.give_back(waiting - len(self._ending))
             return
         wish = self._wish()
         with self._guard:
@@ -303,34 +336,39 @@ class Pool:
             if not (replaced or slow):
                 continue
             with self._guard:
-                ready = self._ready.get(kind, [])
-                going = [ready.pop(0) for _ in range(min(len(ready), count if replaced else 1))]
-            for session in going:
-                self._later(self._discard, session.id)
+                first = [one.id for one in self._ready.get(kind, [])]
+                going = self._take(first[: count if replaced else 1])
+            for session_id in going:
+                self._later(self._discard, session_id)
             self._surplus_since = now
 
     def _discard(self, session_id: str) -> None:
-        """Stop a session of nobody."""
-        with self._guard:
-            for ready in self._ready.values():
-                ready[:] = [one for one in ready if one.id != session_id]
+        """Stop a session of nobody; its room is free when it is gone."""
         # One that cannot be stopped is found by the next tidying. Its room is free all the same:
         # it would be kept for ever.
         self._stops.run(lambda: self.runtime.stop(session_id))
         self.queue.capacity.release(session_id)
         with self._guard:
             self._mine.pop(session_id, None)
+            self._ending.discard(session_id)
 
     def _tidy(self, *, unfinished: float = 60.0) -> None:
-        """Take over warm sessions of a launcher that was killed, let go of those that died."""
+        """Take over warm sessions of a launcher that was killed, let go of those that died.
+
+        So do those whose image was built again under its name.
+        """
         self._tidied = time.monotonic()
         there = {one.id: one for one in self.warm.list()}
+        outdated = self.warm.outdated()
+        good = {key for key, one in there.items() if one.running and key not in outdated}
         with self._guard:
-            ready = [one.id for every in self._ready.values() for one in every]
-        for session_id in ready:
-            if session_id not in there or not there[session_id].running:
-                self._discard(session_id)
+            ready = {one.id for every in self._ready.values() for one in every}
+            going = self._take(ready - good)
+        for session_id in going:
+            self._later(self._discard, session_id)
         for session in there.values() if self._on else ():
+            if session.id in outdated:
+                continue
             with self._guard:
                 if session.id in self._mine or not session.running:
                     continue

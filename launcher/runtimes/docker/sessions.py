@@ -241,19 +241,19 @@ class DockerRuntime:
         return [*found, *(one for one in warm if one)]
 
     def memory(self) -> dict[str, int]:
-        return memory_of_all(self.client, self._rows(), here=self.homes == "bind")
+        return memory_of_all(self.client, self.rows(), here=self.homes == "bind")
 
     def kills(self) -> dict[str, int]:
         if self.homes != "bind":  # the kernel's files are another machine's
             return {}
-        every = {row["Labels"]["launcher.session"]: kills_of(row["Id"]) for row in self._rows()}
+        every = {row["Labels"]["launcher.session"]: kills_of(row["Id"]) for row in self.rows()}
         return {session_id: count for session_id, count in every.items() if count is not None}
 
     def written(self) -> dict[str, int]:
-        rows = self._rows(size=True)
+        rows = self.rows(size=True)
         return {row["Labels"]["launcher.session"]: row.get("SizeRw", 0) for row in rows}
 
-    def _rows(self, *, size: bool = False) -> Any:
+    def rows(self, *, size: bool = False) -> Any:
         """The engine's rows of running containers of ours."""
         mine = {"label": [f"launcher.instance={self.instance}", "launcher.session"]}
         return self.client.api.containers(filters=mine, size=size)

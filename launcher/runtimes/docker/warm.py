@@ -170,6 +170,12 @@ class DockerWarm:
         found = self.runtime.sessions(f"{LABEL}=yes")
         return [one for one in found if self.slots.find_claim(one.id) is None]
 
+    def outdated(self) -> set[str]:
+        # The engine calls a container's image by its id as soon as the name means another one.
+        rows = (row for row in self.runtime.rows() if row["Image"].startswith("sha256:"))
+        found = {row["Labels"]["launcher.session"] for row in rows if LABEL in row["Labels"]}
+        return {one for one in found if self.slots.find_claim(one) is None}
+
 
 def warm_options(command: list[str], slot: Path) -> dict[str, Any]:
     """What a warm session's container has instead of a student's."""

@@ -115,6 +115,29 @@ def test_nothing_of_anybody_is_in_a_warm_one_and_nobody_s_list_has_it(runtime, w
     assert runtime.warm.list() == []
 
 
+def test_one_of_an_image_that_was_built_again_under_its_name_is_outdated(
+    runtime, image, warm_session, config
+):
+    name = f"launcher-test-{uuid.uuid4().hex[:12]}:v1"
+    there = runtime.client.images.get(image)
+    there.tag(name)
+    try:
+        old, given = warm_session(name), of_student(config, warm_session(name), course="outdated")
+        give(runtime, given)
+        same = warm_session()
+        assert runtime.warm.outdated() == set()
+        container = runtime.client.containers.create(image, labels={"launcher.test": "yes"})
+        container.commit(*name.split(":"))
+        container.remove()
+        assert runtime.warm.outdated() == {old.id}, "and what a student has is theirs"
+        new = warm_session(name)
+        assert runtime.warm.outdated() == {old.id}
+        for one in (old, given, same, new):
+            runtime.stop(one.id)
+    finally:
+        runtime.client.images.remove(name, force=True)
+
+
 def test_the_student_s_files_are_seen_inside_and_outside(runtime, given):
     spec, session = given
     assert session.answered

@@ -28,6 +28,7 @@ class FakeWarm:
     attaches: bool = True
     claims: dict = field(default_factory=dict)
     others: tuple = ()
+    old: set = field(default_factory=set)
     starting: int = 0
     begun: int = 0
     most_at_once: int = 0
@@ -72,6 +73,9 @@ class FakeWarm:
 
     def list(self):
         return [row for row in self.runtime.rows.values() if not row.owner]
+
+    def outdated(self):
+        return self.old
 
     def sweep(self, keep, *, unfinished):
         for row in self.list():
@@ -208,8 +212,10 @@ def test_never_more_than_fit_and_never_more_than_two_start_at_once(pool, warm):
     time.sleep(0.2)
     assert pool.counts() == {I1: 2}
     assert pool.queue.capacity.hold("b" * 24, "s8", "c9", "i1"), "the machine is full"
+    pool.asked[I1] = 1
     pool.give_back(1)
-    assert pool.queue.capacity.hold("b" * 24, "s8", "c9", "i1") is None
+    until(lambda: pool.queue.capacity.hold("b" * 24, "s8", "c9", "i1") is None)
+    pool.asked[I1] = 8
     pool.queue.capacity.plan = replace(pool.queue.capacity.plan, sessions=0)
     until(lambda: pool.counts() == {I1: 8})
     assert warm.most_at_once == 2
@@ -315,8 +321,79 @@ def test_memory_is_given_back_when_somebody_needs_it(pool, runtime):
     pool.start()
     until(lambda: pool.counts() == {I1: 3})
     pool.asked[I1] = 0
+    stop, may_end = runtime.stop, threading.Event()
+    runtime.stop = lambda session_id: may_end.wait(10) and stop(session_id)
     assert pool.give_back(2) == 2
-    until(lambda: len(runtime.rows) == 1)
+    assert list(pool.counts().values()) == [1]
+    assert len(pool.queue.capacity.held()) == 3, "they still have their memory"
+    may_end.set()
+    until(lambda: len(runtime.rows) == 1 == len(pool.queue.capacity.held()))
+
+
+def test_who_waits_is_given_the_room_that_is_lacking_and_no_more(pool, runtime):
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3})
+    stop, may_end = runtime.stop, threading.Event()
+    runtime.stop = lambda session_id: may_end.wait(10) and stop(session_id)
+    pool.queue.lacking = lambda: 1
+    for _ in range(3):
+        pool.round()
+    assert list(pool.counts().values()) == [2]
+    may_end.set()
+
+
+def test_an_image_that_was_built_again_under_its_name_has_new_sessions(pool, warm, runtime):
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3})
+    warm.old = {one.id for one in pool._ready[I1][:2]}
+    kept = pool._ready[I1][2].id
+    pool._tidied = 0
+    until(lambda: not warm.old & set(runtime.rows) and pool.counts() == {I1: 3})
+    assert kept in runtime.rows
+
+
+def test_one_that_a_launch_has_just_reserved_is_not_stopped_under_its_hands(pool, warm, runtime):
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3})
+    mine = pool.reserve(I1)
+    warm.old = {mine.id, pool._ready[I1][0].id}
+    pool._tidy()
+    until(lambda: len(runtime.rows) == 2 and not pool._ending)
+    assert mine.id in runtime.rows
+    pool.put_back(mine)
+
+
+def test_a_launcher_that_starts_takes_over_none_of_an_old_image(pool, warm, runtime):
+    left = runtime.start(spec_of_nobody(I1))
+    warm.old = {left.id}
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3} and left.id not in runtime.rows)
+
+
+def test_all_are_stopped_side_by_side_when_the_launcher_ends(pool, warm, runtime):
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3})
+    stop, together = runtime.stop, threading.Barrier(3)
+
+    def stop_together(session_id):
+        together.wait(10)  # as long as it takes all three
+        stop(session_id)
+
+    runtime.stop = stop_together
+    pool.stop()
+    assert runtime.rows == {}
+
+
+def test_one_that_does_not_end_keeps_no_launcher_from_ending(pool, warm, runtime, monkeypatch):
+    monkeypatch.setattr("launcher.pool.END", 0.2)
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3})
+    may_end = threading.Event()
+    runtime.stop = lambda session_id: may_end.wait(30)
+    warm.sweep = lambda keep, *, unfinished: None
+    pool.stop()
+    assert not may_end.is_set()
+    may_end.set()
 
 
 def test_nothing_of_nobody_s_is_left_when_the_launcher_ends(pool, warm, runtime, tmp_path):
