@@ -12,25 +12,25 @@ from launcher.cli import Context
 from launcher.errors import LaunchError
 from link_generator.link import BadLink
 
-COMMANDS = (
-    "demo",
-    "serve",
-    "doctor",
-    "env",
-    "base",
-    "link",
-    "session",
-    "home",
-    "pull",
-    "snapshot",
-    "user",
-    "audit",
-    "backup",
-    "restore",
-    "class",
-)
-"""Modules of `launcher.cli`; only the one that is asked for is imported, which takes most of the
-time of a short command."""
+COMMANDS = {
+    "demo": "serve a sample course and print its link",
+    "serve": "serve links and sessions on the one public port",
+    "doctor": "check what the launcher needs on this machine",
+    "env": "build and look at environments",
+    "base": "make the images that environments stand on",
+    "link": "make, read and check launch links",
+    "session": "list and stop sessions",
+    "home": "bring removed folders of students back",
+    "pull": "bring a repository's files into a folder, keeping your changes there",
+    "snapshot": "undo what a pull did; start a file over",
+    "user": "instructors and administrators",
+    "audit": "who did what, newest first",
+    "backup": "write links, students' work and secrets to a file",
+    "restore": "bring a backup into an empty data folder",
+    "class": "have sessions ready when a class begins",
+}
+"""Modules of `launcher.cli`, and what they do; only the one that is asked for is imported, which
+takes most of the time of a short command."""
 EXPECTED = (EnvError, LaunchError, BadLink)
 
 
@@ -40,8 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     add_common(common)
     rest = [word for word in common.parse_known_args(words)[1] if not word.startswith("-")]
-    asked = rest[0] if rest and rest[0] in COMMANDS else None
-    parser = create_parser((asked,) if asked else COMMANDS)
+    parser = create_parser(asked=rest[0] if rest else "")
     args = parser.parse_args(words)
     if not hasattr(args, "handler"):
         parser.print_help()
@@ -61,17 +60,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def create_parser(names: Sequence[str] = COMMANDS) -> argparse.ArgumentParser:
-    """The parser of these commands; each takes the common options, before or after its own."""
+def create_parser(*, asked: str) -> argparse.ArgumentParser:
+    """The parser with all words of one command, and the names alone of the others.
+
+    Each takes the common options, before or after its own.
+    """
     parser = argparse.ArgumentParser(
         prog="launcher",
         description="Opens a class notebook from a link: the environment is built once per tag, "
         "the content is pulled at launch.",
     )
     commands = parser.add_subparsers(metavar="COMMAND")
-    for name in names:
-        module = "classes" if name == "class" else name
-        importlib.import_module(f"launcher.cli.{module}").add_parser(commands)
+    for name, what in COMMANDS.items():
+        if name == asked:
+            module = "classes" if name == "class" else name
+            importlib.import_module(f"launcher.cli.{module}").add_parser(commands)
+        else:
+            commands.add_parser(name, help=what)
     add_common(parser)
     return parser
 

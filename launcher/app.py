@@ -1,35 +1,24 @@
-"""The only wiring: settings in, an app with all its parts out."""
+"""The wiring of the web app: parts in, an app out."""
 
 from __future__ import annotations
 
-import functools
-import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from flask import Flask
 
-from envs.channels import Channels
-from envs.git import Git
-from envs.store import Store
-from envs.version import Version, VersionCache
 from launcher.asking import Asking
 from launcher.classes.classes import Classes
 from launcher.cleanup.kept_work import KeptWork
 from launcher.config import Config
 from launcher.content.delivery import Delivery, Observe, unobserved
-from launcher.content.mirror import Mirrors
-from launcher.content.size import SizeLimits, human
+from launcher.content.size import human
 from launcher.content.undo import Undo
-from launcher.content.upstream import FetchLimits
 from launcher.database import Database
-from launcher.environment import Environments
 from launcher.gateway.client import GatewayClient
 from launcher.gateway.process import client_of
 from launcher.homes.bin import Bin
-from launcher.homes.home import Homes
 from launcher.launch import Launcher
 from launcher.launches import Launches
 from launcher.links.choices import HostChoices
@@ -38,21 +27,15 @@ from launcher.links.preflight import Preflight
 from launcher.links.short_links import ShortLinks
 from launcher.metrics.gauges import Gauges
 from launcher.metrics.metrics import Metrics
-from launcher.people import identity
+from launcher.parts import Parts, create_capacity, create_parts
 from launcher.people.audit import Audit
 from launcher.people.people import People
-from launcher.prebuild import Prebuild
 from launcher.rehearsal import rehearsal
 from launcher.rehearsal.rehearsal import Rehearsal, Rehearsals
 from launcher.rehearsal.rehearsing import Rehearse, Rehearsing
-from launcher.room.capacity import Capacity, Plan, plan_memory
 from launcher.room.line import Line
-from launcher.room.measured import Measured
 from launcher.room.queue import Queue
-from launcher.runtimes import choose_runtime
-from launcher.runtimes.base import Runtime
 from launcher.session import Limits
-from launcher.sessions.history import History
 from launcher.sessions.notices import Notices
 from launcher.sessions.sessions import Sessions
 from launcher.warm.pool import Pool
@@ -87,90 +70,6 @@ from launcher.web.rate import RateLimit
 from launcher.web.shown_builds import ShownBuilds
 from link_generator import page
 from link_generator.link import Link
-
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Everything that does not need the gateway: what the command line works with, too."""
-
-    config: Config
-    secret: bytes
-    git: Git
-    runtime: Runtime
-    why_runtime: str
-    """Which runtime this is and why, in a sentence."""
-    channels: Channels
-    versions: VersionCache
-    store: Store
-    mirrors: Mirrors
-    homes: Homes
-    database: Database
-    history: History
-
-    @functools.cached_property
-    def environments(self) -> Environments:
-        prebuild = Prebuild(
-            lambda repo, ref: self.store.ensure_image(
-                self.versions.resolve(repo, ref), say=log.debug
-            )
-        )
-        catalogue = self.config.environments.catalogue
-        return Environments(catalogue, self.channels, self.versions, self.store, prebuild)
-
-
-def create_parts(config: Config) -> Parts:
-    """The concrete parts that the settings name.
-
-    :raises launcher.errors.NoRuntime: the runtime that the settings name cannot work here.
-    """
-    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    secret = identity.load_secret(config.data)
-    git = Git(config.git.hosts, config.git.timeout, config.ca_bundle, config.git.credentials)
-    runtime, why = choose_runtime(config, secret)
-    database = Database.of(config.data)
-    return Parts(
-        config=config,
-        secret=secret,
-        git=git,
-        runtime=runtime,
-        why_runtime=why,
-        channels=Channels(config.data / "builds" / "channels.json"),
-        versions=VersionCache(
-            git,
-            tag_life=config.environments.tag_life,
-            moved=report_moved_tag,
-            follow=config.environments.moved_tags == "follow",
-            file=config.data / "builds" / "versions.json",
-            digest=runtime.images.digest,
-        ),
-        store=Store(
-            config.data / "builds",
-            runtime.images,
-            git,
-            at_once=config.builds.at_once,
-            delegates=config.environments.delegates,
-        ),
-        mirrors=Mirrors(
-            config.data / "content",
-            git,
-            depth=config.content.depth,
-            fresh=config.content.fresh,
-            limits=FetchLimits(config.content.fetch_largest, config.content.fetch_timeout),
-            size=SizeLimits(config.content.largest, config.content.files),
-        ),
-        homes=Homes(config.data / "homes"),
-        database=database,
-        history=History(database),
-    )
-
-
-def report_moved_tag(old: Version, new: Version) -> None:
-    """A tag should never move; when one does, the log says what it was and what it is."""
-    log.warning(
-        "a tag moved: %s of %s", new.ref, new.repo, extra={"old": old.commit, "new": new.commit}
-    )
 
 
 def create_launcher(
@@ -211,20 +110,6 @@ def disks_of(parts: Parts) -> dict[str, Path]:
     """A folder on each disk that must not fill up, by what is on it."""
     images = parts.runtime.folders()
     return {"data": parts.config.data, **({"images": images[0]} if images else {})}
-
-
-def create_capacity(config: Config) -> Capacity:
-    """What the settings allow, with what was measured of sessions."""
-    given = config.capacity
-    plan = Plan(
-        memory=plan_memory(given.memory, given.system),
-        reserve=given.reserve,
-        largest=config.session.memory,
-        sessions=given.sessions,
-        per_student=given.per_student,
-        per_course=given.per_course,
-    )
-    return Capacity(plan, Measured(config.data / "run" / "memory.json"))
 
 
 def create_kept_work(parts: Parts, sessions: Sessions) -> KeptWork:

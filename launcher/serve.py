@@ -15,7 +15,7 @@ from typing import IO, Any
 import waitress
 from waitress.server import BaseWSGIServer
 
-from launcher.app import Parts, create_app, create_kept_work, create_parts
+from launcher.app import create_app, create_kept_work
 from launcher.classes.classes import Classes
 from launcher.cleanup import kept_work, leftovers
 from launcher.cleanup.cleanup import Cleanup, regularly
@@ -25,6 +25,7 @@ from launcher.errors import LaunchError
 from launcher.gateway.process import Gateway, GatewayFailed, ensure_gateway
 from launcher.gateway.secrets import app_secret
 from launcher.machine import open_files
+from launcher.parts import Parts, create_parts
 from launcher.people import identity
 from launcher.sessions.reaper import Reaper
 from launcher.sessions.watch import Watch

@@ -7,6 +7,7 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HOME_IN_SESSION = "/home/jovyan"
 """Where every session sees the student's folder for the course, and Jupyter's root folder."""
@@ -84,3 +85,18 @@ def new_session_id() -> str:
 def session_token(secret: bytes, session_id: str) -> str:
     """Jupyter's token of a session: derived, so that a restart knows it without storing it."""
     return hmac.new(secret, f"session {session_id}".encode(), hashlib.sha256).hexdigest()
+
+
+def session_json(session: Session) -> dict[str, Any]:
+    """A session as lists show it: nothing secret."""
+    return {
+        "id": session.id,
+        "owner": session.owner,
+        "course": session.course,
+        "image": session.image,
+        "started": session.started,
+        "running": session.running,
+        "ended": session.ended,
+        "link": session.link,
+        "url": f"/s/{session.id}/lab",
+    }

@@ -23,7 +23,7 @@ from launcher.settings.entries import CatalogueEntry
 from link_generator.link import Link
 
 if TYPE_CHECKING:
-    from launcher.app import Parts
+    from launcher.parts import Parts
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from launcher.app import Parts
     from launcher.config import Config
     from launcher.database import Database
+    from launcher.parts import Parts
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Context:
     @property
     def parts(self) -> Parts:
         if self._parts is None:
-            from launcher.app import create_parts  # imports the whole launcher
+            from launcher.parts import create_parts  # imports what not all commands need
 
             self._parts = create_parts(self.config)
         return self._parts

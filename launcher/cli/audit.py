@@ -12,7 +12,7 @@ from launcher.people.audit import Audit
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("audit", help="who did what, newest first")
+    parser = commands.add_parser("audit")
     parser.add_argument("-n", "--number", type=int, default=50, help="so many lines")
     parser.set_defaults(handler=show)
 

@@ -20,7 +20,7 @@ MISSING = (
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("backup", help="write links, students' work and secrets to a file")
+    parser = commands.add_parser("backup")
     parser.add_argument("file", metavar="FILE", help="a new file; with .gz at its end, compressed")
     parser.set_defaults(handler=backup)
 

@@ -11,7 +11,7 @@ from launcher.runtimes.docker.images import DockerImages
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("base", help="make the images that environments stand on")
+    parser = commands.add_parser("base")
     words = parser.add_subparsers(metavar="ACTION", required=True)
     build_ = words.add_parser("build", help="build the base of a Python version")
     build_.add_argument("python", nargs="*", metavar="X.Y", help="default: 3.11")

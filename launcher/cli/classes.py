@@ -87,7 +87,7 @@ def say_forecast(args: argparse.Namespace, context: Context) -> int:
 
 
 def forecast_of(link: Link, students: int, context: Context) -> Forecast:
-    from launcher.app import create_capacity  # imports the whole launcher
+    from launcher.parts import create_capacity
     from launcher.warm.before_class import image_of
 
     if students < 1:

@@ -22,7 +22,7 @@ from link_generator.link import compose_link
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("demo", help="serve a sample course and print its link")
+    parser = commands.add_parser("demo")
     parser.add_argument("--once", action="store_true", help="click it once, run a cell and end")
     parser.add_argument("--runtime", choices=("auto", "docker", "local"))
     parser.add_argument("--listen", metavar="HOST:PORT", help="default: 127.0.0.1:8080, or free")

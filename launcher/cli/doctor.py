@@ -17,7 +17,7 @@ from launcher.runtimes.base import Runtime
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("doctor", help="check what the launcher needs on this machine")
+    parser = commands.add_parser("doctor")
     parser.add_argument("--fix", action="store_true", help="remove what is safe to remove")
     parser.set_defaults(handler=doctor)
 

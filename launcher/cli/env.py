@@ -33,7 +33,7 @@ from link_generator.link import Link, split_env
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("env", help="build and look at environments")
+    parser = commands.add_parser("env")
     words = parser.add_subparsers(metavar="ACTION", required=True)
     for name, handler, what, argument in (
         ("build", build, "build an environment now, before anybody clicks", "ENV@TAG"),

@@ -14,7 +14,7 @@ from launcher.people.audit import Audit, at_the_terminal
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("home", help="bring removed folders of students back")
+    parser = commands.add_parser("home")
     words = parser.add_subparsers(metavar="ACTION", required=True)
     words.add_parser("bin", help="what was removed, oldest first").set_defaults(handler=list_)
     restore_ = words.add_parser("restore", help="give a folder back to its student")

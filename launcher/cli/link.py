@@ -23,7 +23,7 @@ WORDS = {OK: "ok  ", WARN: "warn", FAIL: "FAIL"}
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("link", help="make, read and check launch links")
+    parser = commands.add_parser("link")
     words = parser.add_subparsers(metavar="ACTION", required=True)
     new_ = words.add_parser("new", help="make a link")
     new_.add_argument("--env", default="", help="ENV or ENV@TAG: address, gh/org/repo or a name")

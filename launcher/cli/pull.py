@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser(
-        "pull", help="bring a repository's files into a folder, keeping your changes there"
-    )
+    parser = commands.add_parser("pull")
     parser.add_argument("url", metavar="URL", help="https, http or ssh address")
     parser.add_argument("folder", metavar="DIR", help="made if it is missing")
     parser.add_argument("--branch", default="", metavar="REF", help="branch, tag or commit id")

@@ -14,7 +14,7 @@ from launcher.people.audit import Audit, at_the_terminal
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("restore", help="bring a backup into an empty data folder")
+    parser = commands.add_parser("restore")
     parser.add_argument("file", metavar="FILE", help="from `launcher backup`")
     parser.add_argument("--check", action="store_true", help="only say whether it is whole")
     parser.set_defaults(handler=restore)

@@ -13,7 +13,7 @@ from launcher.cli import Context
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("serve", help="serve links and sessions on the one public port")
+    parser = commands.add_parser("serve")
     parser.add_argument("--listen", metavar="HOST:PORT", help="where the public port listens")
     parser.add_argument("--public-url", metavar="URL", help="the address that students type")
     parser.add_argument("--runtime", choices=("auto", "docker", "local"))

@@ -10,7 +10,7 @@ from launcher.cli import Context
 from launcher.errors import SessionGone
 from launcher.gateway.process import find_gateway
 from launcher.people.audit import Audit, at_the_terminal
-from launcher.web.sessions import session_json
+from launcher.session import session_json
 
 
 def add_parser(commands: Any) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("snapshot", help="undo what a pull did; start a file over")
+    parser = commands.add_parser("snapshot")
     words = parser.add_subparsers(metavar="ACTION", required=True)
     list_ = words.add_parser("list", help="what was kept before each pull, newest first")
     show_ = words.add_parser("show", help="what a restore would bring back; of FILE, its lines")

@@ -11,7 +11,7 @@ from launcher.people.people import People, Role
 
 
 def add_parser(commands: Any) -> None:
-    parser = commands.add_parser("user", help="instructors and administrators")
+    parser = commands.add_parser("user")
     words = parser.add_subparsers(metavar="ACTION", required=True)
     add_ = words.add_parser("add", help="let somebody sign in; prints their token, once")
     add_.add_argument("name", metavar="NAME")

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
 import requests
 import urllib3
 
@@ -111,6 +110,8 @@ class Click:
             raise ClickFailed(f"The cell took longer than {timeout:.0f} s.") from error
 
     async def _execute(self, kernel: str, code: str) -> str:
+        import aiohttp  # takes as long to import as all else here, and only this needs it
+
         cookies = {cookie.name: cookie.value or "" for cookie in self.browser.cookies}
         url = f"{self.session_url}api/kernels/{kernel}/channels"
         message_id, said = uuid.uuid4().hex, ""

@@ -17,7 +17,7 @@ from flask import (
 
 from launcher.cleanup.kept_work import KeptWork
 from launcher.content.delivered import all_delivered
-from launcher.session import Session
+from launcher.session import Session, session_json
 from launcher.sessions.history import History
 from launcher.sessions.sessions import Sessions
 from launcher.web.kept_work import kept_json
@@ -69,21 +69,6 @@ def create_blueprint(sessions: Sessions, history: History, work: KeptWork) -> Bl
         return response
 
     return views
-
-
-def session_json(session: Session) -> dict[str, Any]:
-    """A session as lists show it: nothing secret."""
-    return {
-        "id": session.id,
-        "owner": session.owner,
-        "course": session.course,
-        "image": session.image,
-        "started": session.started,
-        "running": session.running,
-        "ended": session.ended,
-        "link": session.link,
-        "url": f"/s/{session.id}/lab",
-    }
 
 
 def with_folders(session: Session, sessions: Sessions) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from werkzeug.wrappers import Response
 from envs.errors import BuildFailed
 from envs.halt import NO_HALT
 from envs.store import Store
-from launcher.app import create_app, create_parts
+from launcher.app import create_app
 from launcher.config import load_config
 from launcher.homes.home import course_name
 from launcher.machine.ports import free_port
+from launcher.parts import create_parts
 from launcher.people import identity
 from launcher.people.people import People, Role
 from tests.e2e.conftest import wait_for

@@ -43,7 +43,7 @@ def env(tmp_path, monkeypatch, repo, builder):
             store=Store(tmp_path / "builds", builder, git),
             runtime=SimpleNamespace(images=builder),
         )
-        monkeypatch.setattr("launcher.app.create_parts", lambda config: parts)
+        monkeypatch.setattr("launcher.parts.create_parts", lambda config: parts)
         monkeypatch.setenv("HOME", str(tmp_path))
         yield f"git/{host.url('env')}@v1"
 

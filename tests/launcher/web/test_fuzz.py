@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from launcher.app import create_app, create_parts
+from launcher.app import create_app
 from launcher.config import load_config
+from launcher.parts import create_parts
 from launcher.people import identity
 from launcher.people.people import Role
 from launcher.web import openapi, request
