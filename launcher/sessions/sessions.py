@@ -66,25 +66,32 @@ class Sessions:
     queue: Queue = field(default_factory=lambda: unlimited_queue())
     pool: Pool | None = None
     """The sessions that run already, if any do."""
-    _turns: dict[tuple[str, str], threading.Lock] = field(default_factory=dict)
-    _guard: threading.Lock = field(default_factory=threading.Lock)
+    _turns: set[tuple[str, str]] = field(default_factory=set)
+    """The students and courses whose turn somebody has; nothing is kept of the others."""
+    _turn_ended: threading.Condition = field(default_factory=threading.Condition)
 
     @contextlib.contextmanager
     def turn(self, student: str, course: str) -> Iterator[None]:
         """One launch at a time for a student and course: two tabs end in one session."""
-        with self._turn(student, course):
+        with self._turn_ended:
+            self._turn_ended.wait_for(lambda: (student, course) not in self._turns)
+            self._turns.add((student, course))
+        try:
             yield
+        finally:
+            self.end_turn(student, course)
 
     def try_turn(self, student: str, course: str) -> bool:
         """Take the turn if no launch has it; then `end_turn` must follow."""
-        return self._turn(student, course).acquire(blocking=False)
+        with self._turn_ended:
+            free = (student, course) not in self._turns
+            self._turns.add((student, course))
+        return free
 
     def end_turn(self, student: str, course: str) -> None:
-        self._turn(student, course).release()
-
-    def _turn(self, student: str, course: str) -> threading.Lock:
-        with self._guard:
-            return self._turns.setdefault((student, course), threading.Lock())
+        with self._turn_ended:
+            self._turns.remove((student, course))
+            self._turn_ended.notify_all()
 
     def ensure(
         self,

@@ -2,7 +2,11 @@
 
 import contextlib
 import socket
+import sys
 import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -160,6 +164,49 @@ def test_a_session_that_a_launch_is_just_starting_is_left_alone(sessions):
     with sessions.turn("s1", "c1"):
         sessions.adopt()
     assert sessions.runtime.find(spec.id)
+
+
+@pytest.fixture
+def restless():
+    """Threads are switched all the time."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_a_turn_is_one_s_alone_and_nothing_is_kept_of_it(sessions, restless):
+    inside, most, barrier = Counter(), Counter(), threading.Barrier(8)
+
+    def work(key):
+        inside[key] += 1
+        most[key] = max(most[key], inside[key])
+        time.sleep(0)
+        inside[key] -= 1
+
+    def launch_and_reap(number):
+        barrier.wait()
+        for turn in range(300):
+            key = ("s1", f"c{(number + turn) % 2}")
+            if number < 6:
+                with sessions.turn(*key):
+                    work(key)
+            elif sessions.try_turn(*key):
+                work(key)
+                sessions.end_turn(*key)
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(launch_and_reap, number) for number in range(8)]:
+            done.result()
+    assert set(most.values()) == {1}
+    assert sessions._turns == set()
+
+
+def test_a_launch_that_breaks_gives_its_turn_back(sessions):
+    with pytest.raises(SessionFailed), sessions.turn("s1", "c1"):
+        raise SessionFailed("no")
+    assert sessions.try_turn("s1", "c1")
+    assert not sessions.try_turn("s1", "c1")
 
 
 ODD = {

@@ -385,7 +385,7 @@ def test_all_are_stopped_side_by_side_when_the_launcher_ends(pool, warm, runtime
 
 
 def test_one_that_does_not_end_keeps_no_launcher_from_ending(pool, warm, runtime, monkeypatch):
-    monkeypatch.setattr("launcher.pool.END", 0.2)
+    monkeypatch.setattr("launcher.warm.pool.END", 0.2)
     pool.start()
     until(lambda: pool.counts() == {I1: 3})
     may_end = threading.Event()
