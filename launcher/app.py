@@ -9,6 +9,7 @@ from pathlib import Path
 from flask import Flask
 
 from launcher.asking import Asking
+from launcher.classes.board import Board
 from launcher.classes.classes import Classes
 from launcher.cleanup.kept_work import KeptWork
 from launcher.config import Config
@@ -61,6 +62,7 @@ from launcher.web import (
     short,
     work,
 )
+from launcher.web import board as board_page
 from launcher.web import classes as classes_page
 from launcher.web import metrics as metrics_page
 from launcher.web.binder_links import BinderLinks
@@ -287,13 +289,22 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
     short_links = ShortLinks(parts.database)
     app.register_blueprint(go.create_blueprint(short_links))
     app.register_blueprint(short.create_blueprint(short_links, audit, preflight, config.public_url))
+    board = Board(
+        launcher.sessions,
+        launches,
+        launcher.environments,
+        functools.partial(identity.code_of, parts.secret),
+        errors.words_of,
+    )
     planning = classes_page.Planning(
         Classes(parts.database, config.classes),
         parts.environments,
         queue.capacity,
         audit,
         preflight.check,
+        board.courses,
     )
+    app.register_blueprint(board_page.create_blueprint(board))
     app.register_blueprint(classes_page.create_blueprint(planning))
     app.register_blueprint(health.create_blueprint(parts.runtime, gateway))
     app.register_blueprint(openapi.create_blueprint())

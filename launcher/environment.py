@@ -41,6 +41,13 @@ class Environments:
         """Repository and tag, see `environment_of`."""
         return environment_of(link, self.catalogue, self.channels)
 
+    def course(self, link: Link) -> str:
+        """The course that the link belongs to: its content's, or else its environment's.
+
+        :raises envs.errors.BadEnvironment: no such environment, and no content.
+        """
+        return course_name(link.repo or self.of(link)[0])
+
     def egress(self, link: Link) -> str:
         """What the catalogue lets sessions of the link's environment reach; empty: it says nothing.
 

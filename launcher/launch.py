@@ -18,7 +18,6 @@ from launcher.content.mirror import Mirrors, Upstream
 from launcher.content.receipt import Receipt
 from launcher.environment import Environments
 from launcher.errors import HomeFull, LaunchError, PathNotFound
-from launcher.homes.home import course_name
 from launcher.progress import Phase, Progress, Tell
 from launcher.session import Session, SessionSpec
 from launcher.sessions.sessions import Sessions
@@ -54,12 +53,12 @@ class Launcher:
         :raises launcher.errors.LaunchError: anything else that keeps the notebook closed.
         """
         tell(Progress(Phase.LINK, "Link read"))
-        repo, _ = self.environments.of(link)
+        course = self.environments.course(link)
         asked = self._ask_for_content(link)
         image = self.environments.ensure_image(link, tell)
         sources = [one.result() for one in asked]
         check_paths(link, sources, self.mirrors)
-        with self.sessions.turn(student, course := course_name(link.repo or repo)):
+        with self.sessions.turn(student, course):
             spec, session = self.sessions.ensure(
                 student,
                 course,

@@ -167,6 +167,12 @@ class Launches:
         self.asked_for(launch)
         return launch
 
+    def all(self) -> list[Launch]:
+        """Those under way, and those that ended a moment ago."""
+        with self._guard:
+            self._forget_old()
+            return list(self._known.values())
+
     def leave(self, launch: Launch) -> None:
         """Give up the place in line, with every launch that waits for it; one that runs goes on."""
         if launch.place:

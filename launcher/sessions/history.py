@@ -12,6 +12,9 @@ from launcher.database import Database
 from launcher.database.tables import SESSIONS
 from launcher.session import SessionSpec
 
+BY_STUDENT = "you stopped it"
+"""Why a session ended that its student ended."""
+
 
 @dataclass(frozen=True)
 class Remembered:
@@ -80,6 +83,13 @@ class History:
         with self.database.read() as connection:
             rows = connection.execute(mine).all()
         return {row.course: Remembered(**row._mapping) for row in rows}
+
+    def ended_in(self, course: str, since: float) -> list[Remembered]:
+        """The course's sessions that ended since then, the last one last."""
+        ended = (SESSIONS.c.course == course) & (SESSIONS.c.ended > since)
+        with self.database.read() as connection:
+            rows = connection.execute(select(SESSIONS).where(ended).order_by(SESSIONS.c.ended))
+            return [Remembered(**row._mapping) for row in rows.all()]
 
     def forget(self, owner: str) -> None:
         """Remember nothing of the student's sessions any more."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -22,8 +22,9 @@ from envs.errors import EnvError
 from launcher.classes.classes import Classes, check
 from launcher.classes.forecast import Forecast, forecast
 from launcher.classes.times import LASTS, BadClassTime, ClassTime, class_of, parse_moment
-from launcher.environment import Environments
+from launcher.environment import Environments, link_of
 from launcher.errors import LaunchError
+from launcher.homes.home import course_name
 from launcher.links.preflight import Check
 from launcher.people.audit import Audit
 from launcher.room.capacity import Capacity
@@ -99,6 +100,23 @@ class Planning:
     audit: Audit
     preflight: Callable[[Link], Sequence[Check]]
     """Looks at the environment and the content, before a whole class does."""
+    courses: Callable[[], Mapping[str, int]] = dict
+    """The courses that students are in now, and how many."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The classes to come, each with the course on whose board it will be."""
+        coming = self.classes.coming(time.time())
+        return [
+            row | {"course": self.course(one)}
+            for row, one in zip(rows_of(coming), coming, strict=True)
+        ]
+
+    def course(self, one: ClassTime) -> str:
+        """Empty where the environment is no longer in the catalogue."""
+        try:
+            return course_name(one.repo or self.environments.of(link_of(one.env))[0])
+        except (EnvError, BadLink):
+            return ""
 
     def forecast(self, given: Given) -> Forecast:
         """:raises EnvError, LaunchError, BadLink: no such environment, or no number."""
@@ -183,7 +201,8 @@ def page(
 ) -> Response:
     shown = render_template(
         "classes.html",
-        classes=rows_of(planning.classes.coming(time.time())),
+        classes=planning.rows(),
+        now=planning.courses(),
         known=sorted(planning.environments.catalogue),
         given=given,
         said=said,

@@ -18,11 +18,12 @@ from launcher.classes import times as class_times
 from launcher.cleanup import kept_work
 from launcher.gateway import client
 from launcher.homes.bin import NotMoved
+from launcher.launches import Launch
 from launcher.links import short_links
 from launcher.people import people
 from launcher.rehearsal import rehearsing
 from launcher.web import clicks
-from launcher.web.request import wants_json
+from launcher.web.request import board_code, wants_json
 from link_generator.link import BadLink
 
 TEACHER = "Your teacher needs to correct the link: send them the details below."
@@ -126,6 +127,15 @@ def explain(
     )
 
 
+def words_of(launch: Launch) -> str:
+    """What a launch that failed tells its student, for somebody who helps."""
+    if launch.error is None:
+        return ""
+    said = explain(launch.error, request_id=launch.request_id)
+    happened = said.title if said.code == UNEXPECTED.code else said.happened
+    return f"{happened} ({said.code}, id {said.request_id})"
+
+
 def error_json(explained: Explained) -> dict[str, Any]:
     """The error as programs get it: facts and the way out, no page texts."""
     known = asdict(explained)
@@ -141,7 +151,7 @@ def answer(explained: Explained) -> Response:
     if no_pages or wants_json() or request.path.startswith("/api/"):
         response = jsonify(error=error_json(explained))
     else:
-        response = make_response(render_template("error.html", error=explained))
+        response = make_response(render_template("error.html", error=explained, code=board_code()))
     response.status_code = explained.status
     wait = explained.retry_after or (5 if explained.status == 503 else 0)
     if wait:

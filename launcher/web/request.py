@@ -132,6 +132,12 @@ def student() -> str:
     return known
 
 
+def board_code() -> str:
+    """What the student who asks is called on the class board; empty for nobody."""
+    known = known_student()
+    return identity.code_of(_secret(), known) if known else ""
+
+
 def login_cookie() -> str:
     """Its name: by https one that no notebook's script can put another in the place of."""
     return f"__Host-{identity.LOGIN_COOKIE}" if by_https() else identity.LOGIN_COOKIE

@@ -18,10 +18,10 @@ from flask import (
 from launcher.cleanup.kept_work import KeptWork
 from launcher.content.delivered import all_delivered
 from launcher.session import Session, session_json
-from launcher.sessions.history import History
+from launcher.sessions.history import BY_STUDENT, History
 from launcher.sessions.sessions import Sessions
 from launcher.web.kept_work import kept_json
-from launcher.web.request import csrf_token, known_student, student, wants_json
+from launcher.web.request import board_code, csrf_token, known_student, student, wants_json
 
 
 def create_blueprint(sessions: Sessions, history: History, work: KeptWork) -> Blueprint:
@@ -36,7 +36,9 @@ def create_blueprint(sessions: Sessions, history: History, work: KeptWork) -> Bl
         if wants_json() or request.path.startswith("/api/"):
             return jsonify(sessions=own, kept=kept, csrf=csrf_token())
         return make_response(
-            render_template("sessions.html", sessions=own, kept=kept, csrf=csrf_token())
+            render_template(
+                "sessions.html", sessions=own, kept=kept, csrf=csrf_token(), code=board_code()
+            )
         )
 
     @views.post("/sessions/<session_id>/stop")
@@ -44,7 +46,7 @@ def create_blueprint(sessions: Sessions, history: History, work: KeptWork) -> Bl
         session = sessions.runtime.find(session_id)
         if session is None or session.owner != known_student():
             abort(404, "There is no such session of yours.")
-        sessions.stop(session_id, why="you stopped it")
+        sessions.stop(session_id, why=BY_STUDENT)
         return make_response(redirect("/sessions", 303))
 
     @views.route("/s/<session_id>/", defaults={"rest": ""})

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LASTS = 14 * 24 * 3600
 """Seconds that a sign-in counts."""
+FOLLOWS = "follows a page"
 
 
 def user() -> User | None:
@@ -51,6 +52,25 @@ def need_user(*, admin: bool = False) -> User:
             f"{found.name} is not an administrator here.", hint="Ask whoever runs this server."
         )
     return found
+
+
+def follow_key(found: User, page: str) -> str:
+    """What the script of this one page shows in place of the sign-in, which scripts cannot use."""
+    return str(_signer().dumps([found.name, found.mark, page], salt=FOLLOWS))
+
+
+def need_follower(page: str) -> None:
+    """Whoever signed in, or a script of the page that they were shown.
+
+    :raises LoginNeeded: it is neither.
+    """
+    try:
+        key = request.headers.get("X-Board-Key", "")
+        name, mark, of = _signer().loads(key, max_age=LASTS, salt=FOLLOWS)
+    except (BadSignature, UnicodeError, ValueError, TypeError):
+        name = mark = of = ""
+    if of != page or people().signed_in(name, mark) is None:
+        need_user()
 
 
 def remember(response: Response, found: User) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from launcher.homes.home import course_name
 from launcher.people import identity
 from tests.e2e.conftest import ARTEFACTS, findings
 from tests.e2e.every_page import EveryPage
@@ -53,6 +54,8 @@ def pages(site):
         "classes": (None, "/classes", "Classes"),
         "forecast": (None, "/classes?env=intro&students=20", "Too many"),
         "no-forecast": (None, "/classes?env=intro&students=no", "Not planned"),
+        "board": (None, f"/classes/{course_name(site.git.url('course'))}", "In line"),
+        "empty-board": (None, "/classes/empty-12345678", "Nobody"),
         "signed-in": (None, "/login", "Signed in"),
     }
 
@@ -112,3 +115,14 @@ def test_every_page_is_for_everybody(site, look, axe):
     found["wrong-link"] = troubles(page, axe, look.width, "Not saved")
     page.screenshot(path=ARTEFACTS / f"page-wrong-link-{look.name}.png", full_page=True)
     assert {name: said for name, said in found.items() if said} == {}
+
+
+def test_the_class_board_follows_who_comes(site, look):
+    page, late = look(None), identity.new_student()
+    page.goto(f"{site.url}/classes/{course_name(site.git.url('course'))}")
+    row = page.get_by_role("row").filter(has_text=identity.code_of(site.parts.secret, late))
+    assert row.count() == 0
+    site.client(late).get(site.link())
+    row.get_by_text("In line", exact=True).wait_for()
+    assert page.title().startswith("In line")
+    assert look.errors == []
