@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,7 @@ from launcher.metrics.gauges import Gauges
 from launcher.metrics.metrics import Metrics
 from launcher.parts import Parts, create_capacity, create_parts
 from launcher.people.audit import Audit
+from launcher.people.identity import code_of
 from launcher.people.people import People
 from launcher.rehearsal import rehearsal
 from launcher.rehearsal.rehearsal import Rehearsal, Rehearsals
@@ -293,7 +295,7 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
         launcher.sessions,
         launches,
         launcher.environments,
-        functools.partial(identity.code_of, parts.secret),
+        functools.partial(code_of, parts.secret),
         errors.words_of,
     )
     planning = classes_page.Planning(
