@@ -262,6 +262,7 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
                 launches,
                 launcher.sessions,
                 config.public_url,
+                config.sessions_url or config.public_url,
                 config.trusted_proxies,
                 RateLimit(config.web.starts_per_hour),
                 threading.BoundedSemaphore(max(1, config.web.streams)),

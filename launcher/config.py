@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -25,6 +26,7 @@ from launcher.settings.values import (
     count,
     data_folder,
     file_path,
+    host_name,
     index,
     ipv4_networks,
     mirror,
@@ -38,6 +40,7 @@ from launcher.settings.values import (
     text,
     texts,
     url,
+    url_or_empty,
     yes_no_auto,
     zero_or_more,
 )
@@ -231,6 +234,7 @@ class Config:
     """All settings, checked. Times are seconds, sizes bytes."""
 
     public_url: str = setting(url)
+    sessions_url: str = setting(url_or_empty)
     listen: tuple[str, int] = setting(address)
     tls: TlsConfig = setting(TlsConfig)
     trusted_proxies: tuple[str, ...] = setting(networks)
@@ -253,6 +257,13 @@ class Config:
     web: WebConfig = setting(WebConfig)
     metrics: MetricsConfig = setting(MetricsConfig)
     log: LogConfig = setting(LogConfig)
+
+
+def where_sessions_are(config: Config) -> str:
+    """In a sentence, whether browsers keep them apart from the launcher's pages."""
+    if config.sessions_url:
+        return f"sessions have a host name of their own: {config.sessions_url}"
+    return "sessions share the launcher's host name: their scripts can act there as who opened them"
 
 
 def load_config(path: Path | None = None, **overrides: Any) -> Config:
@@ -281,7 +292,26 @@ def load_config(path: Path | None = None, **overrides: Any) -> Config:
             f"`public_url` is {config.public_url}, but `tls` makes it an https address.",
             hint="Write it with https://; cookies are then for https only.",
         )
+    if config.sessions_url:
+        check_sessions_url(config)
     return config
+
+
+def check_sessions_url(config: Config) -> None:
+    """:raises BadSettings: it is no other host name than the launcher's, or cannot be reached."""
+    sessions, home = urlsplit(config.sessions_url), urlsplit(config.public_url)
+    if host_name(sessions.netloc) == host_name(home.netloc):
+        raise BadSettings(
+            f"`sessions_url`: {config.sessions_url} has the host name of `public_url`.",
+            hint="Browsers keep host names apart, and not ports: give sessions another name.",
+        )
+    if sessions.scheme != home.scheme:
+        raise BadSettings(
+            f"`sessions_url`: {config.sessions_url} and `public_url` {config.public_url} "
+            "must both be https, or both http."
+        )
+    if not config.listen[1]:
+        raise BadSettings("`sessions_url` needs a fixed port in `listen`, not 0.")
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from launcher.classes.classes import Classes
 from launcher.cleanup import kept_work, leftovers
 from launcher.cleanup.cleanup import Cleanup, regularly
 from launcher.cleanup.guests import EVERY, Guests
-from launcher.config import Config
+from launcher.config import Config, where_sessions_are
 from launcher.errors import LaunchError
 from launcher.gateway.process import Gateway, GatewayFailed, ensure_gateway
 from launcher.gateway.secrets import app_secret
@@ -136,6 +136,7 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
     watch = Watch(sessions, app.extensions["notices"])
     watch.start()
     log.info("serving", extra={"url": config.public_url, "runtime": sessions.runtime.name})
+    log.info(where_sessions_are(config))
     ended = threading.Event()
     preparing = BeforeClass(
         Classes(parts.database, config.classes), parts.environments, parts.mirrors

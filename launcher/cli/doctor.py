@@ -60,6 +60,7 @@ def look(context: Context, *, fix: bool) -> Iterator[Finding]:
     gateway = find_gateway(config, secret)
     here = Gateway(config, client_of(config, secret)).url
     yield from network.way_in(config, gateway, here)
+    yield network.origin(config)
     yield from network.way_out(config)
     hosts = [host for name, host, _ in network.places(config) if name.startswith("git host")]
     yield from machine.clock([f"https://{host}" for host in hosts])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -14,7 +14,7 @@ import requests
 from aiohttp import web
 
 from envs.credentials import parts_of
-from launcher.config import Config
+from launcher.config import Config, where_sessions_are
 from launcher.doctor.finding import Finding
 from launcher.gateway.client import GatewayClient
 from launcher.session import new_session_id
@@ -33,20 +33,33 @@ def way_in(config: Config, gateway: GatewayClient | None, here: str) -> Iterator
         yield port_is_free(host, port)
         return
     yield Finding("gateway", True, f"answers for {here}")
-    told = websocket_through(gateway, here, trust=False)
+    named = {"Host": urlsplit(config.sessions_url).netloc} if config.sessions_url else {}
+    told = websocket_through(gateway, here, trust=False, headers=named)
     yield Finding(
         "WebSocket", told is None, told or f"frames come back through {here}",
         "See the gateway's lines in the log.",
     )  # fmt: skip
-    if config.public_url != here:
-        told = websocket_through(gateway, config.public_url)
+    public = config.sessions_url or config.public_url
+    if public != here:
+        told = websocket_through(gateway, public)
         yield Finding(
             "public address",
             told is None,
-            told or f"WebSockets come back through {config.public_url}",
+            told or f"WebSockets come back through {public}",
             "Does the name lead here, and does the proxy in front pass WebSockets on?",
             serious=False,
         )
+
+
+def origin(config: Config) -> Finding:
+    """Whether browsers keep sessions apart from the launcher's pages."""
+    return Finding(
+        "host names",
+        bool(config.sessions_url),
+        where_sessions_are(config),
+        "Give them one of their own: `sessions_url`, see docs/administration.md.",
+        serious=False,
+    )
 
 
 def port_is_free(host: str, port: int) -> Finding:
@@ -60,18 +73,26 @@ def port_is_free(host: str, port: int) -> Finding:
     return Finding("port", True, f"{host}:{port} is free; the launcher does not serve now")
 
 
-def websocket_through(gateway: GatewayClient, address: str, *, trust: bool = True) -> str | None:
+def websocket_through(
+    gateway: GatewayClient,
+    address: str,
+    *,
+    trust: bool = True,
+    headers: Mapping[str, str] | None = None,
+) -> str | None:
     """None when a frame that is sent to `address` comes back from a server of our own behind it.
 
     Without `trust` any certificate will do: ours may name the public host only.
     """
     try:
-        return asyncio.run(_echo_through(gateway, address, trust=trust))
+        return asyncio.run(_echo_through(gateway, address, trust=trust, headers=headers or {}))
     except (aiohttp.ClientError, requests.RequestException, OSError, TimeoutError) as error:
         return f"no WebSocket through {address}: {type(error).__name__} {error}".rstrip()
 
 
-async def _echo_through(gateway: GatewayClient, address: str, *, trust: bool) -> str | None:
+async def _echo_through(
+    gateway: GatewayClient, address: str, *, trust: bool, headers: Mapping[str, str]
+) -> str | None:
     async def echo(request: web.Request) -> web.WebSocketResponse:
         there = web.WebSocketResponse()
         await there.prepare(request)
@@ -90,7 +111,7 @@ async def _echo_through(gateway: GatewayClient, address: str, *, trust: bool) ->
         await asyncio.to_thread(gateway.add_route, name, target, "", token)
         async with (
             asyncio.timeout(PATIENCE),
-            aiohttp.ClientSession(headers={"Authorization": f"token {token}"}) as client,
+            aiohttp.ClientSession(headers={"Authorization": f"token {token}", **headers}) as client,
             client.ws_connect(f"{address}/s/{name}/echo", ssl=trust) as line,
         ):
             await line.send_str(frame)

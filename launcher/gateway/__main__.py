@@ -22,6 +22,7 @@ from launcher.gateway.door import KEEP_ALIVE, Door
 from launcher.gateway.proxy import Proxy, path_of
 from launcher.gateway.routes import Routes
 from launcher.gateway.secrets import admin_token, app_secret
+from launcher.gateway.sessions_host import SessionsHost
 from launcher.gateway.tls import Certificate
 from launcher.machine import open_files
 
@@ -38,6 +39,8 @@ def main() -> int:
     parser.add_argument("--data", required=True, type=Path, help="the launcher's data folder")
     parser.add_argument("--trust", action="append", default=[], type=network, metavar="NETWORK")
     parser.add_argument("--origin", action="append", default=[], metavar="ORIGIN")
+    parser.add_argument("--sessions", metavar="URL", help="a host name for sessions alone ...")
+    parser.add_argument("--home", metavar="URL", help="... and the launcher's own address")
     parser.add_argument("--cert", type=Path, help="PEM: the certificate and its chain")
     parser.add_argument("--key", type=Path, help="PEM: its key")
     parser.add_argument("--hsts", type=int, default=0, metavar="SECONDS")
@@ -60,6 +63,7 @@ def main() -> int:
         secret=secret,
         app_secret=app_secret(secret),
         trusted=tuple(args.trust),
+        sessions_host=SessionsHost(args.sessions, args.home) if args.sessions else None,
         origins=tuple(args.origin),
         largest=args.largest,
         hsts=args.hsts,

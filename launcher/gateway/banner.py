@@ -6,11 +6,14 @@ No I/O here.
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping
 
 PAGES = re.compile(r"/s/[0-9a-f]+/(lab|tree|notebooks|edit|consoles|terminals|doc)(?=[/?]|$)")
 SCRIPT = b'<script src="/static/notices.js" defer></script>'
+SCRIPT_AWAY = '<script src="/static/notices.js" data-home="{home}" defer></script>'
+"""Where sessions have a host name of their own: the launcher's pages are at `home`."""
 LARGEST = 2 * 1024 * 1024
 """Bytes; the pages of Jupyter's apps have some ten thousand. Larger ones pass as they are."""
 
@@ -39,7 +42,8 @@ def can_carry(status: int, headers: Mapping[str, str]) -> bool:
     )
 
 
-def with_script(page: bytes) -> bytes:
+def with_script(page: bytes, home: str = "") -> bytes:
     """The page with the script at the end of its head; one without a head stays as it is."""
+    script = SCRIPT_AWAY.format(home=html.escape(home)).encode() if home else SCRIPT
     place = re.search(rb"</head\s*>", page, re.IGNORECASE)
-    return page[: place.start()] + SCRIPT + page[place.start() :] if place else page
+    return page[: place.start()] + script + page[place.start() :] if place else page

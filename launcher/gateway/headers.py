@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -22,6 +22,8 @@ HOP_BY_HOP = {
     "transfer-encoding",
     "upgrade",
 }
+LET_INTO = "X-Launcher-Let-Into"
+"""Tells the app which session the browser was let into, where no student's cookie comes."""
 OURS = {
     "forwarded",
     "x-forwarded-for",
@@ -30,9 +32,10 @@ OURS = {
     "x-forwarded-prefix",
     "x-forwarded-proto",
     "x-launcher-gateway",
+    "x-launcher-let-into",
     "x-real-ip",
 }
-"""Headers that say where a request came from: only the gateway sets any of them."""
+"""Headers that say where a request came from, and who: only the gateway sets any of them."""
 ABOUT_ALL = {
     "alt-svc",
     "clear-site-data",
@@ -94,7 +97,7 @@ def given_token(headers: Mapping[str, str], query: str) -> bytes:
     """The token that an API client sent, in the header or in the (still encoded) query."""
     kind, _, value = headers.get("Authorization", "").partition(" ")
     if kind.lower() not in ("token", "bearer") or not value:
-        value = (parse_qs(query).get("token") or [""])[0]
+        value = guest.given(query, "token")
     return value.strip().encode("utf-8", "surrogateescape")
 
 

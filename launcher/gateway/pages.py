@@ -34,15 +34,24 @@ def starting(request_id: str) -> web.Response:
     )
 
 
-def refused(request: web.Request, why: str, request_id: str) -> web.Response:
-    """Somebody who may not enter: a page for people, JSON for programs."""
+def lead_to(address: str) -> web.Response:
+    """Send a browser on, and let neither side keep or tell where it came from."""
+    headers = POLICY | {"Location": address, "Referrer-Policy": "no-referrer"}
+    return web.Response(status=303, headers=headers)
+
+
+def refused(request: web.Request, why: str, request_id: str, home: str = "") -> web.Response:
+    """Somebody who may not enter: a page for people, JSON for programs.
+
+    `home` is where the launcher's pages are, if not at this host name.
+    """
     if "text/html" not in request.headers.get("Accept", ""):
         return told(403, "E-OWNER", why, request_id)
     text = PAGE.format(
         head="",
         title="This is not your session",
-        text=html.escape(why) + ' Open the link that you were given, or see <a href="/sessions">'
-        "your own sessions</a>.",
+        text=f"{html.escape(why)} Open the link that you were given, or see "
+        f'<a href="{html.escape(home)}/sessions">your own sessions</a>.',
         request_id=html.escape(request_id),
     )
     return web.Response(status=403, text=text, content_type="text/html", headers=POLICY)
@@ -51,6 +60,27 @@ def refused(request: web.Request, why: str, request_id: str) -> web.Response:
 def bad_request(why: str, request_id: str) -> web.Response:
     """No browser sends this; whoever does gets no further."""
     return told(400, "E-400", why, request_id)
+
+
+def not_here(request: web.Request, home: str, request_id: str) -> web.Response:
+    """A page of the launcher, asked for at the sessions' host name."""
+    why = f"Only sessions are at this host name; the launcher is at {home}."
+    if "text/html" not in request.headers.get("Accept", ""):
+        return told(404, "E-404", why, request_id)
+    text = PAGE.format(
+        head="",
+        title="Nothing is here",
+        text=f'Only sessions are at this host name. <a href="{html.escape(home)}/">The launcher</a>'
+        " is at another.",
+        request_id=html.escape(request_id),
+    )
+    return web.Response(status=404, text=text, content_type="text/html", headers=POLICY)
+
+
+def elsewhere(there: str, request_id: str) -> web.Response:
+    """A session, asked for by a script or with a change at the launcher's host name."""
+    why = f"Sessions are at {there}. Send this request there."
+    return told(403, "E-HOST", why, request_id)
 
 
 def gave_up(trouble: TooLarge | TooSlow, largest: int, request_id: str) -> web.Response:

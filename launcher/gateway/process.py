@@ -139,6 +139,8 @@ def gateway_command(config: Config) -> list[str]:
         command += ["--trust", network]
     for origin in config.web.origins:
         command += ["--origin", origin]
+    if config.sessions_url:
+        command += ["--sessions", config.sessions_url, "--home", config.public_url]
     command += ["--largest", str(config.web.largest)]
     command += ["--connections", str(config.web.connections)]
     tls = config.tls
@@ -153,5 +155,12 @@ def gateway_command(config: Config) -> list[str]:
 
 def mark_of(config: Config) -> str:
     """Differs where the settings do that a running gateway cannot take on."""
-    told = (config.trusted_proxies, config.web.origins, config.web.largest, config.tls)
-    return hashlib.sha256(repr(told).encode()).hexdigest()[:12]
+    told: list[object] = [
+        config.trusted_proxies,
+        config.web.origins,
+        config.web.largest,
+        config.tls,
+    ]
+    if config.sessions_url:
+        told += [config.sessions_url, config.public_url]
+    return hashlib.sha256(repr(tuple(told)).encode()).hexdigest()[:12]

@@ -19,11 +19,13 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from launcher import logs
-from launcher.gateway import banner, cors, guest, headers, pages
+from launcher.gateway import banner, cors, guest, headers, pages, tickets
 from launcher.gateway.bodies import FORM_TIMEOUT, READER_STALL, STALL, Body, TooLarge, TooSlow
 from launcher.gateway.door import Door
 from launcher.gateway.routes import HEALTH, Route, Routes
+from launcher.gateway.sessions_host import NOTICES, NOTICES_SCRIPT, SessionsHost, is_opened
 from launcher.gateway.sockets import close_all, is_websocket, join
+from launcher.gateway.tickets import Tickets
 from launcher.people.identity import find_student
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ SOCKETS = 256
 """WebSockets of one session at once; each kernel and terminal has one per tab."""
 HOST = re.compile(r"(([\w-]{1,63}\.)*[\w-]{0,63}|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
 """What a Host header may be; empty where there is none."""
+NOT_YOURS = "This session belongs to somebody else."
 CLIENT_GONE = 499
 """In the access log only: the browser went away before the answer."""
 
@@ -52,6 +55,8 @@ class Proxy:
     app_secret: str
     trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
     """Networks whose X-Forwarded-* headers count."""
+    sessions_host: SessionsHost | None = None
+    """Where sessions have a host name of their own."""
     origins: tuple[str, ...] = ()
     """Other sites whose pages may use the API and sessions, or `*`."""
     largest: int = 0
@@ -61,6 +66,7 @@ class Proxy:
     hsts: int = 0
     """Seconds that browsers remember to come by https only; 0 says nothing."""
     door: Door = field(default_factory=lambda: Door(most=1000))
+    tickets: Tickets = field(default_factory=Tickets)
     counted: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Requests by receiver (`app`, `session`) and status (`2xx`)."""
     sockets: dict[str, set[web.WebSocketResponse]] = field(default_factory=dict)
@@ -104,6 +110,10 @@ class Proxy:
         route = self.routes.known.get(name)
         if path_of(request) == HEALTH:  # threads of its own, for when all others are busy
             route = self.routes.known.get(HEALTH, route)
+        if self.sessions_host and self.is_at_sessions_host(request):
+            return await self.answer_there(self.sessions_host, request, name, route, request_id)
+        if self.sessions_host and found and route:
+            return self.lead_there(self.sessions_host, request, name, route, request_id)
         if found and route is None:  # the app knows how to bring a stopped session back
             if request.method not in SAFE_METHODS or is_websocket(request):
                 return pages.gone(request_id)
@@ -111,21 +121,100 @@ class Proxy:
         if route is None:
             return pages.starting(request_id)
         if name != APP:
-            refused = self.refuse(request, route)
+            refused = self.refuse(request, name, route)
             if refused:
                 return pages.refused(request, refused, request_id)
-            self.routes.used(name)
-            if self.has_token(request, route, in_query=True) and guest.is_page(
-                request.method, request.headers
-            ):
-                return self.let_in(request, name, route)
+            return await self.enter(request, name, route, request_id)
         return await self.forward(request, name, route, request_id)
 
-    async def forward(
+    async def enter(
         self, request: web.Request, name: str, route: Route, request_id: str
     ) -> web.StreamResponse:
-        """Pass the request on; a session that does not answer becomes the app's to explain."""
+        """The session's answer to somebody who may have it."""
+        self.routes.used(name)
+        if self.has_token(request, route, in_query=True) and guest.is_page(
+            request.method, request.headers
+        ):
+            return self.let_in(request, name, guest.without(path_of(request), "token"))
+        return await self.forward(request, name, route, request_id)
+
+    def is_at_sessions_host(self, request: web.Request) -> bool:
+        host = headers.public_host(request.headers, trusted=self.is_trusted(request))
+        return self.sessions_host is not None and self.sessions_host.is_named(host)
+
+    async def answer_there(
+        self,
+        hosts: SessionsHost,
+        request: web.Request,
+        name: str,
+        route: Route | None,
+        request_id: str,
+    ) -> web.StreamResponse:
+        """At the sessions' host: sessions, for who was let in by a ticket or a token.
+
+        Whoever was not is sent to the launcher, which knows its students and gives tickets.
+        """
+        path, opened = path_of(request), is_opened(request.method, request.headers)
+        if name == APP or NOTICES.fullmatch(path):
+            return await self.notices_there(hosts, request, name, request_id)
+        number = guest.given(request.rel_url.raw_query_string, tickets.NAME)
+        if number and opened:
+            where = guest.without(path, tickets.NAME)
+            if route and self.tickets.take(number, name, route.owner):
+                return self.let_in(request, name, where)
+            return pages.lead_to(where)  # used or old: perhaps the cookie is there
+        refused = self.refuse(request, name, route) if route else None
+        if route is None or refused:
+            if opened:
+                return pages.lead_to(hosts.home + path)
+            if refused:
+                return pages.refused(request, refused, request_id, hosts.home)
+            return pages.gone(request_id)
+        return await self.enter(request, name, route, request_id)
+
+    async def notices_there(
+        self, hosts: SessionsHost, request: web.Request, name: str, request_id: str
+    ) -> web.StreamResponse:
+        """What of the launcher a session's own pages use: the script, and what it asks for."""
+        let_in = name != APP and self.is_guest(request, name)
+        app = self.routes.known.get(APP)
+        if request.method != "GET" or not (let_in or path_of(request) == NOTICES_SCRIPT):
+            return pages.not_here(request, hosts.home, request_id)
+        if app is None:
+            return pages.starting(request_id)
+        return await self.forward(request, APP, app, request_id, let_into=name if let_in else "")
+
+    def lead_there(
+        self, hosts: SessionsHost, request: web.Request, name: str, route: Route, request_id: str
+    ) -> web.Response:
+        """From the launcher's host to the sessions': its owner with a ticket, a token as it is."""
+        if not is_opened(request.method, request.headers):
+            return pages.elsewhere(hosts.url, request_id)
+        where = hosts.url + path_of(request)
+        if self.has_token(request, route):
+            return pages.lead_to(where)
+        if not self.is_owner(request, route):
+            return pages.refused(request, NOT_YOURS, request_id)
+        ticket = f"{tickets.NAME}={self.tickets.give(name, route.owner)}"
+        return pages.lead_to(f"{where}{'&' if '?' in where else '?'}{ticket}")
+
+    async def forward(
+        self,
+        request: web.Request,
+        name: str,
+        route: Route,
+        request_id: str,
+        *,
+        let_into: str = "",
+    ) -> web.StreamResponse:
+        """Pass the request on; a session that does not answer becomes the app's to explain.
+
+        `let_into` tells the app which session's guest asks.
+        """
         sent = self.headers_for(request, name, route, request_id)
+        if let_into:
+            sent.popall("Cookie", None)
+            sent[headers.LET_INTO] = let_into
         body = self.body_for(request, name)
         try:
             if is_websocket(request) and name != APP:
@@ -142,6 +231,10 @@ class Proxy:
                 return pages.starting(request_id)
             if request.method not in SAFE_METHODS or is_websocket(request):
                 return pages.gone(request_id)
+            if self.sessions_host and is_opened(request.method, request.headers):
+                return pages.lead_to(f"{self.sessions_host.home}/sessions/{name}/gone")
+            if self.sessions_host:
+                return pages.gone(request_id)
             return await self.forward(request, APP, app, request_id)
 
     def body_for(self, request: web.Request, name: str) -> Body:
@@ -150,11 +243,12 @@ class Proxy:
             return Body(request.content, most=self.largest, stall=self.stall, whole=FORM_TIMEOUT)
         return Body(request.content, stall=self.stall)
 
-    def refuse(self, request: web.Request, route: Route) -> str | None:
+    def refuse(self, request: web.Request, name: str, route: Route) -> str | None:
         """Why this request may not reach the session, or None.
 
-        The owner comes with the signed cookie, whoever had the token with a guest's; programs
-        come with Jupyter's token. A page of another site may only do so where that is allowed.
+        The owner comes with the signed cookie, whoever had a token or ticket with a guest's;
+        programs come with Jupyter's token. A page of another site may only do so where that is
+        allowed.
         """
         origin = request.headers.get("Origin")
         host = headers.public_host(request.headers, trusted=self.is_trusted(request))
@@ -164,15 +258,23 @@ class Proxy:
             if foreign and is_websocket(request) and not self.allowed_origin(request):
                 return "Pages of that site may not use sessions here (setting web.origins)."
             return None
-        student = find_student(self.secret, request.cookies)
-        if (student is None or student != route.owner) and not guest.is_guest(
-            self.secret, route.token, request.cookies.get(guest.COOKIE)
-        ):
-            return "This session belongs to somebody else."
+        if not self.is_guest(request, name) and not self.is_owner(request, route):
+            return NOT_YOURS
         changing = request.method not in SAFE_METHODS or is_websocket(request)
         if changing and foreign:
             return "This request comes from another site."
         return None
+
+    def is_owner(self, request: web.Request, route: Route) -> bool:
+        """True for the student's own browser; at the sessions' host no cookie says who that is."""
+        if self.is_at_sessions_host(request):
+            return False
+        student = find_student(self.secret, request.cookies)
+        return student is not None and student == route.owner
+
+    def is_guest(self, request: web.Request, name: str) -> bool:
+        """True for a browser that was let into the session before."""
+        return guest.is_guest(self.secret, name, request.headers.getall("Cookie", []))
 
     def has_token(self, request: web.Request, route: Route, *, in_query: bool = False) -> bool:
         """True for a request that brings Jupyter's token of this very session."""
@@ -180,13 +282,12 @@ class Proxy:
         token = headers.given_token(sent, request.rel_url.raw_query_string)
         return bool(token) and hmac.compare_digest(token, route.token.encode())
 
-    def let_in(self, request: web.Request, name: str, route: Route) -> web.Response:
+    def let_in(self, request: web.Request, name: str, where: str) -> web.Response:
         """Give the browser a cookie for this one session, and its address without the token."""
-        where = guest.without_token(path_of(request))
-        response = web.Response(status=303, headers={"Location": where, **pages.POLICY})
+        response = pages.lead_to(where)
         response.set_cookie(
             guest.COOKIE,
-            guest.cookie_value(self.secret, route.token),
+            guest.cookie_value(self.secret, name),
             path=f"/s/{name}/",
             httponly=True,
             samesite="Lax",
@@ -268,7 +369,8 @@ class Proxy:
                 if name == APP or not ours:
                     response.headers.add(key, value)
             if page and banner.can_carry(upstream.status, upstream.headers):
-                whole = banner.with_script(await upstream.read())
+                home = self.sessions_host.home if self.sessions_host else ""
+                whole = banner.with_script(await upstream.read(), home)
                 self.routes.used(name)
                 del response.headers["Content-Length"]
                 told = web.Response(

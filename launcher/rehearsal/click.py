@@ -31,6 +31,8 @@ class Click:
     url: str = ""
     reached: str = ""
     """The server's own address, where its public one does not lead to it from here."""
+    host: dict[str, str] = field(default_factory=dict)
+    """The header that names the sessions' host, where that does not lead here either."""
 
     def __post_init__(self) -> None:
         self.browser.trust_env = False  # the launcher is on this machine, whatever proxy is set
@@ -58,6 +60,7 @@ class Click:
                 self.url = launch["url"]
                 if self.reached:
                     self.url = self.reached + urlsplit(self.url).path
+                self._follow_to_session()
                 return self.url
             if time.monotonic() > deadline:
                 raise ClickFailed(f"The launch took longer than {timeout:.0f} s.")
@@ -65,15 +68,36 @@ class Click:
             where = f"{base}/api/launches/{launch['id']}"
             answer = self.browser.get(where, params={"since": seen}, timeout=30)
 
+    def _follow_to_session(self) -> None:
+        """Go where sessions are, if they have a host name of their own: a redirect lets us in."""
+        asked = f"{self.session_url}api/status"
+        answer = self.browser.get(asked, allow_redirects=False, timeout=30)
+        if not answer.is_redirect:
+            return
+        there = urlsplit(answer.headers["Location"])
+        if self.reached:
+            self.host = {"Host": there.netloc}
+        else:
+            self.url = urlsplit(self.url)._replace(netloc=there.netloc).geturl()
+        ticket = f"{self.session_url}api/status?{there.query}"
+        self.browser.get(ticket, headers=self.host, allow_redirects=False, timeout=30)
+
     @property
     def session_url(self) -> str:
         """`.../s/<id>/`, where the session's own API begins."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc}/" + "/".join(parts.path.split("/")[1:3]) + "/"
 
+    @property
+    def origin(self) -> str:
+        """The session's, as a browser would name it."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{self.host.get('Host', parts.netloc)}"
+
     def notebook(self, path: str) -> dict[str, Any]:
         """The notebook as the session serves it."""
-        answer = self.browser.get(f"{self.session_url}api/contents/{path}", timeout=30)
+        where = f"{self.session_url}api/contents/{path}"
+        answer = self.browser.get(where, headers=self.host, timeout=30)
         return dict(self._json(answer)["content"])
 
     def kernel(self, name: str = "python3", notebook: str = "") -> str:
@@ -84,7 +108,7 @@ class Click:
         answer = self.browser.post(
             f"{self.session_url}api/{'sessions' if notebook else 'kernels'}",
             data=json.dumps(asked),
-            headers={"Origin": self.session_url.split("/s/")[0]},
+            headers={"Origin": self.origin, **self.host},
             timeout=60,
         )
         made = self._json(answer)
@@ -125,7 +149,7 @@ class Click:
             "channel": "shell",
         }
         async with (
-            aiohttp.ClientSession(cookies=cookies) as client,
+            aiohttp.ClientSession(cookies=cookies, headers=self.host) as client,
             client.ws_connect(url, max_msg_size=0, ssl=bool(self.browser.verify)) as socket,
         ):
             await socket.send_json(request)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 
 def seconds(value: Any) -> float:
@@ -97,6 +98,18 @@ def url(value: Any) -> str:
     if address.count("/") > 2:
         raise ValueError(f"{value!r} has a path; the launcher needs a host name of its own")
     return address
+
+
+def url_or_empty(value: Any) -> str:
+    return url(value) if text(value) else ""
+
+
+def host_name(host: str) -> str:
+    """The name in a Host header, as browsers compare it; empty where there is none."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
 
 
 def origins(value: Any) -> tuple[str, ...]:

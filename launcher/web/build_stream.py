@@ -33,6 +33,8 @@ class BuildStream:
     launches: Launches
     sessions: Sessions
     public_url: str
+    sessions_url: str
+    """Where programs use sessions with their token."""
     trusted_proxies: tuple[str, ...]
     limit: RateLimit
     """How many sessions an address may start."""
@@ -82,7 +84,7 @@ class BuildStream:
         self.show_at_root(session.id, content_folders(link)[0])
         images = [one.progress.image for one in launch.events() if one.progress.image]
         commit = images[-1].commit if images else link.tag
-        url = f"{self.public_url}{session.base_url}"
+        url = f"{self.sessions_url}{session.base_url}"
         return {
             "phase": "ready",
             "message": f"server running at {url}\n",

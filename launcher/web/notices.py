@@ -9,11 +9,11 @@ from launcher.homes import disk
 from launcher.sessions.history import History, Remembered
 from launcher.sessions.notices import Notice, Notices
 from launcher.sessions.sessions import Sessions
-from launcher.web.request import csrf_token, known_student, wants_json
+from launcher.web.request import csrf_token, is_let_into, known_student, wants_json
 
 
 def create_blueprint(sessions: Sessions, history: History, notices: Notices) -> Blueprint:
-    """The views; both are for the session's owner alone."""
+    """The views; all are for the session's owner alone, or who has its token."""
     views = Blueprint("notices", __name__)
 
     def own(session_id: str) -> Remembered:
@@ -25,8 +25,16 @@ def create_blueprint(sessions: Sessions, history: History, notices: Notices) -> 
     @views.get("/api/sessions/<session_id>/notices")
     def told(session_id: str) -> Response:
         """Asked every few seconds by the script in the session's pages; it asks no engine."""
-        known = own(session_id)
-        found = [] if known.ended else [as_json(one) for one in notices.of(session_id)]
+        return answer(own(session_id))
+
+    @views.get("/s/<session_id>/_launcher/notices")
+    def told_inside(session_id: str) -> Response:
+        """The same, asked for at the sessions' own host name."""
+        known = history.find(session_id) if is_let_into(session_id) else None
+        return answer(known or abort(404, "There is no such session of yours."))
+
+    def answer(known: Remembered) -> Response:
+        found = [] if known.ended else [as_json(one) for one in notices.of(known.id)]
         return jsonify(notices=found, running=not known.ended, why=known.why)
 
     @views.get("/sessions/<session_id>/disk")

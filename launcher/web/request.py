@@ -19,7 +19,7 @@ from flask import Response, abort, current_app, g, request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
 from launcher import logs
-from launcher.gateway.headers import same_origin
+from launcher.gateway.headers import LET_INTO, same_origin
 from launcher.people import identity
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -122,6 +122,11 @@ def renamed_student() -> str | None:
     if not by_https() or identity.SECURE_COOKIE in request.cookies:
         return None
     return known_student()
+
+
+def is_let_into(session_id: str) -> bool:
+    """True where the gateway let the browser into the session, at a host name without cookies."""
+    return request.headers.get(LET_INTO) == session_id
 
 
 def student() -> str:

@@ -49,10 +49,11 @@ def create_blueprint(sessions: Sessions, history: History, work: KeptWork) -> Bl
         sessions.stop(session_id, why=BY_STUDENT)
         return make_response(redirect("/sessions", 303))
 
+    @views.route("/sessions/<session_id>/gone", defaults={"rest": ""})
     @views.route("/s/<session_id>/", defaults={"rest": ""})
     @views.route("/s/<session_id>/<path:rest>")
     def gone(session_id: str, rest: str) -> Response:
-        """Reached only when the gateway has no running session of this id."""
+        """The gateway has no running session of this id, or one that does not answer."""
         known = history.find(session_id)
         if known is None or known.owner != known_student():
             abort(404, "There is no such session of yours.")

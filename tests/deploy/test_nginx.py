@@ -26,6 +26,8 @@ from tests.launcher.gateway.conftest import OWNER, SESSION, Backend
 from tests.launcher.gateway.test_probes import MEGABYTE, cookie
 
 SAMPLE = Path(__file__).parent.parent.parent / "deploy" / "nginx.conf"
+ONE_NAME = "    server_name notebooks.example.org;\n"
+TWO_NAMES = "    # server_name notebooks.example.org sessions.example.org;\n"
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 pytestmark = [
     pytest.mark.slow,
@@ -36,17 +38,24 @@ pytestmark = [
 class Front:
     """nginx with TLS, and the launcher behind it."""
 
-    def __init__(self, root):
-        self.cert, self.key = make_certificate(root / "tls")
+    def __init__(self, root, sessions_host=""):
+        self.cert, self.key = make_certificate(root / "tls", hosts=("localhost",))
         self.port, self.plain = free_port(), free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         self.box = make_box(root, "local")
         settings = yaml.safe_load(self.box.settings.read_text())
         settings |= {"public_url": self.url, "trusted_proxies": ["127.0.0.1"]}
+        if sessions_host:
+            settings["sessions_url"] = f"https://{sessions_host}:{self.port}"
         self.box.settings.write_text(yaml.safe_dump(settings))
         self.behind = settings["listen"]
         self.config = root / "nginx.conf"
-        self.config.write_text(self.whole(root))
+        site = SAMPLE.read_text()
+        if sessions_host:
+            assert site.count(ONE_NAME) == site.count(TWO_NAMES) == 2
+            site = site.replace(ONE_NAME, "").replace(TWO_NAMES, TWO_NAMES.replace("# ", ""))
+            site = site.replace("sessions.example.org", sessions_host)
+        self.config.write_text(self.whole(root, site))
         subprocess.run([NGINX, "-t", "-q", *self.words], check=True)
         self.process = subprocess.Popen([NGINX, *self.words])
         self.box.start()
@@ -58,8 +67,7 @@ class Front:
     def words(self):
         return ["-c", str(self.config), "-e", str(self.config.with_suffix(".log"))]
 
-    def whole(self, root):
-        site = SAMPLE.read_text()
+    def whole(self, root, site):
         for sample, here in {
             "listen 80;": f"listen 127.0.0.1:{self.plain};",
             "listen 443 ssl http2;": f"listen 127.0.0.1:{self.port} ssl http2;",
@@ -204,3 +212,21 @@ def test_doctor_looks_through_the_public_address(front):
     assert rows["WebSocket"]["ok"]
     # the certificate of this test is one that nobody trusts
     assert "certificate" in rows["public address"]["sentence"].lower()
+
+
+def test_sessions_have_a_host_name_of_their_own(data_root):
+    root = data_root / "nginx-two"
+    root.mkdir()
+    front = Front(root, sessions_host="localhost")
+    try:
+        there = f"https://localhost:{front.port}"
+        student = Click()
+        student.browser.verify = str(front.cert)
+        assert student.open(front.box.link(), print).startswith(f"{there}/s/")
+        assert asyncio.run(kernel_info(student, front.cert)) == "python"
+        assert student.browser.get(f"{there}/sessions").status_code == 404
+        plain = f"http://localhost:{front.plain}/s/ab/lab"
+        answer = requests.get(plain, allow_redirects=False)
+        assert answer.headers["Location"] == f"{front.url}/s/ab/lab"
+    finally:
+        front.stop()

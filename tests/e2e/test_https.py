@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import requests
 import yaml
 
 from launcher.people.identity import COOKIE, SECURE_COOKIE
@@ -11,14 +12,18 @@ from tests.certificates import make_certificate
 from tests.e2e.conftest import make_box
 
 
-@pytest.fixture(scope="module")
-def box(data_root):
-    root = data_root / "https"
+@pytest.fixture(scope="module", params=["one-name", "two-names"])
+def box(request, data_root):
+    root = data_root / f"https-{request.param}"
     root.mkdir()
     box = make_box(root, "local")
-    cert, key = make_certificate(root / "tls")
+    cert, key = make_certificate(root / "tls", hosts=("localhost",))
     settings = yaml.safe_load(box.settings.read_text())
     settings["public_url"] = settings["public_url"].replace("http:", "https:")
+    box.there = settings["public_url"]
+    if request.param == "two-names":
+        box.there = settings["sessions_url"] = box.there.replace("127.0.0.1", "localhost")
+    box.cert = cert
     settings["tls"] = {"cert_file": str(cert), "key_file": str(key)}
     box.settings.write_text(yaml.safe_dump(settings))
     yield box.start()
@@ -45,3 +50,13 @@ def test_a_rehearsal_by_https_leaves_nothing(box):
     found = box.cli("link", "rehearse", box.link())
     assert (found["ok"], found["error"]) == (True, "")
     assert set((box.data / "homes").iterdir()) == before
+
+
+@pytest.mark.slow
+def test_a_program_is_led_to_where_sessions_are(box):
+    student = Click()
+    student.browser.verify = str(box.cert)
+    assert student.open(box.link(), print).startswith(f"{box.there}/s/")
+    assert student.notebook("course/week1.ipynb")["cells"]
+    asked = requests.get(f"{student.session_url}api/status", verify=box.cert, timeout=10)
+    assert asked.status_code == 403, "nobody comes in without a cookie"

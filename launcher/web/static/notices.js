@@ -3,6 +3,9 @@
 (() => {
   const session = (location.pathname.match(/^\/s\/([0-9a-f]+)\//) || [])[1];
   if (!session || window.top !== window) return;
+  // Where the launcher's pages are, if sessions have a host name of their own.
+  const home = document.currentScript.dataset.home || "";
+  const asked = home ? `/s/${session}/_launcher/notices` : `/api/sessions/${session}/notices`;
   const SHOWN = 8000, HIDDEN = 60000; // ms between questions
   const closed = new Set();
   let failures = 0, timer = 0, ended = false;
@@ -53,7 +56,7 @@
     if (notice.keep) box.append(button("Keep it running", keep));
     if (notice.href) {
       const link = document.createElement("a");
-      link.href = notice.href;
+      link.href = home + notice.href;
       link.textContent = notice.label;
       if (notice.kind !== "ended") link.target = "_blank";
       box.append(link);
@@ -73,7 +76,7 @@
 
   const look = async () => {
     try {
-      const answer = await fetch(`/api/sessions/${session}/notices`, {
+      const answer = await fetch(asked, {
         credentials: "same-origin", headers: { Accept: "application/json" }, cache: "no-store",
       });
       if (answer.status === 404) { ended = true; show([]); return; } // not this student's

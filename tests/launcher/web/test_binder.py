@@ -121,6 +121,7 @@ def app(scene, runtime, tmp_path, monkeypatch):
         Launches(metrics.measured(scene.run), errors.EXPECTED),
         sessions,
         "http://x",
+        "http://sessions",
         ("10.0.0.0/8",),
         RateLimit(3),
         threading.BoundedSemaphore(1),
@@ -352,8 +353,8 @@ def test_a_stream_tells_the_launch_in_binder_s_words_and_ends_with_the_token(
     assert len(token) == 64
     assert last == {
         "phase": "ready",
-        "message": f"server running at http://x/s/{'ab' * 12}/\n",
-        "url": f"http://x/s/{'ab' * 12}/",
+        "message": f"server running at http://sessions/s/{'ab' * 12}/\n",
+        "url": f"http://sessions/s/{'ab' * 12}/",
         "image": "env/r:1-2",
         "repo_url": "https://github.com/o/r",
         "binder_ref_url": f"https://github.com/o/r/tree/{COMMIT}",

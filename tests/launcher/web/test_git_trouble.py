@@ -57,7 +57,7 @@ def browser(hostile, tmp_path, monkeypatch):
         check.create_blueprint(Preflight(Looking(environments, mirrors, Asking())))
     )
     stream = build_stream.BuildStream(
-        BinderLinks(versions, asking), launches, None, "http://x", (), RateLimit(0),
+        BinderLinks(versions, asking), launches, None, "http://x", "http://x", (), RateLimit(0),
         threading.BoundedSemaphore(9),
     )  # fmt: skip
     app.register_blueprint(build_stream.create_blueprint(stream))

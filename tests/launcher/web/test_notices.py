@@ -85,6 +85,24 @@ def test_a_session_that_ended_says_why(app, sessions, spec, told):
     assert answer == {"notices": [], "running": False, "why": "it was not used for 10 min"}
 
 
+def test_inside_a_session_who_was_let_in_by_the_gateway_is_told_and_nobody_else(
+    app, sessions, spec, told
+):
+    told.put(spec.id, Notice(ENDING, "It stops.", time.time()))
+    url = f"/s/{spec.id}/_launcher/notices"
+    let_in = {"X-Launcher-Let-Into": spec.id}
+    nobody = app.test_client()
+    assert [one["text"] for one in nobody.get(url, headers=let_in).json["notices"]] == ["It stops."]
+    for headers in ({}, {"X-Launcher-Let-Into": ""}, {"X-Launcher-Let-Into": "ab" * 12}):
+        assert nobody.get(url, headers=headers).status_code == 404
+        assert browser(app, OWNER).get(url, headers=headers).status_code == 404
+    unknown = "ab" * 12
+    url = f"/s/{unknown}/_launcher/notices"
+    assert nobody.get(url, headers={"X-Launcher-Let-Into": unknown}).status_code == 404
+    disk = f"/api/sessions/{spec.id}/disk"
+    assert nobody.get(disk, headers=let_in).status_code == 404, "that is at the launcher's host"
+
+
 def test_the_largest_files_of_a_full_folder_are_listed_even_when_it_does_not_run(
     app, sessions, spec
 ):
