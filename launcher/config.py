@@ -25,11 +25,13 @@ from launcher.settings.values import (
     ca_bundle,
     count,
     data_folder,
+    docker_network_or_none,
     file_path,
     host_name,
     index,
     ipv4_networks,
     mirror,
+    network_of_sessions,
     networks,
     one_of,
     origins,
@@ -94,7 +96,7 @@ class BuildsConfig:
     memory: int = setting(size)
     cpus: float = setting(zero_or_more)
     processes: int = setting(count)
-    network: str = setting(text)
+    network: str = setting(docker_network_or_none)
     netrc_file: Path | None = setting(file_path)
 
     @property
@@ -189,7 +191,7 @@ class PoolConfig:
 
 @dataclass(frozen=True)
 class DockerConfig:
-    network: str = setting(text)
+    network: str = setting(network_of_sessions)
     firewall: str = setting(one_of("auto", "manual"))
     read_only: str = setting(yes_no_auto)
     homes: str = setting(one_of("auto", "bind", "volume"))

@@ -151,6 +151,27 @@ def address_or_none(value: Any) -> tuple[str, int] | None:
     return address(value) if value else None
 
 
+def network_of_sessions(value: Any) -> str:
+    """A network's name that is none of the engine's own, on which sessions had no walls."""
+    if value in ("bridge", "default", "host", "none"):
+        raise ValueError(f"{value!r} is the engine's own; name one that the launcher makes")
+    return docker_network(value)
+
+
+def docker_network(value: Any) -> str:
+    """The engine itself makes a network of any name, such as one that is a single quote."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", text(value)):
+        raise ValueError(
+            f"{value!r} is no network's name: they begin with a letter or digit and have only "
+            "letters, digits, dots, dashes and underscores"
+        )
+    return str(value)
+
+
+def docker_network_or_none(value: Any) -> str:
+    return docker_network(value) if text(value) else ""
+
+
 def networks(value: Any) -> tuple[str, ...]:
     """Addresses or networks, such as `10.0.0.0/8`."""
     return tuple(str(ipaddress.ip_network(one, strict=False)) for one in texts(value))
