@@ -46,7 +46,7 @@ def create(config: Config, instance: str) -> DockerRuntime:
     :raises NoRuntime: no engine answers.
     """
     try:
-        client = connect(timeout=CALL, connections=8)
+        client = connect(timeout=CALL)
         client.ping()
     except (DockerException, OSError) as error:
         raise NoRuntime(

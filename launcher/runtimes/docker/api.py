@@ -24,6 +24,9 @@ QUICK = 15.0
 """Seconds for a list or a look at one thing; milliseconds are usual, seconds under load."""
 
 
+CONNECTIONS = 128
+"""Kept open: more than threads ask at once in a class that clicks. Each launch is one, and one that
+finds no place would make a connection for every call, and throw it away with a warning."""
 SETTLED = 3.0
 """Seconds after a failure in which an answer says little: an engine that ends gives both."""
 
@@ -92,14 +95,14 @@ class EngineApi(docker.APIClient):
             log.info("The Docker engine answers again.")
 
 
-def connect(*, timeout: int, connections: int) -> docker.DockerClient:
+def connect(*, timeout: int) -> docker.DockerClient:
     """A client of the engine that DOCKER_HOST names, or of this machine's."""
-    client = docker.from_env(timeout=timeout, max_pool_size=connections)
+    client = docker.from_env(timeout=timeout, max_pool_size=CONNECTIONS)
     client.api.close()
     client.api = EngineApi(
         version=client.api.api_version,
         timeout=timeout,
-        max_pool_size=connections,
+        max_pool_size=CONNECTIONS,
         **kwargs_from_env(),
     )
     # Proxies of the environment are for other machines; looking for them doubles a call's time.

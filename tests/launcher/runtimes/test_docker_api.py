@@ -16,7 +16,7 @@ from docker.errors import DockerException
 from requests.exceptions import RequestException
 
 from launcher.errors import NoRuntime
-from launcher.runtimes.docker.api import EngineApi, EngineGone, EngineSlow
+from launcher.runtimes.docker.api import EngineApi, EngineGone, EngineSlow, connect
 from launcher.web.errors import explain
 
 # docker-py leaves the connection of an answer that never came to the garbage collector.
@@ -40,23 +40,41 @@ def test_an_engine_that_is_gone_is_told_apart(tmp_path):
 
 class Answering(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        self.say(b"[]")
+
+    def say(self, answer):
         self.send_response(200)
-        self.send_header("Content-Length", "2")
+        self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
-        self.wfile.write(b"[]")
+        self.wfile.write(answer)
 
     def log_message(self, form, *values):
         pass
 
 
+class OnSocket(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_UNIX
+    daemon_threads = True
+    request_queue_size = 128
+
+    def server_bind(self):
+        self.socket.bind(self.server_address)
+        self.server_name, self.server_port = "engine", 0
+
+
 @contextlib.contextmanager
 def answering(port=0):
     """An engine without containers; its port."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Answering)
+    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", port), Answering)) as server:
+        yield server.server_port
+
+
+@contextlib.contextmanager
+def serving(server):
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield server.server_port
+        yield server
     finally:
         server.shutdown()
         thread.join()
@@ -83,6 +101,31 @@ def test_the_log_has_one_line_when_the_engine_goes_and_one_when_it_is_back(caplo
         "The Docker engine answers again.",
     ]
     assert not any(one.exc_info for one in caplog.records)
+
+
+def test_a_class_that_clicks_at_once_throws_no_connection_away(tmp_path, caplog, monkeypatch):
+    students = 100
+    together = threading.Barrier(students)
+
+    class Busy(Answering):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            if self.path.endswith("/version"):
+                return self.say(b'{"ApiVersion": "1.41"}')
+            together.wait(30)
+            return self.say(b"[]")
+
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/busy.sock")
+    with (
+        serving(OnSocket(f"{tmp_path}/busy.sock", Busy)),
+        contextlib.closing(connect(timeout=60)) as client,
+        ThreadPoolExecutor(students) as threads,
+    ):
+        for _ in range(2):
+            asked = [threads.submit(client.api.containers) for _ in range(students)]
+            assert [one.result() for one in asked] == [[]] * students
+    assert caplog.records == []
 
 
 @LEAVES
