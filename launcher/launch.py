@@ -37,7 +37,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Launcher:
-    """The parts that a launch needs; made once, in `create_app`."""
+    """The parts that a launch needs; made once, in `launcher.parts`."""
 
     config: Config
     environments: Environments

@@ -13,6 +13,8 @@ from envs.channels import Channels
 from envs.git import Git
 from envs.store import Store
 from envs.version import Version, VersionCache
+from launcher.classes.classes import Classes
+from launcher.cleanup.cleanup import Cleanup
 from launcher.config import Config
 from launcher.content.mirror import Mirrors
 from launcher.content.size import SizeLimits
@@ -21,6 +23,7 @@ from launcher.database import Database
 from launcher.environment import Environments
 from launcher.homes.home import Homes
 from launcher.people import identity
+from launcher.people.audit import Audit
 from launcher.prebuild import Prebuild
 from launcher.room.capacity import Capacity, Plan, plan_memory
 from launcher.room.measured import Measured
@@ -58,6 +61,14 @@ class Parts:
         )
         catalogue = self.config.environments.catalogue
         return Environments(catalogue, self.channels, self.versions, self.store, prebuild)
+
+    @functools.cached_property
+    def classes(self) -> Classes:
+        return Classes(self.database, self.config.classes)
+
+    @functools.cached_property
+    def audit(self) -> Audit:
+        return Audit(self.database)
 
 
 def create_parts(config: Config) -> Parts:
@@ -125,3 +136,19 @@ def create_capacity(config: Config) -> Capacity:
         per_course=given.per_course,
     )
     return Capacity(plan, Measured(config.data / "run" / "memory.json"))
+
+
+def create_cleanup(parts: Parts) -> Cleanup:
+    """What removes images that nothing needs."""
+    builds = parts.config.builds
+    return Cleanup(
+        store=parts.store,
+        runtime=parts.runtime,
+        channels=parts.channels,
+        versions=parts.versions,
+        history=parts.history,
+        catalogue=dict(parts.config.environments.catalogue),
+        keep_days=builds.keep_days,
+        cache=builds.keep_cache,
+        longest_build=builds.timeout,
+    )

@@ -16,16 +16,15 @@ import waitress
 from waitress.server import BaseWSGIServer
 
 from launcher.app import create_app, create_kept_work
-from launcher.classes.classes import Classes
 from launcher.cleanup import kept_work, leftovers
-from launcher.cleanup.cleanup import Cleanup, regularly
+from launcher.cleanup.cleanup import regularly
 from launcher.cleanup.guests import EVERY, Guests
 from launcher.config import Config, where_sessions_are
 from launcher.errors import LaunchError
 from launcher.gateway.process import Gateway, GatewayFailed, ensure_gateway
 from launcher.gateway.secrets import app_secret
 from launcher.machine import open_files
-from launcher.parts import Parts, create_parts
+from launcher.parts import Parts, create_cleanup, create_parts
 from launcher.people import identity
 from launcher.sessions.reaper import Reaper
 from launcher.sessions.watch import Watch
@@ -138,12 +137,9 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
     log.info("serving", extra={"url": config.public_url, "runtime": sessions.runtime.name})
     log.info(where_sessions_are(config))
     ended = threading.Event()
-    preparing = BeforeClass(
-        Classes(parts.database, config.classes), parts.environments, parts.mirrors
-    )
-    preparing.start(ended)
+    BeforeClass(parts.classes, parts.environments, parts.mirrors).start(ended)
     if config.builds.gc_every:
-        cleaning = (Cleanup.of(parts).run, config.builds.gc_every, ended)
+        cleaning = (create_cleanup(parts).run, config.builds.gc_every, ended)
         threading.Thread(target=regularly, args=cleaning, name="gc", daemon=True).start()
     forgetting = (Guests(sessions, config.web.guest_life).remove_old, EVERY, ended)
     threading.Thread(target=regularly, args=forgetting, name="guests", daemon=True).start()

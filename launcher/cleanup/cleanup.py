@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from envs.channels import NEXT, STABLE, Channels
 from envs.image import Image
@@ -21,9 +20,6 @@ from launcher.runtimes.base import Runtime
 from launcher.sessions.history import History
 from launcher.settings.entries import CatalogueEntry
 from link_generator.link import Link
-
-if TYPE_CHECKING:
-    from launcher.parts import Parts
 
 log = logging.getLogger(__name__)
 
@@ -55,22 +51,6 @@ class Cleanup:
     """Bytes of cached packages and steps of builds that stay."""
     longest_build: float
     """Seconds; what is younger may belong to a build that runs."""
-
-    @classmethod
-    def of(cls, parts: Parts) -> Cleanup:
-        """For the settings of a launcher."""
-        builds = parts.config.builds
-        return cls(
-            store=parts.store,
-            runtime=parts.runtime,
-            channels=parts.channels,
-            versions=parts.versions,
-            history=parts.history,
-            catalogue=dict(parts.config.environments.catalogue),
-            keep_days=builds.keep_days,
-            cache=builds.keep_cache,
-            longest_build=builds.timeout,
-        )
 
     def run(self, *, dry_run: bool = False) -> list[Removed]:
         """Remove what nothing needs, or with `dry_run` only say it."""

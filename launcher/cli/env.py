@@ -19,7 +19,6 @@ from envs.readers.requirements import refers_to_repository
 from envs.recipe import Recipe
 from envs.render import made_files, render_dockerfile
 from envs.version import Version
-from launcher.cleanup.cleanup import Cleanup
 from launcher.cli import Context
 from launcher.cli.base import print_unless
 from launcher.cli.follow import Display, follow_build, outcome_of
@@ -201,7 +200,9 @@ def logs(args: argparse.Namespace, context: Context) -> int:
 
 
 def gc(args: argparse.Namespace, context: Context) -> int:
-    gone = Cleanup.of(context.parts).run(dry_run=args.dry_run)
+    from launcher.parts import create_cleanup  # imports what not all commands need
+
+    gone = create_cleanup(context.parts).run(dry_run=args.dry_run)
     lines = [f"{one.what:14} {one.name} {human(one.size)}" for one in gone]
     if gone and not args.dry_run:
         note(context, "images cleaned up", "", f"{len(gone)} removed")

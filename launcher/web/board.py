@@ -14,7 +14,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, make_response, render_template
 
-from launcher.classes.board import URGENT, Board, Row
+from launcher.board import URGENT, Board, Row
 from launcher.room.pace import about
 from launcher.web.visitor import follow_key, need_follower, need_user
 

@@ -8,7 +8,7 @@ import re
 import pytest
 from flask import Flask
 
-from launcher.classes.board import Row
+from launcher.board import Row
 from launcher.content.size import human
 from launcher.database import Database
 from launcher.people.people import People, Role

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from launcher.classes.board import Board
+from launcher.board import Board
 from launcher.database import Database
 from launcher.errors import NoRuntime, PathNotFound
 from launcher.gateway.client import RouteState
