@@ -74,6 +74,7 @@ def create_flask(parts: Parts) -> Flask:
     app.config.update(SECRET_KEY=parts.secret, PUBLIC_URL=parts.config.public_url)
     app.json = GivenJson(app)
     app.logger.info("runtime chosen: %s", parts.why_runtime)
+    app.logger.info("isolation: %s", parts.runtime.describe())
     app.before_request(request.begin)
     app.after_request(request.finish)
     app.jinja_env.filters |= {

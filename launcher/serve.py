@@ -145,7 +145,11 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
     threading.Thread(target=regularly, args=forgetting, name="guests", daemon=True).start()
     tidying = {"older": config.builds.timeout, "ended": ended}
     threading.Thread(
-        target=leftovers.regularly, args=(config.data,), kwargs=tidying, name="tidy", daemon=True
+        target=leftovers.regularly,
+        args=(config.data, parts.runtime.sweep),
+        kwargs=tidying,
+        name="tidy",
+        daemon=True,
     ).start()
     keeping = (create_kept_work(parts, sessions).run, kept_work.EVERY, ended)
     threading.Thread(target=regularly, args=keeping, name="homes", daemon=True).start()

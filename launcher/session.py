@@ -31,6 +31,16 @@ class Limits:
     tmp: int = 512 * 1024**2
     """Bytes of /tmp, which count as memory; never more than half of that."""
 
+    @property
+    def tmp_size(self) -> int:
+        """Bytes that /tmp may hold."""
+        return min(self.tmp, self.memory // 2) if self.memory else self.tmp
+
+    @property
+    def shared_size(self) -> int:
+        """Bytes that /dev/shm may hold."""
+        return min(self.tmp_size, self.memory // 4) if self.memory else self.tmp_size
+
 
 @dataclass(frozen=True)
 class SessionSpec:

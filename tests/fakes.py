@@ -100,6 +100,9 @@ class FakeRuntime:
     def stop(self, session_id):
         self.rows.pop(session_id, None)
 
+    def sweep(self, *, older, dry_run):
+        return ()
+
     def run(self, session_id, command, *, stdin=None, timeout=60.0):
         return Completed(0, b"", b"")
 

@@ -10,7 +10,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,10 +75,22 @@ def remove(one: Leftover) -> bool:
     return True
 
 
-def regularly(data: Path, *, older: float, ended: threading.Event, every: float = EVERY) -> None:
-    """Remove leftovers now and each `every` seconds until `ended`."""
+def regularly(
+    data: Path,
+    sweep: Callable[..., Sequence[str]],
+    *,
+    older: float,
+    ended: threading.Event,
+    every: float = EVERY,
+) -> None:
+    """Remove leftovers now and each `every` seconds until `ended`; `sweep` is the runtime's."""
     while True:
         for one in list(find(data, older=older)):
             remove(one)
+        try:
+            for gone in sweep(older=older, dry_run=False):
+                log.info("leftover removed", extra={"what": gone})
+        except Exception:  # the outermost edge of this thread: it must go on
+            log.exception("what sessions left stays")
         if ended.wait(every):
             return

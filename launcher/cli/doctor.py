@@ -52,7 +52,7 @@ def look(context: Context, *, fix: bool) -> Iterator[Finding]:
     yield Finding("runtime", health is None, health or context.parts.why_runtime)
     yield Finding("isolation", True, runtime.describe())
     trouble = runtime.protect()
-    yield Finding("walls", not trouble, trouble or "sessions cannot reach what they should not")
+    yield Finding("walls", not trouble, trouble or "all that this runtime has are up")
     warm = runtime.warm
     why = warm.why_not() if warm else "this runtime starts a session when somebody clicks"
     yield Finding("warm sessions", True, f"none: {why}" if why else "can be kept")
@@ -64,4 +64,4 @@ def look(context: Context, *, fix: bool) -> Iterator[Finding]:
     yield from network.way_out(config)
     hosts = [host for name, host, _ in network.places(config) if name.startswith("git host")]
     yield from machine.clock([f"https://{host}" for host in hosts])
-    yield from state.look(config, Database.of(config.data), fix=fix)
+    yield from state.look(config, runtime, Database.of(config.data), fix=fix)

@@ -136,6 +136,12 @@ class Runtime(Protocol):
     def stop(self, session_id: str) -> None:
         """Stop the session and remove it; its home stays. One that is gone is fine."""
 
+    def sweep(self, *, older: float, dry_run: bool) -> Sequence[str]:
+        """Remove what killed launchers left of sessions outside of the data folder, or only tell.
+
+        What began in the last `older` seconds may still become a session.
+        """
+
     def run(
         self,
         session_id: str,

@@ -178,7 +178,7 @@ class Reaper:
             if trouble:
                 log.warning("isolation: %s", trouble)
             else:
-                log.info("isolation: sessions are walled")
+                log.info("isolation: all walls that this runtime has are up")
 
     def _stop_if_unclaimed(self, session: Session, why: str) -> bool:
         """A launch that is just coming back to this session wins over the reaper."""

@@ -7,21 +7,22 @@ import json
 
 import docker
 import pytest
+import requests
 import yaml
 from playwright.sync_api import TimeoutError
 
 from tests.e2e.conftest import ARTEFACTS, make_box, wait_for
 
-pytestmark = [pytest.mark.docker, pytest.mark.browser]
+pytestmark = pytest.mark.browser
 EATS = "held = bytearray(3_000_000_000)"
 
 
-@pytest.fixture(scope="module")
-def small(data_root):
+@contextlib.contextmanager
+def small_box(data_root, runtime):
     """A launcher whose sessions have little of everything."""
-    root = data_root / "told"
+    root = data_root / f"told-{runtime}"
     root.mkdir()
-    box = make_box(root, "docker")
+    box = make_box(root, runtime)
     settings = yaml.safe_load(box.settings.read_text())
     settings["session"] = {"memory": "400M", "disk": "40M"}
     box.settings.write_text(yaml.safe_dump(settings))
@@ -31,8 +32,25 @@ def small(data_root):
     box.cli("session", "stop", "all")
     box.stop()
     box.git.stop()
-    (ARTEFACTS / "told.log").write_text(box.log_text())
+    (ARTEFACTS / f"told-{runtime}.log").write_text(box.log_text())
     box.clean()
+
+
+@pytest.fixture(scope="module")
+def small(data_root):
+    with small_box(data_root, "docker") as box:
+        yield box
+
+
+@pytest.fixture(scope="module")
+def small_local(data_root):
+    with small_box(data_root, "local") as box:
+        if (
+            "Not limited"
+            in {row["name"]: row for row in box.cli("doctor")}["isolation"]["sentence"]
+        ):
+            pytest.skip("control groups cannot be used here")
+        yield box
 
 
 def notebook(code):
@@ -57,7 +75,22 @@ def open_link(small, student, path="eats.ipynb", app="lab"):
     return page
 
 
+@pytest.mark.docker
 def test_a_kernel_that_needs_too_much_memory_is_not_a_silent_death(small, student):
+    eat_too_much(small, student)
+
+
+@pytest.mark.slow
+def test_without_an_engine_it_is_told_as_well_and_the_launcher_is_well(small_local, student):
+    page = eat_too_much(small_local, student)
+    session = session_of(page)
+    used = small_local.cli("session", "list")
+    assert [row["running"] for row in used if row["id"] == session] == [True]
+    assert requests.get(f"{small_local.url}/readyz", timeout=10).status_code == 200
+
+
+def eat_too_much(small, student):
+    """A notebook's cell takes all memory, and the page says so until that is closed."""
     page = open_link(small, student)
     page.locator("#jp-main-statusbar", has_text="(ipykernel) | Idle").wait_for(timeout=90_000)
     for _ in range(6):  # Lab may still take the focus away while it restores
@@ -67,10 +100,10 @@ def test_a_kernel_that_needs_too_much_memory_is_not_a_silent_death(small, studen
             card(page, "memory").wait_for(timeout=15_000)
             break
     assert "400 MB of memory" in card(page, "memory").inner_text()
-    page.screenshot(path=ARTEFACTS / "told-memory.png")
+    page.screenshot(path=ARTEFACTS / f"told-memory-{small.runtime}.png")
     card(page, "memory").get_by_role("button", name="Close").click()
-    page.wait_for_timeout(500)
-    assert card(page, "memory").count() == 0
+    wait_for(lambda: card(page, "memory").count() == 0, 20)
+    return page
 
 
 def session_of(page):
@@ -84,6 +117,7 @@ def in_session(page, script):
         return container.exec_run(["bash", "-c", script], user="1000:1000")
 
 
+@pytest.mark.docker
 def test_a_folder_is_told_to_be_nearly_full_then_the_flood_is_stopped_and_it_opens_again(
     small, student
 ):
@@ -118,6 +152,7 @@ def test_a_folder_is_told_to_be_nearly_full_then_the_flood_is_stopped_and_it_ope
     wait_for(lambda: card(page, "disk").count() == 0, 60)
 
 
+@pytest.mark.docker
 def test_a_page_that_is_not_used_can_be_kept_and_a_lost_connection_is_told(small, student):
     small.stop()
     settings = yaml.safe_load(small.settings.read_text())

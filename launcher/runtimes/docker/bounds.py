@@ -23,8 +23,7 @@ def bounds_of(limits: Limits, *, read_only: bool) -> dict[str, Any]:
 
     Programs that Jupyter needs at start keep their files in /tmp, so a full home still opens.
     """
-    tmp = min(limits.tmp, limits.memory // 2)
-    folders = {"/tmp": tmp}
+    folders = {"/tmp": limits.tmp_size}
     if read_only:
         folders |= {"/run": SMALL, "/var/tmp": SMALL}
     return {
@@ -33,7 +32,7 @@ def bounds_of(limits: Limits, *, read_only: bool) -> dict[str, Any]:
         "nano_cpus": int(limits.cpus * 1e9),
         "pids_limit": limits.processes,
         "oom_score_adj": KILLED_FIRST,
-        "shm_size": min(tmp, limits.memory // 4),
+        "shm_size": limits.shared_size,
         "tmpfs": {folder: f"{TMP}{size}" for folder, size in folders.items()},
         "ulimits": [Ulimit(name="core", soft=0, hard=0)],  # else crashes fill homes
         "read_only": read_only,

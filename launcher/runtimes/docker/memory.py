@@ -7,52 +7,36 @@ each container, and is only asked where the files are not this machine's.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from docker.errors import APIError
 
-CGROUPS = Path("/sys/fs/cgroup")
+from launcher.runtimes.usage import CGROUPS, NAMES, kills_in, memory_in
+
 PLACES = (
     "memory/docker/{id}",  # cgroup v1
     "memory/system.slice/docker-{id}.scope",  # v1, systemd driver
     "system.slice/docker-{id}.scope",  # v2, systemd driver
     "docker/{id}",  # v2
 )
-# https://docs.kernel.org/admin-guide/cgroup-v1/memory.html and cgroup-v2.html
-NAMES = (("memory.usage_in_bytes", "total_inactive_file"), ("memory.current", "inactive_file"))
 
 
 def memory_of(container_id: str, cgroups: Path = CGROUPS) -> int | None:
-    """Bytes in use, without cached files that could go; None where the kernel shows no such group.
-
-    That is what `docker stats` shows, and what counts for the limit.
-    """
-    for place in PLACES:
-        folder = cgroups / place.format(id=container_id)
-        for usage, cached in NAMES:
-            with contextlib.suppress(OSError, ValueError):
-                used = int((folder / usage).read_text())
-                return max(0, used - number((folder / "memory.stat").read_text(), cached))
-    return None
+    """As `memory_in`, for a container of an engine on this machine."""
+    return first(memory_in, container_id, cgroups)
 
 
 def kills_of(container_id: str, cgroups: Path = CGROUPS) -> int | None:
-    """How many processes the kernel ended for want of memory; None where it does not say."""
-    for place in PLACES:
-        for file in ("memory.oom_control", "memory.events"):
-            with contextlib.suppress(OSError, ValueError):
-                return number(
-                    (cgroups / place.format(id=container_id) / file).read_text(), "oom_kill"
-                )
-    return None
+    """As `kills_in`, for a container of an engine on this machine."""
+    return first(kills_in, container_id, cgroups)
 
 
-def number(stat: str, name: str) -> int:
-    """The value of a line `name value`; 0 without one."""
-    found = [line.split()[1] for line in stat.splitlines() if line.split(" ")[0] == name]
-    return int(found[0]) if found else 0
+def first(look: Callable[[Path], int | None], container_id: str, cgroups: Path) -> int | None:
+    """What the first place says that there is."""
+    found = (look(cgroups / place.format(id=container_id)) for place in PLACES)
+    return next((one for one in found if one is not None), None)
 
 
 def memory_by_engine(client: Any, container_id: str) -> int | None:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from launcher.runtimes.docker.slots import Claim
+from launcher.runtimes.usage import WANTED_MEMORY
 from launcher.session import HOME_IN_SESSION, Session
 
 PORT = 8888
@@ -91,7 +92,7 @@ def given_to(session: Session, claim: Claim | None) -> Session | None:
 
 def why_ended(state: Mapping[str, Any]) -> str:
     if state.get("OOMKilled"):
-        return "it needed more memory than it may use"
+        return WANTED_MEMORY
     if state.get("Status") == "created":
         return "it was never started"
     return f"exit code {state.get('ExitCode')}"

@@ -269,6 +269,9 @@ class DockerRuntime:
         if self.warm and session_id in self.warm.slots.known() and not self.container(session_id):
             self.warm.release(session_id)
 
+    def sweep(self, *, older: float, dry_run: bool) -> Sequence[str]:
+        return ()  # a container's labels make it a session, and that is found and ended
+
     def run(
         self,
         session_id: str,

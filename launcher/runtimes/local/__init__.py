@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from envs.room import Room
 from launcher.config import Config
+from launcher.runtimes.local.cgroups import find_cgroups
 from launcher.runtimes.local.images import LocalImages, empty_cache
 from launcher.runtimes.local.sandbox import find_sandbox
 from launcher.runtimes.local.sessions import LocalRuntime
@@ -31,5 +32,5 @@ def create(config: Config, instance: str) -> LocalRuntime:
         folder=config.data / "run" / "local",
         images=images,
         sandbox=sandbox,
-        ca_bundle=config.ca_bundle,
+        cgroups=find_cgroups(instance),
     )

@@ -17,6 +17,9 @@ SYSTEM = ("/usr", "/etc")
 LINKS = ("bin", "lib", "lib64", "sbin")
 # The container engine's names and the launcher's secrets stay outside; only these come along.
 KEPT = ("LANG", "LC_ALL", "TZ", "http_proxy", "https_proxy", "no_proxy")
+OPEN = ("/tmp", "/dev/shm")
+"""Folders in memory that everybody in the sandbox can write to."""
+NOTHING: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,11 @@ class Sandbox:
         read: Sequence[Path] = (),
         write: Sequence[Path] = (),
         chdir: str = "",
+        memory: Mapping[str, int] = NOTHING,
     ) -> list[str]:
         """The argv that runs `command` for one student. No I/O here.
+
+        `memory` names folders that are in memory, with the bytes that they may hold.
 
         As root, bubblewrap itself stays root while it mounts, so that nothing on the way to the
         student's folder need be open to others; then setpriv gives up every privilege.
@@ -60,7 +66,10 @@ class Sandbox:
             argv += ["--ro-bind", folder, folder]
         for name in LINKS:
             argv += ["--symlink", f"usr/{name}", f"/{name}"]
-        argv += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]
+        argv += ["--proc", "/proc", "--dev", "/dev"]
+        for folder in OPEN:
+            size = memory.get(folder, 0)
+            argv += [*(["--size", str(size)] if size else []), "--perms", "1777", "--tmpfs", folder]
         argv += ["--tmpfs", "/home", "--bind", str(home), HOME_IN_SESSION]
         for parent in parents([*read, *write]):
             # Without this bubblewrap makes them for root only.
@@ -69,6 +78,8 @@ class Sandbox:
             argv += ["--ro-bind", str(path), str(path)]
         for path in write:
             argv += ["--bind", str(path), str(path)]
+        for folder in ("/home", "/dev", "/"):  # in memory, too, and without a size
+            argv += ["--remount-ro", folder]
         argv += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--new-session"]
         argv += ["--cap-drop", "ALL"]
         if self.own_uids:

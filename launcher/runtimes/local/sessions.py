@@ -12,29 +12,30 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from launcher.errors import SessionFailed, SessionGone
 from launcher.machine.ports import free_port
 from launcher.runtimes.base import Completed
-from launcher.runtimes.local import conda
+from launcher.runtimes.local import conda, promises
+from launcher.runtimes.local.cgroups import Cgroups
 from launcher.runtimes.local.images import LocalImages
 from launcher.runtimes.local.processes import memory_of_trees, start_time, stop_tree
 from launcher.runtimes.local.pythons import find_python_of, outside_usr
 from launcher.runtimes.local.sandbox import FIRST_UID, Sandbox
 from launcher.runtimes.local.trust import trust_variables, trusted_files
+from launcher.runtimes.usage import WANTED_MEMORY, kills_in, memory_in
 from launcher.session import Session, SessionSpec
 
 Argv = list[str]
-NOT_KEPT = (
-    "Kept: the number of processes, no core files, and the size of home folders by looking. "
-    "Not kept: memory and CPU are not limited, a death for want of memory is not told, and "
-    "sessions share this machine's network, with its ports, each other's and private networks "
-    "(session.egress, except that `none` is refused)."
-)
+# What the command left running ends with it, or would go on where nobody looks for it: bubblewrap
+# itself waits for its command only. There, and only there, `kill` reaches just the sandbox.
+ALONE = ("/bin/sh", "-c", '"$@"; code=$?; kill -s KILL -- -1 2>/dev/null; exit $code', "alone")
+KILLED_FIRST = "500"
+"""Of 1000: where the machine itself runs out of memory, a session ends before the launcher does."""
 
 
 @dataclass
@@ -44,7 +45,7 @@ class LocalRuntime:
     folder: Path
     images: LocalImages
     sandbox: Sandbox
-    ca_bundle: Path | None = None
+    cgroups: Cgroups
     name: str = "local"
     attaches_folders: bool = True
     warm: None = None
@@ -59,15 +60,7 @@ class LocalRuntime:
         return ()  # all of it is in the data folder
 
     def describe(self) -> str:
-        if not self.sandbox.bwrap:
-            return (
-                f"No isolation: {self.sandbox.why}. Sessions can read what this user can. "
-                f"{NOT_KEPT} For one trusted person only."
-            )
-        return (
-            "Each session sees only its own folder and the system's programs. "
-            f"{NOT_KEPT} For a demo or a trusted class."
-        )
+        return promises.describe(self.sandbox, self.cgroups)
 
     def protect(self) -> str | None:
         return None  # `describe` says what this runtime cannot keep
@@ -100,23 +93,6 @@ class LocalRuntime:
             raise SessionFailed(f"The environment {spec.image} is not prepared any more.")
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         port = free_port()
-        server = limited(self._server(spec, place, port), spec.limits.processes)
-        command = self._sandboxed(spec.owner, spec.home, place, server)
-        environment = {
-            **self.images.variables(spec.image),
-            **self._environment(spec.home, place),
-            "JUPYTER_TOKEN": spec.token,
-        }
-        with (self.folder / f"{spec.id}.log").open("wb") as log:
-            process = subprocess.Popen(
-                command,
-                env=environment,
-                cwd=None if self.sandbox.bwrap else spec.home,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # outlives the launcher
-            )
         row = {
             "id": spec.id,
             "owner": spec.owner,
@@ -126,12 +102,33 @@ class LocalRuntime:
             "home": str(spec.home),
             "place": str(place),
             "processes": spec.limits.processes,
+            "memory": {"/tmp": spec.limits.tmp_size, "/dev/shm": spec.limits.shared_size},
             "egress": spec.egress,
             "port": port,
-            "pid": process.pid,
-            "pid_started": start_time(process.pid),
             "started": time.time(),
         }
+        environment = {
+            **self.images.variables(spec.image),
+            **self._environment(spec.home, place),
+            "JUPYTER_TOKEN": spec.token,
+        }
+        with (self.folder / f"{spec.id}.log").open("wb") as log:
+            try:
+                self.cgroups.make(spec.id, spec.limits)
+                process = subprocess.Popen(
+                    self._within(row, self._server(spec, place, port)),
+                    env=environment,
+                    cwd=None if self.sandbox.bwrap else spec.home,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,  # outlives the launcher
+                )
+            except OSError as error:
+                self.cgroups.remove(spec.id)
+                (self.folder / f"{spec.id}.log").unlink()
+                raise SessionFailed(f"The session's server did not start: {error}") from error
+        row |= {"pid": process.pid, "pid_started": start_time(process.pid)}
         handle, temp = tempfile.mkstemp(dir=self.folder)  # mode 600
         with os.fdopen(handle, "w") as file:
             json.dump(row, file)
@@ -142,7 +139,12 @@ class LocalRuntime:
 
     def find(self, session_id: str) -> Session | None:
         row = self._row(session_id)
-        return session_of(row) if row else None
+        if not row:
+            return None
+        found = session_of(row)
+        if not found.running and self._kills(session_id):
+            return replace(found, ended=WANTED_MEMORY)
+        return found
 
     def list(self, owner: str = "") -> list[Session]:
         ids = sorted(path.stem for path in self.folder.glob("*.json"))
@@ -150,15 +152,36 @@ class LocalRuntime:
         return [one for one in found if owner in ("", one.owner)]
 
     def kills(self) -> dict[str, int]:
-        return {}
+        every = {session_id: self._kills(session_id) for session_id in self.cgroups.sessions()}
+        return {session_id: count for session_id, count in every.items() if count is not None}
+
+    def _kills(self, session_id: str) -> int | None:
+        return kills_in(self.cgroups.folder(session_id, "memory"))
 
     def written(self) -> dict[str, int]:
-        return {}  # nothing but homes and /tmp, which is in memory, can be written
+        return {}  # nothing but homes, and folders in memory, can be written
 
     def memory(self) -> dict[str, int]:
         rows = [row for path in self.folder.glob("*.json") if (row := self._row(path.stem))]
         roots = {row["id"]: row["pid"] for row in rows if session_of(row).running}
-        return memory_of_trees(roots)
+        seen = {one: memory_in(self.cgroups.folder(one, "memory")) for one in roots}
+        known = {one: used for one, used in seen.items() if used is not None}
+        rest = {one: pid for one, pid in roots.items() if one not in known}
+        return {**known, **(memory_of_trees(rest) if rest else {})}
+
+    def sweep(self, *, older: float, dry_run: bool) -> Sequence[str]:
+        left = [one for one in sorted(self.cgroups.sessions()) if self._is_gone(one, older)]
+        return [f"the control group of session {one}" for one in left
+                if dry_run or self.cgroups.remove(one)]  # fmt: skip
+
+    def _is_gone(self, session_id: str, older: float) -> bool:
+        """True without a row, which a start writes last; its log is there from its first moment."""
+        if (self.folder / f"{session_id}.json").exists():
+            return False
+        try:
+            return time.time() - (self.folder / f"{session_id}.log").stat().st_mtime > older
+        except FileNotFoundError:
+            return True
 
     def stop(self, session_id: str) -> None:
         row = self._row(session_id)
@@ -166,6 +189,7 @@ class LocalRuntime:
             return
         if row["pid_started"] is not None:
             stop_tree(row["pid"], row["pid_started"])
+        self.cgroups.remove(session_id)
         (self.folder / f"{session_id}.json").unlink(missing_ok=True)
         (self.folder / f"{session_id}.log").unlink(missing_ok=True)
 
@@ -182,7 +206,7 @@ class LocalRuntime:
             raise SessionGone("The session does not run.", hint="Open its link again.")
         home, place = Path(row["home"]), Path(row["place"])
         process = subprocess.Popen(
-            self._sandboxed(row["owner"], home, place, limited(command, row["processes"])),
+            self._within(row, command),
             env=self._environment(home, place),
             cwd=None if self.sandbox.bwrap else home,
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
@@ -230,13 +254,28 @@ class LocalRuntime:
         begin = [f"{place}/repo/{begun_by}"] if begun_by else []
         return conda.activated(place, [*begin, *command])
 
-    def _sandboxed(self, owner: str, home: Path, place: Path, command: Sequence[str]) -> Argv:
+    def _within(self, row: Mapping[str, Any], command: Sequence[str]) -> Argv:
+        """The argv that runs the command in the session's sandbox, held to its limits."""
+        place = Path(row["place"])
         read = [
             place,
             *outside_usr(find_python_of(place, ())),
             *trusted_files(self.images.ca_bundle),
         ]
-        return self.sandbox.command(command, home=home, uid=uid_of(owner), read=read)
+        alone = [*ALONE, *command] if self.sandbox.bwrap else command
+        inside = self.sandbox.command(
+            limited(alone, self._rlimit(row["processes"])),
+            home=Path(row["home"]),
+            uid=uid_of(row["owner"]),
+            read=read,
+            memory=row.get("memory", {}),
+        )
+        return self.cgroups.joined(row["id"], ["choom", "-n", KILLED_FIRST, "--", *inside])
+
+    def _rlimit(self, processes: int) -> int:
+        """The limit by user where no control group counts; 0 where that would count others."""
+        counted = "pids" not in self.cgroups.kept and promises.counts_processes(self.sandbox)
+        return processes if counted else 0
 
     def _environment(self, home: Path, place: Path) -> dict[str, str]:
         path = f"{self.sandbox.home(home)}/.local/bin:{place}/venv/bin:/usr/local/bin:/usr/bin:/bin"
@@ -263,8 +302,9 @@ class LocalRuntime:
 
 
 def limited(command: Sequence[str], processes: int) -> Argv:
-    """The command with a limit on all processes of its user, and without core files."""
-    return ["prlimit", f"--nproc={processes}", "--core=0", "--", *command]
+    """The command without core files, and with a limit on all processes of its user but for 0."""
+    most = [f"--nproc={processes}"] if processes else []
+    return ["prlimit", *most, "--core=0", "--", *command]
 
 
 def session_of(row: dict[str, Any]) -> Session:

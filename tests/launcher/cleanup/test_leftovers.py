@@ -94,20 +94,26 @@ def test_a_link_in_a_leftover_leads_nowhere(tmp_path):
     assert not list((tmp_path / "data/homes/s").iterdir())
 
 
-def test_they_go_while_the_launcher_serves(tmp_path):
+def test_they_go_while_the_launcher_serves_and_so_does_what_the_runtime_finds(tmp_path):
     make(tmp_path, LEFT)
     age(tmp_path, 7200)
-    ended = threading.Event()
+    ended, asked = threading.Event(), []
+
+    def sweep(**how):
+        asked.append(how)
+        raise OSError("the engine is away")
+
     tidy = threading.Thread(
         target=leftovers.regularly,
-        args=(tmp_path,),
+        args=(tmp_path, sweep),
         kwargs={"older": 3600, "ended": ended, "every": 0.05},
     )
     tidy.start()
     deadline = time.monotonic() + 5
-    while names(tmp_path) and time.monotonic() < deadline:
+    while (names(tmp_path) or len(asked) < 2) and time.monotonic() < deadline:
         time.sleep(0.01)
     ended.set()
     tidy.join(5)
+    assert asked[1] == {"older": 3600, "dry_run": False}, "it goes on after what went wrong"
     assert not names(tmp_path)
     assert not tidy.is_alive()

@@ -20,6 +20,7 @@ from launcher.doctor import machine, network, secrets, state
 from launcher.gateway.process import ensure_gateway
 from launcher.people import identity
 from tests.certificates import make_certificate
+from tests.fakes import FakeRuntime
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def test_memory_that_holds_no_session_fails(config):
 
 def test_a_damaged_database_is_told(config):
     database = Database.of(config.data)
-    assert only(state.look(config, database, fix=False), "database").ok
+    assert only(state.look(config, FakeRuntime(), database, fix=False), "database").ok
     with sqlite3.connect(database.file) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
@@ -96,7 +97,8 @@ def test_a_damaged_database_is_told(config):
     damaged = bytearray(database.file.read_bytes())
     damaged[4096:12288] = b"\x55" * 8192
     database.file.write_bytes(damaged)
-    assert only(state.look(config, Database.of(config.data), fix=False), "database").level == "FAIL"
+    found = state.look(config, FakeRuntime(), Database.of(config.data), fix=False)
+    assert only(found, "database").level == "FAIL"
 
 
 def test_leftovers_are_told_and_go_with_fix(config):
@@ -104,10 +106,27 @@ def test_leftovers_are_told_and_go_with_fix(config):
     left.mkdir(parents=True)
     os.utime(left, (0, 0))
     database = Database.of(config.data)
-    assert only(state.look(config, database, fix=False), "leftovers").level == "warn"
+    assert only(state.look(config, FakeRuntime(), database, fix=False), "leftovers").level == "warn"
     assert left.exists()
-    assert only(state.look(config, database, fix=True), "leftovers").ok
+    assert only(state.look(config, FakeRuntime(), database, fix=True), "leftovers").ok
     assert not left.exists()
+    database.close()
+
+
+def test_what_the_runtime_finds_of_sessions_is_told_and_goes_with_fix(config):
+    class Swept(FakeRuntime):
+        left = ("a group",)
+
+        def sweep(self, *, older, dry_run):
+            found, self.left = self.left, self.left if dry_run else ()
+            return found
+
+    runtime, database = Swept(), Database.of(config.data)
+    told = only(state.look(config, runtime, database, fix=False), "leftovers")
+    assert (told.level, told.sentence) == ("warn", "1: a group")
+    gone = only(state.look(config, runtime, database, fix=True), "leftovers")
+    assert (gone.ok, gone.sentence) == (True, "1 removed")
+    assert only(state.look(config, runtime, database, fix=False), "leftovers").sentence == "none"
     database.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import os
@@ -221,6 +222,12 @@ def test_5_mb_of_input_arrive_whole(running, runtime):
     assert done.out == sent
 
 
+def test_what_a_command_leaves_running_does_not_hold_it_up(running, runtime):
+    spec, _ = running
+    done = sh(runtime, spec, "setsid sleep 62.5 & echo done", timeout=20)
+    assert done.out == b"done\n"
+
+
 def test_a_command_that_takes_too_long_is_ended(running, runtime):
     spec, _ = running
     started = time.monotonic()
@@ -250,9 +257,70 @@ def test_no_secret_of_the_launcher_is_inside(running, runtime, config):
 
 def test_processes_are_limited(running, runtime):
     spec, _ = running
-    script = "for i in $(seq 300); do sleep 5 & done 2>/dev/null; jobs -p | wc -l"
-    done = sh(runtime, spec, script, timeout=60)
-    assert b"300" not in done.out
+    script = (
+        "import subprocess\n"
+        "started = []\n"
+        "try:\n"
+        "    for _ in range(300): started.append(subprocess.Popen(['sleep', '60']))\n"
+        "except OSError as error: print(type(error).__name__)\n"
+        "for one in started: one.kill()\n"
+        "print(len(started))"
+    )
+    error, count = runtime.run(spec.id, ["python3", "-c", script]).out.split()
+    assert error == b"BlockingIOError"
+    assert 50 < int(count) < spec.limits.processes
+
+
+@pytest.fixture
+def limits(runtime):
+    """Skips where this machine has no limits to keep."""
+    if runtime.name == "local" and len(runtime.cgroups.kept) < 3:
+        pytest.skip(f"control groups cannot be used here: {runtime.cgroups.why}")
+
+
+def test_who_needs_too_much_memory_is_killed_alone_and_that_is_known(limits, running, runtime):
+    spec, session = running
+    before = runtime.kills()[spec.id]
+    script = "held = bytearray(2_000_000_000)"
+    assert runtime.run(spec.id, ["python3", "-c", script]).code in (137, -9)
+    assert runtime.kills()[spec.id] > before
+    assert get(session, spec, "api/status").status_code == 200
+
+
+def test_folders_in_memory_are_small(limits, running, runtime):
+    spec, _ = running
+    done = sh(runtime, spec, "df --output=size -B1M /tmp /dev/shm | tail -n2")
+    assert done.out.split() == [b"256", b"128"]
+    done = sh(runtime, spec, "python3 -c 'import multiprocessing as m; m.Lock(); print(1)'")
+    assert done.out == b"1\n", done.err
+
+
+def test_four_busy_processes_get_the_cpu_of_one(limits, running, runtime):
+    spec, _ = running
+    burn = (
+        "import os, time\n"
+        "for _ in range(2): os.fork()\n"
+        "end = time.monotonic() + 4\n"
+        "while time.monotonic() < end: pass\n"
+        "os.write(1, b'%f\\n' % time.process_time())\n"
+        "time.sleep(2)"
+    )
+    used = [float(one) for one in runtime.run(spec.id, ["python3", "-c", burn]).out.split()]
+    assert len(used) == 4
+    assert sum(used) < 1.3 * 4
+
+
+def test_a_fork_bomb_ends_at_the_limit_and_the_server_answers(limits, runtime, spec_of):
+    spec = spec_of(course="bomb")
+    session = start(runtime, spec)
+    with contextlib.suppress(TimeoutError):  # where what it left keeps the output open
+        sh(runtime, spec, ":(){ :|:& };:; sleep 4", timeout=30)
+    other = spec_of(course="beside")
+    start(runtime, other)
+    assert get(session, spec, "api/status").status_code == 200
+    for one in (spec, other):
+        runtime.stop(one.id)
+        assert runtime.find(one.id) is None
 
 
 def test_two_students_do_not_see_each_other(runtime, running, spec_of):
