@@ -70,6 +70,12 @@ class History:
             rows = connection.execute(select(SESSIONS).order_by(SESSIONS.c.started)).all()
         return [Remembered(**row._mapping) for row in rows]
 
+    def running(self) -> list[Remembered]:
+        """The sessions whose end is not known."""
+        with self.database.read() as connection:
+            rows = connection.execute(select(SESSIONS).where(SESSIONS.c.ended == 0)).all()
+        return [Remembered(**row._mapping) for row in rows]
+
     def newest(self, most: int) -> list[Remembered]:
         """The sessions that ended last, the last one first."""
         ended = select(SESSIONS).where(SESSIONS.c.ended > 0).order_by(SESSIONS.c.ended.desc())

@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -362,7 +362,24 @@ class Sessions:
                     self.stop(session.id, why=session.ended or "its server ended")
                 finally:
                     self.end_turn(session.owner, session.course)
+        self._end_removed({session.id for session in found})
         return list(running.values())
+
+    def _end_removed(self, known: Collection[str]) -> None:
+        """Remember the end of sessions that somebody removed by hand: their students are told."""
+        try:
+            gone = [one for one in self.history.running() if one.id not in known]
+        except DatabaseTrouble as error:
+            log.warning("removed sessions are not looked for: %s", error)
+            return
+        for one in gone:
+            if not self.try_turn(one.owner, one.course):
+                continue  # a launch is starting this very session
+            try:
+                if self.runtime.find(one.id) is None:
+                    self.stop(one.id, why="it was removed from this server")
+            finally:
+                self.end_turn(one.owner, one.course)
 
 
 def has_files(home: Path) -> bool:

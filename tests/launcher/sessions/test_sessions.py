@@ -166,6 +166,18 @@ def test_a_session_that_a_launch_is_just_starting_is_left_alone(sessions):
     assert sessions.runtime.find(spec.id)
 
 
+def test_a_session_that_somebody_removed_by_hand_is_over(sessions):
+    spec, _ = ensure(sessions)
+    kept, _ = ensure(sessions, student="s2")
+    del sessions.runtime.rows[spec.id]
+    with sessions.turn("s1", "c1"):
+        sessions.adopt()
+    assert not sessions.history.find(spec.id).ended, "a launch may just be starting it"
+    sessions.adopt()
+    assert sessions.history.find(spec.id).why == "it was removed from this server"
+    assert not sessions.history.find(kept.id).ended
+
+
 @pytest.fixture
 def restless():
     """Threads are switched all the time."""
