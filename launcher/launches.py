@@ -6,6 +6,7 @@ told again from the beginning, which finds the environment ready and brings the 
 
 from __future__ import annotations
 
+import bisect
 import logging
 import secrets
 import threading
@@ -25,6 +26,10 @@ log = logging.getLogger(__name__)
 
 KEPT = 600.0
 """Seconds that an ended launch is still known to its waiting page."""
+WATCHED = 30.0
+"""Seconds after its end in which whoever watches has read it all: pages ask every 2 or 3."""
+LOG_BEGIN, LOG_END = 5, 100
+"""Lines of a build's log that are kept of an ended launch; the build's page has them all."""
 LOOK = 1.0
 """Seconds after which those in line are looked at, if nothing happened before."""
 
@@ -36,7 +41,7 @@ class LeftLine(LaunchError):
         super().__init__("You left the line.", hint="Open the link again to join it at the end.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Event:
     """A progress event with its place in the launch."""
 
@@ -86,22 +91,26 @@ class Launch:
         events = self.events()
         return events[-1].progress.phase if events else Phase.LINK
 
+    @property
+    def cursor(self) -> int:
+        """The newest event's."""
+        return self._events[-1].cursor if self._events else 0
+
     def events(self, since: int = 0) -> list[Event]:
         """The events after the cursor `since`, oldest first; 0 is all of them."""
         with self._changed:
-            return self._events[max(since, 0) :]
+            first = bisect.bisect_right(self._events, since, key=lambda event: event.cursor)
+            return self._events[first:]
 
     def tell(self, progress: Progress) -> None:
         with self._changed:
-            self._events.append(Event(len(self._events) + 1, self.now(), progress))
+            self._events.append(Event(self.cursor + 1, self.now(), progress))
             self._changed.notify_all()
 
     def wait_for_news(self, since: int, timeout: float) -> bool:
         """True when there are events after the cursor, or the launch has ended, in time."""
         with self._changed:
-            return self._changed.wait_for(
-                lambda: bool(self.ended) or len(self._events) > since, timeout
-            )
+            return self._changed.wait_for(lambda: bool(self.ended) or self.cursor > since, timeout)
 
     def wait(self, timeout: float) -> bool:
         """True when the launch has ended, or waits in line, within `timeout` seconds."""
@@ -121,13 +130,21 @@ class Launch:
     def go_on(self) -> None:
         """Its turn has come."""
         with self._changed:
-            self.standing, self.again = None, len(self._events)
+            self.standing, self.again = None, self.cursor
 
     def end(self, *, opened: Opened | None = None, error: Exception | None = None) -> None:
         with self._changed:
             self.opened, self.error, self.ended = opened, error, self.now()
             self.standing = None
             self._changed.notify_all()
+
+    def shorten(self) -> None:
+        """Forget most of a build's log: everybody of a class has a copy of it."""
+        with self._changed:
+            log = [event.cursor for event in self._events if event.progress.log]
+            gone = set(log[LOG_BEGIN : max(LOG_BEGIN, len(log) - LOG_END)])
+            if gone:
+                self._events = [event for event in self._events if event.cursor not in gone]
 
 
 @dataclass
@@ -251,6 +268,7 @@ class Launches:
                 log.warning("launch failed: %s", known, extra={"launch": launch.id})
             else:
                 log.exception("launch failed unexpectedly", extra={"launch": launch.id})
+            forget_where(known)
             launch.end(error=known)
         else:
             self.queue.pace.opened(time.monotonic() - began)
@@ -269,5 +287,16 @@ class Launches:
 
     def _forget_old(self) -> None:
         for known in list(self._known.values()):
-            if known.ended and known.now() - known.ended > KEPT:
+            over = known.now() - known.ended if known.ended else 0.0
+            if over > KEPT:
                 del self._known[known.id]
+            elif over > WATCHED:
+                known.shorten()
+
+
+def forget_where(error: BaseException) -> None:
+    """What was raised is kept for its page; the log has the traceback.
+
+    That holds on to all that the launch's functions had in their hands.
+    """
+    error.__traceback__ = error.__cause__ = error.__context__ = None

@@ -22,7 +22,7 @@ class Phase(enum.Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Progress:
     """One event of a launch."""
 

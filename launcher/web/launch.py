@@ -160,7 +160,7 @@ def launch_json(launch: Launch, since: int, build_page: Callable[[str], str]) ->
         "title": title_of(launch),
         "subtitle": f"{launch.link.env} {launch.link.tag}".rstrip(),
         "phase": launch.phase.value,
-        "cursor": len(every),
+        "cursor": every[-1].cursor if every else 0,
         "queue": standing_json(launch.standing) if launch.standing else None,
         "steps": steps(launch),
         "log": log,
