@@ -135,7 +135,7 @@ class Board:
 
 def stopped_row(one: Remembered, code: str) -> Row:
     why = "the student stopped it" if one.why == BY_STUDENT else one.why or "its server ended"
-    return Row(code, STOPPED, f"Stopped: {why}", one.ended, app_of(one.link), one.image)
+    return Row(code, STOPPED, why, one.ended, app_of(one.link), one.image)
 
 
 def app_of(link: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, make_response, render_template
 
-from launcher.board import URGENT, Board, Row
+from launcher.board import Board, Row
 from launcher.room.pace import about
 from launcher.web.visitor import follow_key, need_follower, need_user
 
@@ -28,6 +28,9 @@ WORDS = {
     "stopped": "Stopped",
 }
 DOTS = {"failed": "failed", "waiting": "", "opening": "active", "in": "ok", "stopped": ""}
+COUNTED = ("in", "opening", "waiting", "failed", "stopped")
+NOW = 20.0
+"""Seconds; whoever used a session since then uses it."""
 COLUMNS = ("code", "state", "said", "since", "app", "environment", "commit", "used", "memory")
 
 
@@ -83,13 +86,18 @@ def shown(rows: Sequence[Row]) -> dict[str, Any]:
                 "word": WORDS[row.state],
                 "dot": DOTS[row.state],
                 "since": about(max(0.0, now - row.since)),
-                "used": about(max(0.0, now - row.used)) if row.used else "",
+                "used": used(now - row.used) if row.used else "",
             }
             for row in rows
         ],
-        "counts": [f"{WORDS[state]} {count[state]}" for state in reversed(URGENT) if count[state]],
+        "counts": [f"{WORDS[state]} {count[state]}" for state in COUNTED if count[state]],
         "memory": sum(row.memory for row in rows),
     }
+
+
+def used(seconds: float) -> str:
+    """How long ago, for people."""
+    return "now" if seconds < NOW else f"{about(seconds)} ago"
 
 
 def as_csv(rows: Sequence[Row]) -> str:

@@ -117,8 +117,8 @@ def test_a_failure_is_over_once_the_student_is_in(course):
 def test_a_session_that_ended_says_why_for_two_hours(course):
     for student, why in (("ann", "it was not used for 60 min"), ("ben", BY_STUDENT)):
         course.sessions.stop(course.start(student).id, why=why)
-    assert course.rows()[CODE("ann")].said == "Stopped: it was not used for 60 min"
-    assert course.rows()[CODE("ben")].said == "Stopped: the student stopped it"
+    assert course.rows()[CODE("ann")].said == "it was not used for 60 min"
+    assert course.rows()[CODE("ben")].said == "the student stopped it"
     later = replace(course.board, now=lambda: course.board.now() + 2 * 3600 + 60)
     assert later.rows(COURSE) == []
 

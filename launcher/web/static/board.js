@@ -27,8 +27,9 @@ async function look() {
       if (counts() !== before) said.textContent = counts();
       document.title = `${counts()} – ${document.title.split(" – ").pop()}`;
     }
-    if (said.textContent.startsWith("Reconnecting")) said.textContent = "";
+    said.className = "unseen";
   } catch {
+    said.className = "said";
     said.textContent = "Reconnecting… what you see is from before";
   }
   setTimeout(look, document.hidden ? 20000 : 2000);

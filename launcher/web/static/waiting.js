@@ -37,6 +37,7 @@ function showPlace(launch) {
   document.getElementById("queue").hidden = !waits;
   document.getElementById("keep").hidden = !waits;
   document.getElementById("close").hidden = waits;
+  said.className = waits ? "unseen" : "said"; // read out only: the place stands above
   if (!waits) {
     document.title = `Opening – ${launch.title}`;
     return;
@@ -88,6 +89,7 @@ async function look() {
     }
     pause = Math.min(pause * 1.2, 2000);
   } catch {
+    said.className = "said";
     said.textContent = "Reconnecting… your session goes on";
     pause = 2000;
   }
