@@ -14,6 +14,7 @@ from envs.channels import NEXT, STABLE, Channels
 from envs.image import Image
 from envs.store import Store
 from envs.version import VersionCache
+from launcher.clock import Jumps
 from launcher.environment import environment_of
 from launcher.rounds import Rounds
 from launcher.runtimes.base import Runtime
@@ -118,11 +119,23 @@ class Cleanup:
         return gone
 
 
-def regularly(run: Callable[[], Sequence[Removed]], every: float, ended: threading.Event) -> None:
-    """Clean up each `every` seconds until `ended`; what goes wrong once is tried again."""
-    rounds = Rounds("cleaning up")
+def regularly(
+    run: Callable[[], Sequence[Removed]],
+    every: float,
+    ended: threading.Event,
+    clock: Jumps | None = None,
+) -> None:
+    """Clean up each `every` seconds until `ended`; what goes wrong once is tried again.
+
+    Not on the day after the clock jumped: one that is a year ahead makes everybody's work old, and
+    whoever runs the server sets it right.
+    """
+    rounds, clock = Rounds("cleaning up"), clock or Jumps("nothing is removed for a day")
+    clock.last()
 
     def clean() -> None:
+        if clock.recent(DAY):
+            return
         gone = run()
         log.info("cleaned up", extra={"removed": [one.name for one in gone]})
 

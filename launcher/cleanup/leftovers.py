@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from launcher.clock import Jumps
+from launcher.rounds import Rounds
+
 log = logging.getLogger(__name__)
 
 EVERY = 3600.0
@@ -82,15 +85,23 @@ def regularly(
     older: float,
     ended: threading.Event,
     every: float = EVERY,
+    clock: Jumps | None = None,
 ) -> None:
-    """Remove leftovers now and each `every` seconds until `ended`; `sweep` is the runtime's."""
-    while True:
+    """Remove leftovers now and each `every` seconds until `ended`; `sweep` is the runtime's.
+
+    Not while the clock has just jumped: what is in the making would seem to be old.
+    """
+    rounds, clock = Rounds("removing leftovers"), clock or Jumps("leftovers stay for a while")
+
+    def tidy() -> None:
+        if clock.recent(older):
+            return
         for one in list(find(data, older=older)):
             remove(one)
-        try:
-            for gone in sweep(older=older, dry_run=False):
-                log.info("leftover removed", extra={"what": gone})
-        except Exception:  # the outermost edge of this thread: it must go on
-            log.exception("what sessions left stays")
+        for gone in sweep(older=older, dry_run=False):
+            log.info("leftover removed", extra={"what": gone})
+
+    while True:
+        rounds.run(tidy)
         if ended.wait(every):
             return

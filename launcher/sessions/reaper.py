@@ -5,18 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from launcher.clock import Jumps
 from launcher.gateway.client import RouteState
 from launcher.rounds import Rounds
 from launcher.session import Session
 from launcher.sessions.notices import ENDING, Notice, Notices
 from launcher.sessions.sessions import Sessions
-
-JUMP = 60.0
-"""Seconds between two looks that the clock may be off; it is set by less all the time."""
 
 log = logging.getLogger(__name__)
 
@@ -91,27 +88,6 @@ def after_jump(session: Session, use: Use, *, jumped: float, now: float) -> tupl
     return replace(session, started=again(session.started)), replace(use, last=again(use.last))
 
 
-@dataclass
-class Jumps:
-    """Notices when somebody sets the clock, or the machine has slept."""
-
-    wall: Callable[[], float] = time.time
-    steady: Callable[[], float] = time.monotonic
-    _before: tuple[float, float] | None = None
-    _jumped: float = 0.0
-
-    def last(self) -> float:
-        """Unix seconds, by the clock of now, at which it last jumped; 0 for never."""
-        now = self.wall(), self.steady()
-        if self._before:
-            off = (now[0] - self._before[0]) - (now[1] - self._before[1])
-            if abs(off) > JUMP:
-                self._jumped = now[0]
-                log.warning("the clock jumped by %.0f s: nobody counts as idle since then", off)
-        self._before = now
-        return self._jumped
-
-
 def _timestamp(value: object) -> float:
     try:
         return datetime.fromisoformat(str(value).replace("Z", "+00:00")).timestamp()
@@ -133,7 +109,7 @@ class Reaper:
     when_full: float = float("inf")
     """The longest idle time while people wait for a place."""
     every: float = 15.0
-    clock: Jumps = field(default_factory=lambda: Jumps())
+    clock: Jumps = field(default_factory=lambda: Jumps("nobody counts as idle since then"))
     notices: Notices | None = None
     """Where students are told of a stop that is near."""
     _stop: threading.Event = field(default_factory=threading.Event)

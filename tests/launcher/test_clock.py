@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from types import SimpleNamespace
 
 import pytest
 from flask import Flask
 
+from launcher.cleanup import cleanup, leftovers
+from launcher.clock import Jumps
 from launcher.launch import Opened
 from launcher.launches import Launches
 from launcher.progress import Phase, Progress
@@ -23,7 +26,8 @@ from launcher.web.rate import RateLimit
 from link_generator.link import Link
 from tests.e2e.conftest import wait_for
 
-DAY = 24 * 3600.0
+HOUR = 3600.0
+DAY = 24 * HOUR
 LINK = Link(env="gh/org/env", tag="v1")
 OPENED = Opened(Session("ab12", "s", "c", "i", "", 0, "", True), "http://x/s/ab12/lab")
 
@@ -93,6 +97,69 @@ def test_clicks_of_the_last_minutes_are_still_demand(set_clock, by):
     assert pool.reserve(kind) is None
     set_clock(by)
     assert pool._wish() == {kind: 1}
+
+
+class Clock:
+    """Time passes by `sleep`; `set_` is what somebody does to the clock."""
+
+    def __init__(self):
+        self.wall, self.steady = time.time(), 0.0
+
+    def sleep(self, seconds):
+        self.wall += seconds
+        self.steady += seconds
+
+    def jumps(self):
+        return Jumps("so", wall=lambda: self.wall, steady=lambda: self.steady)
+
+
+@both_ways
+def test_nothing_is_removed_on_the_day_after(by):
+    clock, ended, removed = Clock(), Turns(12), []
+
+    def each(number):
+        clock.sleep(HOUR * 3)
+        if number == 2:
+            clock.wall += by
+
+    def run():
+        removed.append(ended.number)
+        return []
+
+    ended.each = each
+    cleanup.regularly(run, 1, ended, clock.jumps())
+    assert removed == [1, 10, 11], "three hours after the jump is the third look"
+
+
+def test_what_is_in_the_making_is_no_leftover_because_the_clock_jumped(tmp_path):
+    clock, ended, there = Clock(), Turns(4), tmp_path / "tmpabcdefgh"
+    there.touch()
+    left = []
+
+    def each(number):
+        left.append(there.exists())
+        clock.sleep(HOUR)
+        if number == 1:
+            clock.wall += DAY
+            os.utime(there, (0, 0))
+
+    ended.each = each
+    leftovers.regularly(
+        tmp_path, lambda **_: [], older=2 * HOUR - 1, ended=ended, clock=clock.jumps()
+    )
+    assert left == [True, True, True, False]
+
+
+class Turns:
+    """An event that is set after so many looks."""
+
+    def __init__(self, most):
+        self.number, self.most = 0, most
+
+    def wait(self, _seconds):
+        self.number += 1
+        self.each(self.number)
+        return self.number >= self.most
 
 
 @both_ways

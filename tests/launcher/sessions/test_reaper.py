@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from launcher.clock import Jumps
 from launcher.database import Database
 from launcher.errors import NoRoom
 from launcher.gateway.client import RouteState
@@ -15,7 +16,7 @@ from launcher.room.measured import Measured
 from launcher.room.queue import Queue
 from launcher.session import Limits, Session
 from launcher.sessions.history import History
-from launcher.sessions.reaper import Jumps, Reaper, Use, after_jump, ending, reason_to_stop, use_of
+from launcher.sessions.reaper import Reaper, Use, after_jump, ending, reason_to_stop, use_of
 from launcher.sessions.sessions import Sessions
 from tests.fakes import FakeGateway, FakeRuntime
 
@@ -79,7 +80,7 @@ def test_walls_are_looked_at_each_round_and_a_gap_is_logged_once(caplog):
 @pytest.mark.parametrize("jump", [86400.0, -86400.0])
 def test_a_clock_that_jumps_stops_nobody_and_then_goes_on_as_ever(jump):
     wall, steady = [NOW], [5000.0]
-    clock = Jumps(wall=lambda: wall[0], steady=lambda: steady[0])
+    clock = Jumps("so", wall=lambda: wall[0], steady=lambda: steady[0])
 
     def pass_(seconds):
         wall[0] += seconds
@@ -105,7 +106,7 @@ def test_a_clock_that_jumps_stops_nobody_and_then_goes_on_as_ever(jump):
 
 def test_small_corrections_of_the_clock_are_no_jump(caplog):
     wall, steady = [NOW], [0.0]
-    clock = Jumps(wall=lambda: wall[0], steady=lambda: steady[0])
+    clock = Jumps("so", wall=lambda: wall[0], steady=lambda: steady[0])
     for _ in range(100):
         wall[0] += 16.0
         steady[0] += 15.0
