@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import docker
 from docker.errors import APIError, NotFound
+
+from launcher.runtimes.docker.walls import devices
 
 BRIDGED = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 """Whether the packet filter sees what stays on one bridge; the engine switches it on."""
@@ -83,7 +84,7 @@ def trouble_with(client: docker.DockerClient, names: Sequence[str]) -> str | Non
             )
         if network.attrs.get("EnableIPv6"):
             return f"The network {network.name} has IPv6, which is not walled. Remove it."
-        if bridge not in {name for _, name in socket.if_nameindex()}:
+        if bridge not in devices():
             return (
                 f"The bridge {bridge} of the network {network.name} is not one of this machine: "
                 "keep sessions away from ports and private networks where the engine runs."

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import socket
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,6 +101,10 @@ def refusal(icmp: str) -> Chains:
     return {REFUSE: [tcp, f"-j REJECT --reject-with {icmp}"]}
 
 
+OURS = re.compile(r"LAUNCHER-(ln-[0-9a-f]{8})-(?:IN|OUT)")
+"""The chains of one bridge, see `network.bridge_of`."""
+
+
 def inward(bridge: str) -> str:
     """The chain for what comes from the bridge to the host itself."""
     return f"LAUNCHER-{bridge}-IN"
@@ -156,6 +162,8 @@ class Walls:
     off: bool = False
     """True where the settings leave it to somebody else."""
     _seen: float = float("-inf")
+    _seen_on: tuple[Reach, ...] = ()
+    """The bridges of that look."""
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def ensure(self, *, fresh: float = 0.0) -> str | None:
@@ -171,7 +179,8 @@ class Walls:
                 "private networks there."
             )
         with self._guard:
-            if time.monotonic() - self._seen < fresh:
+            here = self.here()
+            if time.monotonic() - self._seen < fresh and here == self._seen_on:
                 return None
             try:
                 for program in ("iptables", "ip6tables"):
@@ -181,8 +190,13 @@ class Walls:
                     "Sessions can reach this machine's ports and private networks, because "
                     f"{error}. Run the launcher as root, with iptables installed."
                 )
-            self._seen = time.monotonic()
+            self._seen, self._seen_on = time.monotonic(), here
             return None
+
+    def here(self) -> tuple[Reach, ...]:
+        """Those whose bridge there is; a chain without one is a leftover, whoever's it was."""
+        known = devices()
+        return tuple(one for one in self.reaches if one.bridge in known)
 
     def missing(self, program: str = "iptables") -> list[str]:
         """The chains and jumps that are not as they should be now; nothing is changed.
@@ -196,11 +210,14 @@ class Walls:
 
     def wanted(self, program: str) -> Chains:
         """All chains; of IPv6, which the bridges do not have, nothing may pass."""
+        here = self.here()
+        if not here:
+            return {}
         if program == "ip6tables":
-            every = [name(one.bridge) for one in self.reaches for name in (inward, outward)]
+            every = [name(one.bridge) for one in here for name in (inward, outward)]
             return refusal("icmp6-port-unreachable") | {name: [REFUSED] for name in every}
         resolvers, found = resolvers_of(), refusal("icmp-port-unreachable")
-        for one in self.reaches:
+        for one in here:
             found |= chains_of(one, resolvers)
         return found
 
@@ -209,7 +226,7 @@ class Walls:
         forward = "DOCKER-USER" if engine_s else "FORWARD"
         return [
             jump
-            for one in self.reaches
+            for one in self.here()
             for jump in (
                 ("INPUT", f"-i {one.bridge} -j {inward(one.bridge)}"),
                 (forward, f"-i {one.bridge} -j {outward(one.bridge)}"),
@@ -228,21 +245,62 @@ class Walls:
         log.info("walls put up", extra={"program": program, "missing": missing})
 
     def remove(self) -> None:
-        """Take the rules away, for bridges that are gone.
+        """Take the rules away.
 
         :raises NoFilter: the packet filter cannot be told.
         """
         ours = {name(one.bridge) for one in self.reaches for name in (inward, outward)}
         for program in ("iptables", "ip6tables"):
-            found = parse_rules(asked([program, "-w", "-S"]))
-            for parent, rules in found.items():
-                for rule in rules:
-                    if rule.rpartition(" ")[2] in ours:
-                        asked([program, "-w", "-D", parent, *rule.split()])
-            for name in ours & found.keys():
-                asked([program, "-w", "-F", name])
-                asked([program, "-w", "-X", name])
+            take_down(program, ours)
         self._seen = float("-inf")
+
+    def sweep(self, *, dry_run: bool) -> list[str]:
+        """Remove the chains of bridges that are gone, any launcher's, or only name them."""
+        if self.off or self.elsewhere:
+            return []
+        found = set[str]()
+        with self._guard:
+            try:
+                for program in ("iptables", "ip6tables"):
+                    for name in left_chains(parse_rules(asked([program, "-w", "-S"])), devices()):
+                        # A launcher that makes the network now begins with its bridge.
+                        if not dry_run and bridge_in(name) not in devices():
+                            take_down(program, {name})
+                        found.add(name)
+            except NoFilter as error:
+                log.warning("chains of bridges that are gone stay: %s", error)
+        return sorted(found)
+
+
+def take_down(program: str, names: Set[str]) -> None:
+    """Remove these chains and what leads to them.
+
+    :raises NoFilter: the packet filter cannot be told.
+    """
+    found = parse_rules(asked([program, "-w", "-S"]))
+    for parent, rules in found.items():
+        for rule in rules:
+            if rule.rpartition(" ")[2] in names:
+                asked([program, "-w", "-D", parent, *rule.split()])
+    for name in sorted(names & found.keys()):
+        asked([program, "-w", "-F", name])
+        asked([program, "-w", "-X", name])
+
+
+def left_chains(found: Chains, known: Collection[str]) -> list[str]:
+    """Chains of launchers for bridges that are not among the `known` devices. No I/O here."""
+    return sorted(one for one in found if (bridge := bridge_in(one)) and bridge not in known)
+
+
+def bridge_in(chain: str) -> str:
+    """The bridge that a chain of a launcher is for; empty for all other chains."""
+    ours = OURS.fullmatch(chain)
+    return ours[1] if ours else ""
+
+
+def devices() -> set[str]:
+    """The network devices of this machine."""
+    return {name for _, name in socket.if_nameindex()}
 
 
 def asked(command: Sequence[str], given: str = "") -> str:

@@ -8,11 +8,13 @@ import uuid
 
 import pytest
 
+from launcher.runtimes.docker import walls as walls_module
 from launcher.runtimes.docker.walls import (
     Reach,
     Walls,
     chains_of,
     inward,
+    left_chains,
     outward,
     parse_rules,
     resolvers_of,
@@ -113,16 +115,25 @@ def test_a_launcher_that_may_not_set_rules_says_so(monkeypatch, tmp_path):
     program.write_text("#!/bin/sh\necho 'Permission denied (you must be root)' >&2\nexit 4\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(walls_module, "devices", lambda: {"ln-1"})
     said = Walls((Reach("ln-1", "web"),)).ensure()
     assert "you must be root" in said
     assert "Run the launcher as root" in said
 
 
 @pytest.fixture
-def walls():
+def bridge():
+    """The name of a bridge that there is."""
     if os.geteuid() != 0:
         pytest.skip("only root may change the packet filter")
-    bridge = f"ln-{uuid.uuid4().hex[:8]}"
+    name = f"ln-{uuid.uuid4().hex[:8]}"
+    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+    yield name
+    subprocess.run(["ip", "link", "del", name], stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def walls(bridge):
     made = Walls((Reach(bridge, "web", ports=(80, 443), private=("10.1.2.3/32",)),))
     yield made
     made.remove()
@@ -169,6 +180,63 @@ def test_rules_that_are_removed_leave_nothing(walls):
     walls.ensure()
     walls.remove()
     assert walls.reaches[0].bridge not in str(rules())
+
+
+@pytest.mark.docker
+def test_a_bridge_that_appears_is_walled_however_fresh_the_last_look_is(walls, bridge):
+    late = f"ln-{uuid.uuid4().hex[:8]}"
+    both = Walls((*walls.reaches, Reach(late, "none")))
+    try:
+        assert both.ensure() is None
+        assert late not in str(rules()), "nothing can be sent from a bridge that is not there"
+        subprocess.run(["ip", "link", "add", late, "type", "bridge"], check=True)
+        assert both.ensure(fresh=60.0) is None
+        assert both.missing() == []
+        assert f"-i {late} -j {outward(late)}" in rules()["DOCKER-USER"]
+    finally:
+        both.remove()
+        subprocess.run(["ip", "link", "del", late])
+
+
+@pytest.mark.docker
+def test_chains_of_bridges_that_are_gone_are_told_and_then_removed_and_no_others(walls, bridge):
+    gone = f"ln-{uuid.uuid4().hex[:8]}"
+    other = Walls((Reach(gone, "open"),))
+    try:
+        subprocess.run(["ip", "link", "add", gone, "type", "bridge"], check=True)
+        for one in (walls, other):
+            one.ensure()
+        assert set(walls.sweep(dry_run=True)).isdisjoint({inward(gone), outward(gone)})
+        subprocess.run(["ip", "link", "del", gone], check=True)
+        before = rules()
+        assert {inward(gone), outward(gone)} <= set(walls.sweep(dry_run=True))
+        assert gone in str(rules()), "asking changes nothing"
+        assert {inward(gone), outward(gone)} <= set(walls.sweep(dry_run=False))
+        for program in ("iptables", "ip6tables"):
+            said = subprocess.check_output([program, "-w", "-S"], text=True)
+            assert gone not in said
+            assert f"-i {bridge} -j {outward(bridge)}" in said
+        assert walls.missing() == walls.missing("ip6tables") == []
+        foreign = [one for one in before["DOCKER-USER"] if "LAUNCHER-ln-" not in one]
+        assert [one for one in rules()["DOCKER-USER"] if "LAUNCHER-ln-" not in one] == foreign
+    finally:
+        other.remove()
+
+
+def test_only_names_of_our_own_chains_count():
+    names = "ln-0123abcd-IN", "ln-0123abcd-OUT", "ln-ffffffff-IN", "REFUSE", "docker0-OUT"
+    found = {f"LAUNCHER-{name}": [] for name in (*names, "ln-0123abcd-OUT2")}
+    found["DOCKER-USER"] = []
+    assert left_chains(found, {"ln-ffffffff", "eth0"}) == [
+        "LAUNCHER-ln-0123abcd-IN",
+        "LAUNCHER-ln-0123abcd-OUT",
+    ]
+
+
+def test_a_launcher_that_leaves_the_firewall_to_others_sweeps_nothing(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert Walls((), off=True).sweep(dry_run=False) == []
+    assert Walls((), elsewhere=True).sweep(dry_run=False) == []
 
 
 def test_chains_are_replaced_at_once():
