@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from envs.errors import EnvError
 from launcher.cli import Context
 from launcher.errors import LaunchError
-from link_generator.link import BadLink
+from link_generator.errors import BadLink
 
 COMMANDS = {
     "demo": "serve a sample course and print its link",

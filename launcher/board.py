@@ -17,7 +17,8 @@ from launcher.people.identity import is_guest
 from launcher.session import Session
 from launcher.sessions.history import BY_STUDENT, Remembered
 from launcher.sessions.sessions import Sessions
-from link_generator.link import BadLink, parse_link
+from link_generator.errors import BadLink
+from link_generator.link import parse_link
 
 IN, OPENING, WAITING, FAILED, STOPPED = "in", "opening", "waiting", "failed", "stopped"
 URGENT = (FAILED, WAITING, OPENING, IN, STOPPED)

@@ -46,7 +46,7 @@ from launcher.settings.values import (
     yes_no_auto,
     zero_or_more,
 )
-from link_generator.link import env_address
+from link_generator.env_part import env_address
 
 FREE_MAPS = {"environments.catalogue", "base.pythons", "git.credentials", "conda.channels"}
 """Settings whose keys the administrator chooses."""

@@ -18,7 +18,8 @@ from launcher.prebuild import Prebuild
 from launcher.progress import Phase, Progress, Tell
 from launcher.session import EGRESS
 from launcher.settings.entries import CatalogueEntry
-from link_generator.link import Link, env_address, env_image, split_env
+from link_generator.env_part import env_address, env_image, split_env
+from link_generator.link import Link
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,8 @@ from launcher.errors import HomeFull, LaunchError, PathNotFound
 from launcher.progress import Phase, Progress, Tell
 from launcher.session import Session, SessionSpec
 from launcher.sessions.sessions import Sessions
-from link_generator.link import Content, Link, compose_link, is_inside
+from link_generator.content import Content, is_inside
+from link_generator.link import Link, compose_link
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import re
 from itertools import pairwise
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from link_generator.link import LONGEST, SHORT_HOSTS, is_ssh
+from link_generator.checks import LONGEST
+from link_generator.env_part import SHORT_HOSTS, is_ssh
 
 HOSTS = ("github.com", "gitlab.com", "codeberg.org", "bitbucket.org")
 """Hosts that answer with `.git` and without, so that it can go."""

@@ -10,9 +10,10 @@ from flask import Blueprint, Response, jsonify, request
 
 from link_generator.badges import qr_picture
 from link_generator.dialects import Place, parse_any
+from link_generator.errors import BadLink
 from link_generator.form import FORM, write
 from link_generator.generator import Generator, as_dict
-from link_generator.link import MORE, BadLink, compose_link
+from link_generator.link import MORE, compose_link
 
 
 def add_views(views: Blueprint, generator: Generator) -> None:

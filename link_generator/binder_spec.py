@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable
 from urllib.parse import quote, unquote, urlsplit
 
-from link_generator.link import BadLink, check_address, check_ref, check_text
+from link_generator.checks import check_address, check_ref, check_text
+from link_generator.errors import BadLink
 
 DEFAULT = "HEAD"
 """How Binder writes the default branch; here it is the empty ref."""

@@ -8,18 +8,14 @@ from dataclasses import dataclass, replace
 
 from link_generator.addresses import read_web_address
 from link_generator.choices import split_branch
+from link_generator.content import OF_CONTENT, content_folder
 from link_generator.dialects import DIALECTS, Composed, Draft, Place, compose_in, parse_any
 from link_generator.dialects.binder import short_env
 from link_generator.dialects.jupyterhub import NO_ENV
 from link_generator.dialects.opening import parse_opening
-from link_generator.link import (
-    FIELDS,
-    OF_CONTENT,
-    BadLink,
-    content_folder,
-    further_contents,
-    split_env,
-)
+from link_generator.env_part import split_env
+from link_generator.errors import BadLink
+from link_generator.link import FIELDS, further_contents
 
 FORM = (*FIELDS, "version", "repo2", "branch2", "repo3", "branch3")
 """The form's fields; a link may name more repositories than it has room for."""

@@ -10,8 +10,9 @@ from urllib.parse import urlencode
 from link_generator.badges import compose_badges
 from link_generator.choices import Choices
 from link_generator.dialects import Composed, Place
+from link_generator.errors import BadLink
 from link_generator.form import Filled, fill, no_names, write, write_all
-from link_generator.link import BadLink, Link
+from link_generator.link import Link
 from link_generator.snippets import compose_button, compose_lms, label_of
 
 Check = Callable[[Link], Sequence[Any]]

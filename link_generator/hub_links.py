@@ -11,7 +11,8 @@ from werkzeug.wrappers import Response as Answer
 
 from link_generator.dialects import parse_any
 from link_generator.dialects.jupyterhub import unescape_env
-from link_generator.link import BadLink, compose_link
+from link_generator.errors import BadLink
+from link_generator.link import compose_link
 
 
 def add_views(views: Blueprint, public_url: str, catalogue: Mapping[str, Any]) -> None:

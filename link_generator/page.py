@@ -10,11 +10,13 @@ from flask import Blueprint, render_template, request
 
 from link_generator import api, hub_links, pickers
 from link_generator.api import given_fields, hub_place
+from link_generator.apps import APPS
 from link_generator.badges import MARKUPS
 from link_generator.choices import MOST, Choice, Choices
+from link_generator.env_part import split_env
+from link_generator.errors import BadLink
 from link_generator.form import FORM, Filled
 from link_generator.generator import Check, Generator, as_dict
-from link_generator.link import APPS, BadLink, split_env
 
 STATES = {"ok": "✓", "warn": "!", "fail": "✗"}
 ASIDE = ("as", "hub", "pin")

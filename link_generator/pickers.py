@@ -7,8 +7,9 @@ from dataclasses import asdict
 
 from flask import Blueprint, Response, jsonify, request
 
+from link_generator.apps import APPS
 from link_generator.choices import MOST, Choice, Choices, fitting
-from link_generator.link import APPS, split_env
+from link_generator.env_part import split_env
 
 
 def add_views(views: Blueprint, choices: Choices) -> None:

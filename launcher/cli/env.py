@@ -28,7 +28,8 @@ from launcher.errors import BadSettings
 from launcher.people.audit import Audit, at_the_terminal
 from launcher.runtimes.docker.images import DockerImages
 from launcher.settings.values import seconds
-from link_generator.link import Link, split_env
+from link_generator.env_part import split_env
+from link_generator.link import Link
 
 
 def add_parser(commands: Any) -> None:

@@ -15,9 +15,11 @@ from launcher.links.looking import Looking
 from launcher.links.preflight import FAIL, OK, WARN, Preflight
 from launcher.rehearsal import rehearsal
 from launcher.rehearsal.rehearsal import Rehearsals
+from link_generator.apps import APPS
 from link_generator.dialects import DIALECTS, Place, parse_any
+from link_generator.env_part import split_env
 from link_generator.form import fill, write
-from link_generator.link import APPS, FIELDS, split_env
+from link_generator.link import FIELDS
 
 WORDS = {OK: "ok  ", WARN: "warn", FAIL: "FAIL"}
 

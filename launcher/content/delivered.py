@@ -16,7 +16,8 @@ from launcher.content.receipt import Receipt
 from launcher.content.upstream import Upstream
 from launcher.homes.home import course_name
 from launcher.session import SessionSpec
-from link_generator.link import Content, Link, content_folders, folder_names, is_inside
+from link_generator.content import Content, content_folders, folder_names, is_inside
+from link_generator.link import Link
 
 REMEMBERED = 20
 """Receipts that are kept of one folder."""
@@ -86,7 +87,7 @@ def folders_of(link: Link, spec: SessionSpec) -> tuple[str, ...]:
     """
     had = {one.folder: course_name(one.repo) for one in all_delivered(spec)}
     found: dict[str, str] = {}
-    for content, wanted in zip(link.contents, content_folders(link), strict=True):
+    for content, wanted in zip(link.contents, content_folders(link.contents), strict=True):
         mine = course_name(content.repo)
         names = itertools.chain((wanted,), folder_names(content))
         name = next(

@@ -28,7 +28,7 @@ from launcher.content.upstream import Upstream
 from launcher.errors import ContentFailed, LaunchError
 from launcher.runtimes.base import Runtime
 from launcher.session import SessionSpec
-from link_generator.link import Content
+from link_generator.content import Content
 
 Observe = Callable[[str, float], None]
 """Takes the outcome of a pull, `success` or `failure`, and its seconds."""

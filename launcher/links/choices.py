@@ -19,8 +19,12 @@ from launcher.environment import environment_of
 from launcher.errors import LaunchError
 from launcher.links.looking import Looking, short, slow_note
 from launcher.links.preflight import has_app
+from link_generator.apps import APPS
+from link_generator.checks import check_content
 from link_generator.choices import Choice, Offer
-from link_generator.link import APPS, BadLink, Content, Link, check_content
+from link_generator.content import Content
+from link_generator.errors import BadLink
+from link_generator.link import Link
 
 STATES = {"running": ("active", "Building"), "failed": ("failed", "Failed")}
 NOT_BUILT = ("", "Not built")

@@ -20,7 +20,9 @@ from launcher.errors import LaunchError
 from launcher.launch import check_path
 from launcher.links.looking import Looking, Slow, ended, slow_note
 from launcher.rehearsal.rehearsal import Rehearsal, Rehearsals
-from link_generator.link import APPS, Content, Link, is_inside
+from link_generator.apps import APPS
+from link_generator.content import Content, is_inside
+from link_generator.link import Link
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 SMALL, MEDIUM = 10_000_000, 100_000_000

@@ -19,7 +19,8 @@ from launcher.homes.removal import remove_tree
 from launcher.people.identity import COOKIE, SECURE_COOKIE, new_guest, sign_student
 from launcher.rehearsal.click import Click, ClickFailed
 from launcher.runtimes.base import Runtime
-from link_generator.link import Link, compose_link, content_folders
+from link_generator.content import content_folders
+from link_generator.link import Link, compose_link
 
 MAY_RAISE = "raises-exception"
 """The tag of a cell whose error is meant: https://nbclient.readthedocs.io"""
@@ -93,7 +94,7 @@ def rehearse(
     try:
         click.open(compose_link(link, server), say)
         if link.path.endswith(".ipynb"):
-            path = f"{content_folders(link)[0]}/{link.path}"
+            path = f"{content_folders(link.contents)[0]}/{link.path}"
             for ran in run_cells(click, path, say, timeout):  # noqa: B007 - counted to the error
                 pass
     except ClickFailed as failed:

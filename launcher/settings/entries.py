@@ -11,7 +11,8 @@ from typing import Any
 from envs.credentials import Credential, parts_of
 from launcher.session import EGRESS
 from launcher.settings.values import count, text
-from link_generator.link import LONGEST, NAME, env_address, env_image
+from link_generator.checks import LONGEST
+from link_generator.env_part import NAME, env_address, env_image
 
 CATALOGUE_KEYS = {"repo", "tag", "title", "builder", "egress", "warm"}
 CREDENTIAL_KEYS = {"url", "token_file", "key_file", "username"}

@@ -11,8 +11,9 @@ from envs.errors import EnvError, UnknownRef
 from envs.version import VersionCache
 from launcher.asking import Asking, answer_within
 from link_generator.binder_spec import parse_spec
+from link_generator.checks import check_target
 from link_generator.dialects.binder import parse_launch
-from link_generator.link import Link, check_target
+from link_generator.link import Link
 
 LANDING = ("labpath", "filepath", "urlpath")
 """Parts of an address that say where it opens."""

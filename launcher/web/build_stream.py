@@ -18,7 +18,8 @@ from launcher.web.binder_links import BinderLinks, raw_rest
 from launcher.web.build_events import Event, failed, failed_by, frame, frames
 from launcher.web.rate import RateLimit, Taken, client_address
 from link_generator.binder_spec import compose_spec
-from link_generator.link import BadLink, content_folders
+from link_generator.content import content_folders
+from link_generator.errors import BadLink
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class BuildStream:
         if launch.opened is None:
             raise ValueError("the launch has not ended well")
         link, session = launch.link, self.sessions.spec(launch.opened.session)
-        self.show_at_root(session.id, content_folders(link)[0])
+        self.show_at_root(session.id, content_folders(link.contents)[0])
         images = [one.progress.image for one in launch.events() if one.progress.image]
         commit = images[-1].commit if images else link.tag
         url = f"{self.sessions_url}{session.base_url}"

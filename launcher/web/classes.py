@@ -32,8 +32,9 @@ from launcher.settings.values import seconds
 from launcher.warm.before_class import image_of
 from launcher.web.request import csrf_token
 from launcher.web.visitor import need_user
+from link_generator.errors import BadLink
 from link_generator.form import fill
-from link_generator.link import BadLink, Link
+from link_generator.link import Link
 
 MOST = 5000
 """Students of one class."""

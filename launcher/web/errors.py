@@ -24,7 +24,7 @@ from launcher.people import people
 from launcher.rehearsal import rehearsing
 from launcher.web import clicks
 from launcher.web.request import board_code, wants_json
-from link_generator.link import BadLink
+from link_generator.errors import BadLink
 
 TEACHER = "Your teacher needs to correct the link: send them the details below."
 TEACHER_BUILD = "Your teacher needs to correct the environment: send them the details below."

@@ -15,7 +15,7 @@ from werkzeug.datastructures import Headers
 from envs.credentials import parts_of
 from launcher.settings.entries import CatalogueEntry
 from launcher.web.request import signed_otherwise
-from link_generator.link import env_address
+from link_generator.env_part import env_address
 
 log = logging.getLogger(__name__)
 

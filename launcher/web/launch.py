@@ -30,7 +30,8 @@ from launcher.room.queue import Standing
 from launcher.web.clicks import ClickLimits
 from launcher.web.errors import answer, error_json, explain
 from launcher.web.request import csrf_token, known_student, student, wants_json
-from link_generator.link import compose_link, content_folder, parse_link
+from link_generator.content import content_folder
+from link_generator.link import compose_link, parse_link
 
 STRAIGHT_IN = 1.0
 """Seconds that a click waits, so that a session that is nearly ready needs no waiting page."""

@@ -17,7 +17,8 @@ from launcher.web.request import csrf_token
 from launcher.web.visitor import need_user
 from link_generator.badges import qr_picture
 from link_generator.dialects import parse_any
-from link_generator.link import BadLink, Link
+from link_generator.errors import BadLink
+from link_generator.link import Link
 
 STATES = {
     "open": "Open",

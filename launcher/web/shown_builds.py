@@ -16,7 +16,7 @@ from envs.channels import NEXT, STABLE, Channels
 from envs.store import Store
 from launcher.settings.entries import CatalogueEntry
 from launcher.web.hooks import place_of
-from link_generator.link import is_ssh
+from link_generator.env_part import is_ssh
 
 
 @dataclass(frozen=True)

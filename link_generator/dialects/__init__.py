@@ -14,7 +14,7 @@ from link_generator.addresses import find_address
 from link_generator.dialects import binder, canvas, jupyterbook, jupyterhub, launcher
 from link_generator.dialects.draft import Draft
 from link_generator.dialects.place import Composed, Place
-from link_generator.link import BadLink
+from link_generator.errors import BadLink
 from link_generator.mangled import LONGEST, unmangle
 
 

@@ -15,7 +15,8 @@ from link_generator.dialects.draft import Draft, refuse_extras
 from link_generator.dialects.gitpull import compose_pull, parse_pull, pull_of, read_pull
 from link_generator.dialects.opening import Opening, compose_opening, parse_opening
 from link_generator.dialects.place import Composed, Place, address
-from link_generator.link import BadLink, env_address, env_image
+from link_generator.env_part import env_address, env_image
+from link_generator.errors import BadLink
 from link_generator.mangled import form
 
 LABEL = "Binder"

@@ -10,7 +10,7 @@ from link_generator.dialects import jupyterhub
 from link_generator.dialects.draft import Draft
 from link_generator.dialects.gitpull import compose_pull, pull_of, read_pull
 from link_generator.dialects.place import Composed, Place, address
-from link_generator.link import BadLink
+from link_generator.errors import BadLink
 from link_generator.mangled import form
 
 LABEL = "Canvas"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
-from link_generator.link import BadLink, Content, Link
+from link_generator.content import Content
+from link_generator.errors import BadLink
+from link_generator.link import Link
 
 
 @dataclass(frozen=True)

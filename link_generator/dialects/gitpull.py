@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from link_generator.addresses import plain_address
+from link_generator.content import content_folder
 from link_generator.dialects.draft import Draft, refuse_extras
 from link_generator.dialects.opening import Opening, compose_opening, parse_opening
-from link_generator.link import IGNORED_KEYS, BadLink, content_folder
+from link_generator.errors import BadLink
+from link_generator.link import IGNORED_KEYS
 from link_generator.mangled import form, read_query
 
 SAME = {"urlPath": "urlpath", "targetpath": "targetPath", "subpath": "subPath"}

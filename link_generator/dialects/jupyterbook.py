@@ -17,7 +17,8 @@ from link_generator.dialects.gitpull import clone_folder
 from link_generator.dialects.jupyterhub import escape_env
 from link_generator.dialects.opening import compose_opening
 from link_generator.dialects.place import Composed, Place, address
-from link_generator.link import BadLink, env_address
+from link_generator.env_part import env_address
+from link_generator.errors import BadLink
 
 LABEL = "Jupyter Book"
 HOST = ""

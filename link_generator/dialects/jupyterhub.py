@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, quote, unquote
 from link_generator.dialects.draft import Draft
 from link_generator.dialects.gitpull import compose_pull, parse_pull, pull_of, read_pull
 from link_generator.dialects.place import Composed, Place, address
-from link_generator.link import split_env
+from link_generator.env_part import split_env
 
 LABEL = "JupyterHub"
 HOST = ""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from link_generator.apps import APPS
 from link_generator.dialects.draft import Draft
-from link_generator.link import APPS, BadLink
+from link_generator.errors import BadLink
 from link_generator.target import read_target
 
 FILES = {"lab": "lab/tree", "notebook": "tree"}

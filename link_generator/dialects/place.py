@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from link_generator.link import BadLink, check_text
+from link_generator.checks import check_text
+from link_generator.errors import BadLink
 from link_generator.mangled import seal
 
 

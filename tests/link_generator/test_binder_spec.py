@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from link_generator.binder_spec import compose_spec, parse_spec
-from link_generator.link import BadLink
+from link_generator.errors import BadLink
 
 GIST = "https://gist.github.com/jo/0123456789abcdef"
 

@@ -3,8 +3,8 @@
 import pytest
 
 from link_generator.dialects import Place
+from link_generator.errors import BadLink
 from link_generator.form import fill, write, write_all
-from link_generator.link import BadLink
 
 BINDER = (
     "https://mybinder.org/v2/gh/org/env/v1?urlpath=git-pull%3Frepo%3Dhttps%253A%252F%252Fgithub.com"

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from link_generator.link import BadLink, Link, compose_link, parse_link
+from link_generator.errors import BadLink
+from link_generator.link import Link, compose_link, parse_link
 
 BASE = "https://notebooks.example.org/s/ab12/"
 HOSTILE = [

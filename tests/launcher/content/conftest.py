@@ -12,7 +12,7 @@ from launcher.content.delivered import folders_of
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors
 from launcher.session import Limits, SessionSpec
-from link_generator.link import Content
+from link_generator.content import Content
 from tests.fakes import HereRuntime
 from tests.git_server import GitServer, Repo
 

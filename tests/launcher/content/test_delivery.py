@@ -6,7 +6,8 @@ import pytest
 
 from launcher.content.delivery import place_on_host
 from launcher.errors import ContentFailed
-from link_generator.link import Content, Link
+from link_generator.content import Content
+from link_generator.link import Link
 from tests.git_server import Repo
 from tests.launcher.content.test_mirror import spoil
 

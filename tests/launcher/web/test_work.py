@@ -25,7 +25,8 @@ from launcher.session import Limits
 from launcher.sessions.history import History
 from launcher.sessions.sessions import Sessions
 from launcher.web import errors, kept_work, request, sessions, work
-from link_generator.link import Content, Link, compose_link
+from link_generator.content import Content
+from link_generator.link import Link, compose_link
 from tests.fakes import FakeGateway, HereRuntime
 from tests.git_server import GitServer, Repo
 

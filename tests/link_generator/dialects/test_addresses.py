@@ -3,7 +3,7 @@
 import pytest
 
 from link_generator.dialects import Draft, parse_any
-from link_generator.link import BadLink
+from link_generator.errors import BadLink
 
 GH = "https://github.com/org/repo"
 GIST = "https://gist.github.com/jo/0123456789abcdef0123456789abcdef.git"

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from link_generator.addresses import plain_address
+from link_generator.apps import APPS
+from link_generator.content import Content, content_folder
 from link_generator.dialects import DIALECTS, Draft, Place, compose_in, parse_any
-from link_generator.link import APPS, BadLink, Content, content_folder
+from link_generator.errors import BadLink
 
 ODD = st.text(
     st.one_of(

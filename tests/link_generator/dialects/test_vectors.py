@@ -7,7 +7,7 @@ import pytest
 
 from link_generator.dialects import Draft, Place, compose_in, parse_any
 from link_generator.dialects.gitpull import GitPull, compose_pull
-from link_generator.link import BadLink
+from link_generator.errors import BadLink
 
 HUB = "https://hub.example.com"
 REPO = "https://github.com/org/repo"
