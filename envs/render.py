@@ -46,65 +46,26 @@ def render_dockerfile(
     the copy. `mounts` false leaves the cache mounts out, for the engine's legacy builder.
     `cran` is where R's packages come from.
     """
-    apt = (
-        f"RUN {APT_CACHE if mounts else ''}rm -f /etc/apt/apt.conf.d/docker-clean"
-        " && apt-get update -qq && DEBIAN_FRONTEND=noninteractive"
-        " apt-get install -y -qq --no-install-recommends "
-    )
-    tidy = "" if mounts else " && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb"
     install = f"RUN {UV_CACHE}{UV_INSTALL}" if mounts else f"RUN {UV_INSTALL} --no-cache"
     if recipe.lock:
         install += " --constraint /tmp/launcher.lock"
-    copy = [f"COPY --chown=1000:1000 . {REPO}/", f"WORKDIR {REPO}"]
-    lines = [f"FROM {base}", "USER root"]
-    if recipe.r:
-        lines += render_r.base_lines(recipe, apt=apt, tidy=tidy, cran=cran)
-    if recipe.apt:
-        lines.append(f"{apt}{' '.join(shlex.quote(name) for name in recipe.apt)}{tidy}")
-    if recipe.conda:
-        lines += _conda_packages(mounts=mounts)
-    if recipe.lock:
-        lines.append(f'COPY --chown=1000:1000 ["{LOCK}", "/tmp/launcher.lock"]')
-    if recipe.requirements and needs_repo:
-        lines += [*copy, "USER 1000:1000", _install(install, recipe.requirements)]
-    elif recipe.requirements:
-        early = "/tmp/requirements.txt"
-        lines += [
-            f"COPY --chown=1000:1000 {json.dumps([recipe.requirements, early])}",
-            "USER 1000:1000",
-            _install(install, early),
-            "USER root",
-            *copy,
-        ]
-    else:
-        lines += copy
-    lines.append("USER 1000:1000")
-    if recipe.conda:
-        mounted = f"{CONDA_FILES}{UV_CACHE}" if mounts else ""
-        program = f"{ENV}/bin/python {CONDA}/program.py"
-        lines.append(
-            f"RUN {mounted}{program} finish {CONDA} {conda.IN_IMAGE.prefix} -"
-            f" && rm -rf {REPO}/{conda.FOLDER}"
-        )
-    if recipe.package:
-        lines.append(f"{install} .")
-    lines += render_r.install_lines(recipe)
-    lines += [f"ENV {name}={_literal(value)}" for name, value in recipe.variables]
-    if recipe.post_build:
-        run = f"{_mended(recipe.post_build)}{_run_script(recipe.post_build)}"
-        if recipe.conda:
-            run = f"bash -c {shlex.quote(f'. {conda.IN_IMAGE.activate} && {run}')}"
-        lines.append(f"RUN {run}")
-    lines.append(
-        f"RUN uv pip freeze --quiet --no-cache > {LOCK_IN_IMAGE}"
-        + (f" && cat {conda.IN_IMAGE.lock} >> {LOCK_IN_IMAGE}" if recipe.conda else "")
-    )
-    lines.append(f"RUN {ENV}/bin/python {LEAN_IN_IMAGE} environment {REPO}")
-    if recipe.start:
-        lines.append(f"RUN {_mended(recipe.start)}true")
-    if recipe.start or recipe.conda:
-        lines.append(f"ENTRYPOINT {json.dumps([*_begin(recipe)])}")
-    lines.append("WORKDIR /home/jovyan")
+    lines = [
+        f"FROM {base}",
+        "USER root",
+        *_debian_packages(recipe, cran=cran, mounts=mounts),
+        *(_conda_packages(mounts=mounts) if recipe.conda else ()),
+        *_python_packages(recipe, install, needs_repo=needs_repo),
+        "USER 1000:1000",
+        *(_finish_conda(mounts=mounts) if recipe.conda else ()),
+        *([f"{install} ."] if recipe.package else ()),
+        *render_r.install_lines(recipe),
+        *(f"ENV {name}={_literal(value)}" for name, value in recipe.variables),
+        *_post_build(recipe),
+        f"RUN {_freeze(recipe)}",
+        f"RUN {ENV}/bin/python {LEAN_IN_IMAGE} environment {REPO}",
+        *_entrypoint(recipe),
+        "WORKDIR /home/jovyan",
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -144,6 +105,42 @@ def render_layer(image: str, user: str, *, git: bool, ca: bool) -> str:
     return "\n".join([*lines, f"USER {user}"]) + "\n"
 
 
+def _debian_packages(recipe: Recipe, *, cran: str, mounts: bool) -> list[str]:
+    """R, which comes from Debian, and apt.txt."""
+    apt = (
+        f"RUN {APT_CACHE if mounts else ''}rm -f /etc/apt/apt.conf.d/docker-clean"
+        " && apt-get update -qq && DEBIAN_FRONTEND=noninteractive"
+        " apt-get install -y -qq --no-install-recommends "
+    )
+    tidy = "" if mounts else " && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb"
+    lines = render_r.base_lines(recipe, apt=apt, tidy=tidy, cran=cran) if recipe.r else []
+    if recipe.apt:
+        lines.append(f"{apt}{' '.join(shlex.quote(name) for name in recipe.apt)}{tidy}")
+    return lines
+
+
+def _python_packages(recipe: Recipe, install: str, *, needs_repo: bool) -> list[str]:
+    """requirements.txt, before the repository's other files wherever that can be.
+
+    A change of those then finds the packages in the cache.
+    """
+    copy = [f"COPY --chown=1000:1000 . {REPO}/", f"WORKDIR {REPO}"]
+    lock = [f'COPY --chown=1000:1000 ["{LOCK}", "/tmp/launcher.lock"]'] if recipe.lock else []
+    if not recipe.requirements:
+        return [*lock, *copy]
+    if needs_repo:
+        return [*lock, *copy, "USER 1000:1000", _install(install, recipe.requirements)]
+    early = "/tmp/requirements.txt"
+    return [
+        *lock,
+        f"COPY --chown=1000:1000 {json.dumps([recipe.requirements, early])}",
+        "USER 1000:1000",
+        _install(install, early),
+        "USER root",
+        *copy,
+    ]
+
+
 def _install(install: str, path: str) -> str:
     return f"{install} --requirements {shlex.quote(path)}"
 
@@ -179,6 +176,38 @@ def _conda_packages(*, mounts: bool) -> list[str]:
         + ("" if mounts else " && rm -rf /tmp/conda-cache"),
         "USER root",
     ]
+
+
+def _finish_conda(*, mounts: bool) -> list[str]:
+    """Notebooks run in conda's environment, now that its packages and pip's are there."""
+    mounted = f"{CONDA_FILES}{UV_CACHE}" if mounts else ""
+    program = f"{ENV}/bin/python {CONDA}/program.py"
+    return [
+        f"RUN {mounted}{program} finish {CONDA} {conda.IN_IMAGE.prefix} -"
+        f" && rm -rf {REPO}/{conda.FOLDER}"
+    ]
+
+
+def _post_build(recipe: Recipe) -> list[str]:
+    if not recipe.post_build:
+        return []
+    run = f"{_mended(recipe.post_build)}{_run_script(recipe.post_build)}"
+    if recipe.conda:
+        run = f"bash -c {shlex.quote(f'. {conda.IN_IMAGE.activate} && {run}')}"
+    return [f"RUN {run}"]
+
+
+def _freeze(recipe: Recipe) -> str:
+    """Write down which versions were installed."""
+    pip = f"uv pip freeze --quiet --no-cache > {LOCK_IN_IMAGE}"
+    return f"{pip} && cat {conda.IN_IMAGE.lock} >> {LOCK_IN_IMAGE}" if recipe.conda else pip
+
+
+def _entrypoint(recipe: Recipe) -> list[str]:
+    mended = [f"RUN {_mended(recipe.start)}true"] if recipe.start else []
+    if recipe.start or recipe.conda:
+        return [*mended, f"ENTRYPOINT {json.dumps([*_begin(recipe)])}"]
+    return mended
 
 
 def _begin(recipe: Recipe) -> tuple[str, ...]:
