@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ from launcher.links.short_links import ShortLinks
 from launcher.people import identity
 from launcher.people.audit import Audit
 from launcher.people.people import People, Role
+from launcher.runtimes.docker import mounts
 from launcher.session import Limits, SessionSpec
 from launcher.sessions.history import History
 from link_generator.link import Link
@@ -234,6 +236,109 @@ def test_what_cannot_be_taken_is_noted_and_the_rest_is_there(data, tmp_path):
     assert len(made.notes) == 2
     assert "hole: nearly all of it is empty" in "".join(made.notes)
     assert f"homes/s1/{COURSE}/course/week1.ipynb" in check_backup(tmp_path / "b.tar").entries
+
+
+def writing(monkeypatch, file, texts):
+    """Somebody saves the next text while the backup is in the middle of the file."""
+    monkeypatch.setattr(backup, "PIECE", 20_000)
+    copied = backup.copied
+
+    class Slow:
+        def __init__(self, source):
+            self.source = source
+
+        def read(self, size):
+            piece = self.source.read(size)
+            if texts and self.source.tell() == size:
+                file.write_text(texts.pop(0))
+            return piece
+
+    def slowly(source, target):
+        mine = os.fstat(source.fileno()).st_ino == file.stat().st_ino
+        return copied(Slow(source) if mine else source, target)
+
+    monkeypatch.setattr(backup, "copied", slowly)
+
+
+def taken(file, name, tmp_path):
+    """What the backup has of it."""
+    restore_backup(file, tmp_path / "there")
+    return (tmp_path / "there" / name).read_text()
+
+
+def test_a_file_that_is_saved_while_it_is_read_is_taken_whole(data, tmp_path, monkeypatch):
+    name = f"homes/s1/{COURSE}/course/week1.ipynb"
+    (data / name).write_text("old " * 10_000)
+    writing(monkeypatch, data / name, ["middle " * 10_000, "new " * 10_000])
+    made = write_backup(data, tmp_path / "b.tar")
+    assert made.notes == []
+    assert taken(tmp_path / "b.tar", name, tmp_path) == "new " * 10_000
+
+
+def test_a_file_that_never_stands_still_is_noted_and_spoils_nothing(data, tmp_path, monkeypatch):
+    name = f"homes/s1/{COURSE}/course/week1.ipynb"
+    (data / name).write_text("0" * 40_000)
+    writing(monkeypatch, data / name, [f"{number}" * 40_000 for number in range(1, 9)])
+    made = write_backup(data, tmp_path / "b.tar")
+    assert made.notes == [f"{name}: it changed while it was read"]
+    assert set(taken(tmp_path / "b.tar", name, tmp_path)) == {"2", "3"}, "as it was read"
+    assert (tmp_path / f"there/homes/s1/{COURSE}/course/run.sh").exists()
+
+
+@pytest.fixture
+def unprivileged(data, tmp_path):
+    """Root may read everything; so this is somebody else, whose data folder it is."""
+    if os.geteuid() != 0:
+        yield data
+        return
+    with tempfile.TemporaryDirectory(prefix="launcher-tests-") as root:
+        shutil.copytree(data, f"{root}/data", symlinks=True, ignore=shutil.ignore_patterns("pipe"))
+        for path in (Path(root), *Path(root).rglob("*")):
+            os.chown(path, 1000, 1000, follow_symlinks=False)
+        os.seteuid(1000)
+        try:
+            yield Path(root, "data")
+        finally:
+            os.seteuid(0)
+
+
+def test_files_and_folders_that_may_not_be_read_are_noted_and_the_rest_is_there(unprivileged):
+    data, home = unprivileged, unprivileged / "homes/s1" / COURSE
+    (home / "secret.txt").write_text("x")
+    (home / "secret.txt").chmod(0)
+    (home / "empty/closed").mkdir(mode=0)
+    made = write_backup(data, data.with_name("b.tar"))
+    there = check_backup(data.with_name("b.tar")).entries
+    assert len(made.notes) == 2, made.notes
+    assert any("secret.txt: Permission denied" in note for note in made.notes)
+    assert any("closed: Permission denied" in note for note in made.notes)
+    assert f"homes/s1/{COURSE}/secret.txt" not in there
+    assert f"homes/s1/{COURSE}/course/week1.ipynb" in there
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_a_file_that_the_disk_does_not_give_back_is_noted_and_the_rest_is_there(data, tmp_path):
+    name = f"homes/s1/{COURSE}/course/run.sh"
+    mounts.bind("/proc/self/mem", data / name)  # a file whose first byte is an input/output error
+    try:
+        made = write_backup(data, tmp_path / "b.tar")
+    finally:
+        mounts.unmount(data / name)
+    assert made.notes == [f"{name}: Input/output error"]
+    assert f"homes/s1/{COURSE}/course/week1.ipynb" in check_backup(tmp_path / "b.tar").entries
+
+
+def test_what_is_removed_while_the_backup_comes_to_it_is_no_news(data, tmp_path, monkeypatch):
+    gone = data / "homes/s1" / COURSE / "course/run.sh"
+    left_away = backup.is_left_away
+
+    def removing(path):
+        if path.endswith("run.sh"):
+            gone.unlink()
+        return left_away(path)
+
+    monkeypatch.setattr(backup, "is_left_away", removing)
+    assert write_backup(data, tmp_path / "b.tar").notes == []
 
 
 @pytest.mark.parametrize("place", ["data", "serving"])
