@@ -1,6 +1,7 @@
 """What can go wrong with a launch, beside what `envs.errors` names.
 
 LaunchError
+├── SecretGone         the data folder's secret is gone, and students' folders are there
 ├── BadSettings        a settings file with an unknown key or a value of the wrong kind
 ├── ContentNotFound    the content repository is missing or private
 ├── UnknownBranch      the content repository has no such branch or tag
@@ -36,6 +37,10 @@ class LaunchError(Exception):
 
 class BadSettings(LaunchError):
     """A settings file cannot be used as it is."""
+
+
+class SecretGone(LaunchError):
+    """A new secret would make strangers of the students whose folders are there."""
 
 
 class ContentNotFound(LaunchError):

@@ -11,7 +11,7 @@ from launcher.cli import Context
 from launcher.database import Database
 from launcher.doctor import machine, network, secrets, state
 from launcher.doctor.finding import Finding
-from launcher.errors import NoRuntime
+from launcher.errors import NoRuntime, SecretGone
 from launcher.gateway.process import Gateway, client_of, find_gateway
 from launcher.runtimes.base import Runtime
 
@@ -41,6 +41,8 @@ def look(context: Context, *, fix: bool) -> Iterator[Finding]:
     try:
         runtime = context.parts.runtime
         disks.update(("images", folder) for folder in runtime.folders())
+    except SecretGone as error:
+        missing = Finding("secret key", False, error.message, error.hint)
     except NoRuntime as error:
         missing = Finding("runtime", False, error.message, error.hint)
     yield from machine.look(config, disks)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
+from launcher.errors import SecretGone
+
 COOKIE = "launcher_student"
 SECURE_COOKIE = f"__Host-{COOKIE}"
 """Its name by https: browsers take one of this name from the server only, for all its paths, so no
@@ -23,6 +25,8 @@ NAMES = (COOKIE, SECURE_COOKIE, LOGIN_COOKIE, f"__Host-{LOGIN_COOKIE}")
 """Cookies that say who somebody is: no session sees them."""
 RESTORED = "restored"
 """The file that tells a restored data folder from the one that was backed up."""
+SHORTEST = 16
+"""Bytes of a secret."""
 MAX_AGE = 2 * 365 * 24 * 3600
 """Seconds that the cookie counts."""
 
@@ -89,10 +93,20 @@ def instance_of(secret: bytes, folder: Path) -> str:
 
 
 def load_secret(folder: Path) -> bytes:
-    """The data folder's secret, made on first use; two processes at once get the same one."""
+    """The data folder's secret, made on first use; two processes at once get the same one.
+
+    :raises launcher.errors.SecretGone: it is not the first use, or the file is damaged.
+    """
     path = folder / "secret.key"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
+        if any((folder / "homes").glob("*")):
+            raise SecretGone(
+                f"{path} is gone, and there are students' folders: with a new secret every "
+                "browser would be a stranger to its own.",
+                hint="Put it back from the newest backup. To begin with a new one all the same: "
+                f"(umask 077; openssl rand -hex 32 > {path})",
+            )
         handle, name = tempfile.mkstemp(dir=folder)  # mode 600
         with os.fdopen(handle, "w") as file:
             file.write(secrets.token_hex(32))
@@ -102,7 +116,18 @@ def load_secret(folder: Path) -> bytes:
             pass
         finally:
             os.unlink(name)
-    return bytes.fromhex(path.read_text().strip())
+    return read_secret(path)
+
+
+def read_secret(path: Path) -> bytes:
+    """:raises launcher.errors.SecretGone: the file is damaged; an empty one would sign nothing."""
+    try:
+        secret = bytes.fromhex(path.read_text().strip())
+    except ValueError:
+        secret = b""
+    if len(secret) < SHORTEST:
+        raise SecretGone(f"{path} is damaged.", hint="Put it back from the newest backup.")
+    return secret
 
 
 def _signer(secret: bytes) -> URLSafeTimedSerializer:

@@ -202,3 +202,12 @@ def test_the_command_says_all_of_it_and_its_exit_code(tmp_path, capsys):
     assert all(row["level"] in ("ok", "warn") for row in rows.values())
     (tmp_path / "data").chmod(0o755)
     assert program.main([*words, "--settings", str(settings)]) == 1
+
+
+def test_the_doctor_makes_no_new_secret_beside_students_folders(tmp_path, capsys):
+    (tmp_path / "homes" / "student").mkdir(parents=True)
+    assert program.main(["doctor", "--data", str(tmp_path), "--json"]) == 1
+    found = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    assert found["secret key"]["level"] == "fail"
+    assert "backup" in found["secret key"]["way_out"]
+    assert not (tmp_path / "secret.key").exists()

@@ -2,6 +2,9 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from launcher.errors import SecretGone
 from launcher.people.identity import load_secret, new_student, read_student, sign_student
 
 SECRET = b"s" * 32
@@ -27,3 +30,24 @@ def test_the_secret_is_made_once_even_by_many_at_once(tmp_path):
         found = set(pool.map(lambda _: load_secret(tmp_path / "data"), range(20)))
     assert len(found) == 1
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret.key"]
+
+
+def test_a_secret_that_is_gone_is_not_replaced_beside_students_folders(tmp_path):
+    first = load_secret(tmp_path)
+    (tmp_path / "homes").mkdir()
+    (tmp_path / "secret.key").rename(tmp_path / "away")
+    assert load_secret(tmp_path) != first, "nobody has used it"
+    (tmp_path / "secret.key").unlink()
+    (tmp_path / "homes" / new_student()).mkdir()
+    with pytest.raises(SecretGone, match="students' folders"):
+        load_secret(tmp_path)
+    assert not (tmp_path / "secret.key").exists()
+    (tmp_path / "away").rename(tmp_path / "secret.key")
+    assert load_secret(tmp_path) == first
+
+
+@pytest.mark.parametrize("text", ["", "abcd", "no hex at all", "\x00"])
+def test_a_damaged_secret_signs_nothing(tmp_path, text):
+    (tmp_path / "secret.key").write_text(text)
+    with pytest.raises(SecretGone, match="is damaged"):
+        load_secret(tmp_path)
