@@ -38,11 +38,11 @@ from launcher.settings.values import (
     ports,
     positive,
     seconds,
+    sessions_url,
     size,
     text,
     texts,
     url,
-    url_or_empty,
     yes_no_auto,
     zero_or_more,
 )
@@ -236,7 +236,7 @@ class Config:
     """All settings, checked. Times are seconds, sizes bytes."""
 
     public_url: str = setting(url)
-    sessions_url: str = setting(url_or_empty)
+    sessions_url: str = setting(sessions_url)
     listen: tuple[str, int] = setting(address)
     tls: TlsConfig = setting(TlsConfig)
     trusted_proxies: tuple[str, ...] = setting(networks)
@@ -263,6 +263,8 @@ class Config:
 
 def where_sessions_are(config: Config) -> str:
     """In a sentence, whether browsers keep them apart from the launcher's pages."""
+    if "*" in config.sessions_url:
+        return f"each session has a host name of its own: {config.sessions_url}"
     if config.sessions_url:
         return f"sessions have a host name of their own: {config.sessions_url}"
     return "sessions share the launcher's host name: their scripts can act there as who opened them"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -18,6 +18,7 @@ from launcher.config import Config, where_sessions_are
 from launcher.doctor.finding import Finding
 from launcher.gateway.client import GatewayClient
 from launcher.session import new_session_id
+from launcher.settings.values import session_address
 
 PATIENCE = 3.0
 """Seconds for each thing that is asked for."""
@@ -33,8 +34,7 @@ def way_in(config: Config, gateway: GatewayClient | None, here: str) -> Iterator
         yield port_is_free(host, port)
         return
     yield Finding("gateway", True, f"answers for {here}")
-    named = {"Host": urlsplit(config.sessions_url).netloc} if config.sessions_url else {}
-    told = websocket_through(gateway, here, trust=False, headers=named)
+    told = websocket_through(gateway, here, trust=False, named=config.sessions_url)
     yield Finding(
         "WebSocket", told is None, told or f"frames come back through {here}",
         "See the gateway's lines in the log.",
@@ -78,20 +78,21 @@ def websocket_through(
     address: str,
     *,
     trust: bool = True,
-    headers: Mapping[str, str] | None = None,
+    named: str = "",
 ) -> str | None:
     """None when a frame that is sent to `address` comes back from a server of our own behind it.
 
-    Without `trust` any certificate will do: ours may name the public host only.
+    Without `trust` any certificate will do: ours may name the public host only. `named` is the
+    address that sessions have, where it is another.
     """
     try:
-        return asyncio.run(_echo_through(gateway, address, trust=trust, headers=headers or {}))
+        return asyncio.run(_echo_through(gateway, address, trust=trust, named=named))
     except (aiohttp.ClientError, requests.RequestException, OSError, TimeoutError) as error:
         return f"no WebSocket through {address}: {type(error).__name__} {error}".rstrip()
 
 
 async def _echo_through(
-    gateway: GatewayClient, address: str, *, trust: bool, headers: Mapping[str, str]
+    gateway: GatewayClient, address: str, *, trust: bool, named: str
 ) -> str | None:
     async def echo(request: web.Request) -> web.WebSocketResponse:
         there = web.WebSocketResponse()
@@ -107,12 +108,15 @@ async def _echo_through(
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     name, token, frame = new_session_id(), secrets.token_hex(16), secrets.token_hex(8)
     target = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    sent = {"Authorization": f"token {token}"}
+    if named:
+        sent["Host"] = urlsplit(session_address(named, name)).netloc
     try:
         await asyncio.to_thread(gateway.add_route, name, target, "", token)
         async with (
             asyncio.timeout(PATIENCE),
-            aiohttp.ClientSession(headers={"Authorization": f"token {token}", **headers}) as client,
-            client.ws_connect(f"{address}/s/{name}/echo", ssl=trust) as line,
+            aiohttp.ClientSession(headers=sent) as client,
+            client.ws_connect(f"{session_address(address, name)}/s/{name}/echo", ssl=trust) as line,
         ):
             await line.send_str(frame)
             said = await line.receive_str()

@@ -78,8 +78,8 @@ def not_here(request: web.Request, home: str, request_id: str) -> web.Response:
 
 
 def elsewhere(there: str, request_id: str) -> web.Response:
-    """A session, asked for by a script or with a change at the launcher's host name."""
-    why = f"Sessions are at {there}. Send this request there."
+    """A session, asked for by a script or with a change at another host name than its own."""
+    why = f"This session is at {there}. Send this request there."
     return told(403, "E-HOST", why, request_id)
 
 

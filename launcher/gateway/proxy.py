@@ -138,9 +138,12 @@ class Proxy:
             return self.let_in(request, name, guest.without(path_of(request), "token"))
         return await self.forward(request, name, route, request_id)
 
+    def host_of(self, request: web.Request) -> str:
+        return headers.public_host(request.headers, trusted=self.is_trusted(request))
+
     def is_at_sessions_host(self, request: web.Request) -> bool:
-        host = headers.public_host(request.headers, trusted=self.is_trusted(request))
-        return self.sessions_host is not None and self.sessions_host.is_named(host)
+        hosts = self.sessions_host
+        return hosts is not None and hosts.is_for_sessions(self.host_of(request))
 
     async def answer_there(
         self,
@@ -155,6 +158,10 @@ class Proxy:
         Whoever was not is sent to the launcher, which knows its students and gives tickets.
         """
         path, opened = path_of(request), is_opened(request.method, request.headers)
+        if name != APP and not hosts.is_of(self.host_of(request), name):
+            if opened:
+                return pages.lead_to(hosts.home + path)
+            return pages.elsewhere(hosts.address(name), request_id)
         if name == APP or NOTICES.fullmatch(path):
             return await self.notices_there(hosts, request, name, request_id)
         number = guest.given(request.rel_url.raw_query_string, tickets.NAME)
@@ -189,8 +196,8 @@ class Proxy:
     ) -> web.Response:
         """From the launcher's host to the sessions': its owner with a ticket, a token as it is."""
         if not is_opened(request.method, request.headers):
-            return pages.elsewhere(hosts.url, request_id)
-        where = hosts.url + path_of(request)
+            return pages.elsewhere(hosts.address(name), request_id)
+        where = hosts.address(name) + path_of(request)
         if self.has_token(request, route):
             return pages.lead_to(where)
         if not self.is_owner(request, route):
@@ -251,8 +258,7 @@ class Proxy:
         allowed.
         """
         origin = request.headers.get("Origin")
-        host = headers.public_host(request.headers, trusted=self.is_trusted(request))
-        foreign = bool(origin) and not headers.same_origin(origin or "", host)
+        foreign = bool(origin) and not headers.same_origin(origin or "", self.host_of(request))
         if self.has_token(request, route):
             # Browsers hide answers from pages that are not allowed, but open WebSockets for any
             if foreign and is_websocket(request) and not self.allowed_origin(request):

@@ -100,8 +100,17 @@ def url(value: Any) -> str:
     return address
 
 
-def url_or_empty(value: Any) -> str:
-    return url(value) if text(value) else ""
+def sessions_url(value: Any) -> str:
+    """An address, or one that begins with `*.` for a name of each session; or empty."""
+    address = url(value) if text(value) else ""
+    if "*" in re.sub(r"^https?://\*\.(?=[^.])", "", address):
+        raise ValueError(f"{value!r} may only begin with *., as in https://*.sessions.example.org")
+    return address
+
+
+def session_address(sessions_url: str, session_id: str) -> str:
+    """Where a session is, of what `sessions_url` reads."""
+    return sessions_url.replace("*", session_id)
 
 
 def host_name(host: str) -> str:

@@ -14,6 +14,7 @@ from launcher.errors import LaunchError
 from launcher.launches import Launch, Launches
 from launcher.people.identity import new_guest
 from launcher.sessions.sessions import Sessions
+from launcher.settings.values import session_address
 from launcher.web.binder_links import BinderLinks, raw_rest
 from launcher.web.build_events import Event, failed, failed_by, frame, frames
 from launcher.web.rate import RateLimit, Taken, client_address
@@ -85,7 +86,7 @@ class BuildStream:
         self.show_at_root(session.id, content_folders(link.contents)[0])
         images = [one.progress.image for one in launch.events() if one.progress.image]
         commit = images[-1].commit if images else link.tag
-        url = f"{self.sessions_url}{session.base_url}"
+        url = session_address(self.sessions_url, session.id) + session.base_url
         return {
             "phase": "ready",
             "message": f"server running at {url}\n",

@@ -15,6 +15,7 @@ from launcher.people.identity import LOGIN_COOKIE, SECURE_COOKIE
 from tests.certificates import make_certificate
 from tests.e2e.conftest import ARTEFACTS, CHROMIUM, FLAGS, make_box, wait_for
 from tests.e2e.test_click import open_notebook, run_cell
+from tests.git_server import Repo
 
 pytestmark = [pytest.mark.docker, pytest.mark.browser]
 NAMES = ("class.example.test", "sessions.example.test")
@@ -65,7 +66,9 @@ def two(data_root):
     root = data_root / "two"
     root.mkdir()
     box = make_box(root, "docker")
-    cert, key = make_certificate(root / "tls", hosts=NAMES)
+    notebook = (box.content.folder / "week1.ipynb").read_text()
+    Repo.create(box.git.root / "other", {"week1.ipynb": notebook})
+    cert, key = make_certificate(root / "tls", hosts=(*NAMES, f"*.{NAMES[1]}"))
     settings = yaml.safe_load(box.settings.read_text())
     port = settings["listen"].rpartition(":")[2]
     box.there = f"https://{NAMES[1]}:{port}"
@@ -211,3 +214,43 @@ def test_the_doctor_and_the_start_say_where_sessions_are(two):
     assert rows["host names"]["level"] == "ok"
     assert rows["WebSocket"]["ok"]
     assert said in two.log_text()
+
+
+READ = """
+async (url) => {
+  try {
+    return (await fetch(url, { credentials: "include" })).status;
+  } catch (error) {
+    return error.name;
+  }
+}
+"""
+
+
+def test_with_a_name_of_each_session_a_script_cannot_reach_another_of_the_same_student(two, window):
+    page = window()
+    open_notebook(page, two.link())
+    first = page.url.partition("/lab/")[0]
+    other = page.context.new_page()
+    open_notebook(other, two.link(repo=two.git.url("other"), path="week1.ipynb"))
+    assert other.evaluate(READ, f"{first}/api/status") == 200, "both are at one name"
+
+    two.stop()
+    settings = yaml.safe_load(two.settings.read_text())
+    settings["sessions_url"] = two.there.replace("//", "//*.")
+    two.settings.write_text(yaml.safe_dump(settings))
+    two.start()
+    page = window()
+    open_notebook(page, two.link())
+    run_cell(page)
+    assert page.url.startswith(f"https://{session_of(page)}.{NAMES[1]}:")
+    first = page.url.partition("/lab/")[0]
+    other = page.context.new_page()
+    open_notebook(other, two.link(repo=two.git.url("other"), path="week1.ipynb"))
+    assert page.evaluate(READ, f"{first}/api/status") == 200
+    assert other.evaluate(READ, f"{first}/api/status") == "TypeError"
+    there = other.url.partition("/s/")[0]
+    asked = f"{there}/s/{session_of(page)}/api/status"
+    assert other.evaluate(READ, asked) == 403, "nor at its own name"
+    rows = {row["name"]: row["sentence"] for row in two.cli("doctor", code=None)}
+    assert rows["host names"].startswith("each session has a host name of its own")

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from launcher.config import load_config
+from launcher.doctor.network import websocket_through
 from launcher.errors import BadSettings
 from launcher.gateway import guest, tickets
 from launcher.gateway.process import GatewayFailed, ensure_gateway, mark_of
@@ -276,6 +277,62 @@ def test_a_name_that_keeps_nothing_apart_is_refused(tmp_path, given, said):
     with pytest.raises(BadSettings, match="sessions_url") as refused:
         load_config(**{"public_url": HOME, "sessions_url": THERE} | given)
     assert said in str(refused.value)
+
+
+@pytest.fixture(scope="module")
+def each(tmp_path_factory, backend):
+    """A gateway at which each session has a name to itself."""
+    every = {"sessions_url": "http://*.example.test"}  # the launcher's own name is one of those
+    running = Two(settings(tmp_path_factory.mktemp("each"), **every), backend)
+    yield running
+    running.gateway.stop()
+
+
+def test_each_session_may_have_a_name_to_itself(each):
+    there = f"http://{SESSION}.example.test"
+    answer, _ = each.ask(HOME, LAB, each.owner | HTML)
+    where, _, number = answer.headers["Location"].partition(f"&{tickets.NAME}=")
+    assert where == there + LAB
+    answer, _ = each.ask(there, f"{LAB}&{tickets.NAME}={number}")
+    assert answer.headers["Location"] == LAB
+    mine = {"Cookie": answer.headers["Set-Cookie"].partition(";")[0]}
+    assert json.loads(each.ask(there, LAB, mine | HTML)[1])["path"] == LAB
+    notices = f"/s/{SESSION}/_launcher/notices"
+    assert each.ask(there, notices, mine | SCRIPT)[0].status == 200
+    assert each.ask(there, "/sessions")[0].status == 404
+    for other in (OTHER, "www"):
+        site = f"http://{other}.example.test"
+        for path in (LAB, notices):
+            answer, text = each.ask(site, path, mine | SCRIPT)
+            assert (answer.status, json.loads(text)["error"]["code"]) == (403, "E-HOST")
+            assert there in text.decode()
+            assert each.ask(site, path, mine)[0].headers["Location"] == HOME + path
+        token = {"Authorization": "token jupyter-token"}
+        assert each.ask(site, f"/s/{SESSION}/x", token, method="PUT")[0].status == 403
+    assert each.ask(HOME, "/sessions")[0].status == 200, "that is the launcher's own"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://*",
+        "http://*.",
+        "http://a.*.test",
+        "http://*x.test",
+        "http://*.*.test",
+        "http://**.t",
+    ],
+)
+def test_a_star_stands_for_the_first_part_of_a_name_only(url):
+    with pytest.raises(BadSettings, match="sessions_url"):
+        load_config(public_url=HOME, sessions_url=url)
+
+
+def test_a_websocket_of_the_doctor_goes_through_each_kind_of_name(two, each):
+    for running in (two, each):
+        url, named = running.gateway.url, running.config.sessions_url
+        assert websocket_through(running.gateway.client, url, named=named) is None
+        assert "403" in str(websocket_through(running.gateway.client, url))
 
 
 def test_host_names_are_compared_as_browsers_do():
