@@ -59,7 +59,7 @@ class Launcher:
         image = self.environments.ensure_image(link, tell)
         sources = [one.result() for one in asked]
         check_paths(link, sources, self.mirrors)
-        with self.sessions.turn(student, course):
+        with self.sessions.turns.wait_for(student, course):
             spec, session = self.sessions.ensure(
                 student,
                 course,
@@ -84,7 +84,7 @@ class Launcher:
 
         :raises launcher.errors.LaunchError: it could not be done; nothing was lost.
         """
-        with self.sessions.turn(session.owner, session.course):
+        with self.sessions.turns.wait_for(session.owner, session.course):
             spec = self.sessions.spec(session)
             self.sessions.check_room(spec)
             every = all_delivered(spec)

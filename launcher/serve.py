@@ -26,6 +26,7 @@ from launcher.gateway.secrets import app_secret
 from launcher.machine import open_files
 from launcher.parts import Parts, create_cleanup, create_parts
 from launcher.people import identity
+from launcher.sessions.adoption import adopt, reattach, take_stock
 from launcher.sessions.reaper import Reaper
 from launcher.sessions.watch import Watch
 from launcher.warm.before_class import BeforeClass
@@ -110,7 +111,7 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
     server = listen(guarded, threads=config.web.threads + config.web.streams)
     health = listen(guarded, threads=HEALTH_THREADS)
     sessions = app.extensions["launcher"].sessions
-    sessions.take_stock()
+    take_stock(sessions)
     for one in (server, health):
         threading.Thread(target=one.run, name="waitress", daemon=True).start()
     gateway.client.set_app(address_of(server))
@@ -124,8 +125,8 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
         every=max(1.0, min(15.0, config.session.idle / 4)),
     )
     reaper.look_at_walls()
-    sessions.reattach()
-    adopted = sessions.adopt()
+    reattach(sessions)
+    adopted = adopt(sessions)
     if adopted:
         log.info("adopted running sessions", extra={"sessions": len(adopted)})
     reaper.start()

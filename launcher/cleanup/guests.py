@@ -5,6 +5,7 @@ Only folders of names that `new_guest` made are ever removed here.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Sequence
@@ -51,24 +52,22 @@ class Guests:
 
     def remove(self, folder: Path, courses: Sequence[str]) -> bool:
         """Remove all that the guest had, while no launch can begin for it."""
-        guest = folder.name
-        taken = [one for one in courses if self.sessions.try_turn(guest, one)]
-        try:
+        guest, turns = folder.name, self.sessions.turns
+        with contextlib.ExitStack() as taken:
+            if not all(taken.enter_context(turns.if_free(guest, one)) for one in courses):
+                return False
             # Looked at with the turns in hand: a session that starts now is seen, or waits.
-            if len(taken) < len(courses) or self.sessions.of(guest):
+            if self.sessions.of(guest):
                 return False
-            for course in courses:
-                self.sessions.runtime.forget_home(guest, course)
-            if why := remove_tree(folder):
+            try:
+                for course in courses:
+                    self.sessions.runtime.forget_home(guest, course)
+                why = remove_tree(folder)
+            except OSError as error:
+                why = str(error)
+            if why:
                 log.warning("a guest's files cannot be removed: %s", why)
-                return False
-        except OSError as error:
-            log.warning("a guest's files cannot be removed: %s", error)
-            return False
-        finally:
-            for course in taken:
-                self.sessions.end_turn(guest, course)
-        return True
+            return not why
 
 
 def last_used(folder: Path, rows: Sequence[Remembered]) -> float:

@@ -62,12 +62,12 @@ class KeptWork:
         :raises InUse: a session of it runs, or a launch is under way.
         :raises launcher.homes.bin.NotMoved: it stays where it is.
         """
-        if not self.sessions.try_turn(student, course):
-            raise InUse("A launch into this folder is under way.", hint="Try again in a minute.")
-        try:
+        with self.sessions.turns.if_free(student, course) as mine:
+            if not mine:
+                raise InUse(
+                    "A launch into this folder is under way.", hint="Try again in a minute."
+                )
             return self._remove(student, course, who=who, why=why)
-        finally:
-            self.sessions.end_turn(student, course)
 
     def _remove(self, student: str, course: str, *, who: str, why: str) -> Binned:
         for session in self.sessions.of(student):

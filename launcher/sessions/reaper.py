@@ -12,6 +12,7 @@ from launcher.clock import Jumps
 from launcher.gateway.client import RouteState
 from launcher.rounds import Rounds
 from launcher.session import Session
+from launcher.sessions.adoption import adopt
 from launcher.sessions.notices import ENDING, Notice, Notices
 from launcher.sessions.sessions import Sessions
 
@@ -125,7 +126,7 @@ class Reaper:
         """One look at all sessions; the ids of those it stopped."""
         self.look_at_walls()
         stopped = []
-        running = self.sessions.adopt()
+        running = adopt(self.sessions)
         self.sessions.measure(running)
         routes = self.sessions.gateway.routes()
         idle = min(self.idle, self.when_full) if self.sessions.queue.lacking() else self.idle
@@ -136,7 +137,7 @@ class Reaper:
             why = reason_to_stop(session, use, idle=idle, max_age=self.max_age, now=now)
             if why and idle < self.idle and now - session.started <= self.max_age:
                 why += ", and others waited for a place"
-            if why and self._stop_if_unclaimed(session, why):
+            if why and self.sessions.stop_if_free(session, why=why):
                 stopped.append(session.id)
             elif self.notices:
                 found = ending(session, use, idle=idle, max_age=self.max_age, now=time.time())
@@ -155,16 +156,6 @@ class Reaper:
                 log.warning("isolation: %s", trouble)
             else:
                 log.info("isolation: all walls that this runtime has are up")
-
-    def _stop_if_unclaimed(self, session: Session, why: str) -> bool:
-        """A launch that is just coming back to this session wins over the reaper."""
-        if not self.sessions.try_turn(session.owner, session.course):
-            return False
-        try:
-            self.sessions.stop(session.id, why=why)
-            return True
-        finally:
-            self.sessions.end_turn(session.owner, session.course)
 
     def _run(self) -> None:
         rounds = Rounds("stopping what is not used")

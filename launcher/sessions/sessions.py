@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import http.client
-import json
 import logging
 import os
-import socket
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from launcher import logs
 from launcher.content.size import human
@@ -35,6 +30,8 @@ from launcher.session import (
     session_token,
 )
 from launcher.sessions.history import History
+from launcher.sessions.server import FIRST_PAGES, ask_status
+from launcher.sessions.turns import Turns
 from launcher.warm.demand import Kind
 from launcher.warm.pool import Pool
 
@@ -43,13 +40,6 @@ log = logging.getLogger(__name__)
 LOOK = 0.5
 """Seconds between two questions to the runtime whether a session that starts still lives. The
 server is asked more often: that costs little, and a class that starts keeps the engine busy."""
-PATIENCE = 3.0
-"""Seconds for a session's answer, from the first byte asked to the last."""
-LARGEST_STATUS = 65536
-"""Bytes; Jupyter's own answer has a hundred."""
-
-FIRST_PAGES = ("api/contents", "api/kernelspecs", "lab", "lab/api/settings", "lab/api/translations")
-"""What a browser asks a server for at once, without a file's name; none of it writes."""
 
 
 @dataclass
@@ -66,32 +56,8 @@ class Sessions:
     queue: Queue = field(default_factory=lambda: unlimited_queue())
     pool: Pool | None = None
     """The sessions that run already, if any do."""
-    _turns: set[tuple[str, str]] = field(default_factory=set)
-    """The students and courses whose turn somebody has; nothing is kept of the others."""
-    _turn_ended: threading.Condition = field(default_factory=threading.Condition)
-
-    @contextlib.contextmanager
-    def turn(self, student: str, course: str) -> Iterator[None]:
-        """One launch at a time for a student and course: two tabs end in one session."""
-        with self._turn_ended:
-            self._turn_ended.wait_for(lambda: (student, course) not in self._turns)
-            self._turns.add((student, course))
-        try:
-            yield
-        finally:
-            self.end_turn(student, course)
-
-    def try_turn(self, student: str, course: str) -> bool:
-        """Take the turn if no launch has it; then `end_turn` must follow."""
-        with self._turn_ended:
-            free = (student, course) not in self._turns
-            self._turns.add((student, course))
-        return free
-
-    def end_turn(self, student: str, course: str) -> None:
-        with self._turn_ended:
-            self._turns.remove((student, course))
-            self._turn_ended.notify_all()
+    turns: Turns = field(default_factory=Turns)
+    """One launch at a time for a student and course: two tabs end in one session."""
 
     def ensure(
         self,
@@ -292,6 +258,13 @@ class Sessions:
             self.queue.pace.ended([ended.seconds])
         log.info("session stopped", extra={"session_id": session_id, "why": why})
 
+    def stop_if_free(self, session: Session, *, why: str) -> bool:
+        """Stop it, unless a launch is just coming back to it or starting it."""
+        with self.turns.if_free(session.owner, session.course) as mine:
+            if mine:
+                self.stop(session.id, why=why)
+            return mine
+
     def used(self, session: Session) -> int | None:
         """Bytes of the session's home folder; None where that cannot be found out now."""
         if self.runtime.attaches_folders:
@@ -324,98 +297,9 @@ class Sessions:
         images = {session.id: session.image for session in running}
         self.queue.capacity.measured.sample(self.runtime.memory(), images)
 
-    def _everything(self) -> list[Session]:
-        """With those that nobody has claimed, which take room as well."""
-        warm = self.runtime.warm
-        nobodys = warm.list() if warm else []  # first: one that is claimed meanwhile is seen twice
-        return [*nobodys, *self.runtime.list()]
-
-    def take_stock(self) -> None:
-        """After a restart, before anybody is let in: what runs already takes its room."""
-        self.queue.capacity.agree(self._everything)
-
-    def reattach(self) -> None:
-        """After a restart: every session sees its student's folder, or is stopped."""
-        warm = self.runtime.warm
-        for session in self.runtime.list() if warm else ():
-            if warm and session.running and not warm.is_attached(self.spec(session)):
-                self.stop(session.id, why="the student's folder was gone from it")
-
-    def adopt(self) -> list[Session]:
-        """Make the gateway's routes agree with the sessions that run; the running ones.
-
-        Called at start and by the reaper, so a restart of anything heals within a round.
-        """
-        found = [one for one in self.queue.capacity.agree(self._everything) if one.owner]
-        running = {session.id: session for session in found if session.running}
-        routes = self.gateway.routes()
-        for session_id in routes.keys() - running.keys():
-            self.gateway.remove_route(session_id)
-        for session in running.values():
-            route = routes.get(session.id)
-            if (route is None or route.target != session.address) and self.answers(session):
-                token = session_token(self.secret, session.id)
-                self.gateway.add_route(session.id, session.address, session.owner, token)
-        for session in found:
-            if not session.running and self.try_turn(session.owner, session.course):
-                try:  # a launch that has the turn is starting this very session
-                    self.stop(session.id, why=session.ended or "its server ended")
-                finally:
-                    self.end_turn(session.owner, session.course)
-        self._end_removed({session.id for session in found})
-        return list(running.values())
-
-    def _end_removed(self, known: Collection[str]) -> None:
-        """Remember the end of sessions that somebody removed by hand: their students are told."""
-        try:
-            gone = [one for one in self.history.running() if one.id not in known]
-        except DatabaseTrouble as error:
-            log.warning("removed sessions are not looked for: %s", error)
-            return
-        for one in gone:
-            if not self.try_turn(one.owner, one.course):
-                continue  # a launch is starting this very session
-            try:
-                if self.runtime.find(one.id) is None:
-                    self.stop(one.id, why="it was removed from this server")
-            finally:
-                self.end_turn(one.owner, one.course)
-
 
 def has_files(home: Path) -> bool:
     """False for a fresh home, which need not be measured."""
     with contextlib.suppress(OSError), os.scandir(home) as found:
         return any(True for _ in found)
     return False
-
-
-def ask_status(address: str, path: str, token: str) -> dict[str, object] | None:
-    """One question to a session's server, which is the student's: it may answer anything.
-
-    Follows no redirect, reads a little, and ends within `PATIENCE` seconds whatever comes.
-    """
-    place = urlsplit(address)
-    if not place.hostname:
-        return None
-    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=2)
-    try:
-        connection.connect()
-        ender = threading.Timer(PATIENCE, hang_up, [connection.sock])
-        ender.daemon = True
-        ender.start()
-        try:
-            connection.request("GET", path, headers={"Authorization": f"token {token}"})
-            answer = connection.getresponse()
-            found = json.loads(answer.read(LARGEST_STATUS)) if answer.status == 200 else None
-        finally:
-            ender.cancel()
-    except (OSError, http.client.HTTPException, ValueError, RecursionError):
-        return None
-    finally:
-        connection.close()
-    return found if isinstance(found, dict) else None
-
-
-def hang_up(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)

@@ -118,7 +118,8 @@ class Watch:
         layers = self.sessions.runtime.written()
         for session in running.values():
             if layers.get(session.id, 0) > limit:
-                self.end(session, f"it wrote more than {human(limit)} outside of its home folder")
+                why = f"it wrote more than {human(limit)} outside of its home folder"
+                self.sessions.stop_if_free(session, why=why)
                 continue
             found = self.sessions.used(session)
             if found is not None:
@@ -129,7 +130,8 @@ class Watch:
         first = self._first.setdefault(session.id, found)
         if found > max(first, limit) + TOLERANCE * limit:
             log.warning("disk limit", extra={"session_id": session.id, "used": found})
-            self.end(session, f"its folder grew over {human(limit)}, the most that it may hold")
+            why = f"its folder grew over {human(limit)}, the most that it may hold"
+            self.sessions.stop_if_free(session, why=why)
         elif found >= disk.NEARLY * limit:
             notice = Notice(
                 DISK,
@@ -142,14 +144,6 @@ class Watch:
             self.notices.put(session.id, notice)
         else:
             self.notices.clear(session.id, DISK)
-
-    def end(self, session: Session, why: str) -> None:
-        """Stop the session, unless a launch just has its turn: then the next round does."""
-        if self.sessions.try_turn(session.owner, session.course):
-            try:
-                self.sessions.stop(session.id, why=why)
-            finally:
-                self.sessions.end_turn(session.owner, session.course)
 
     def free(self) -> int:
         """Bytes that the disk of the homes has left."""

@@ -71,7 +71,7 @@ def test_a_running_session_of_a_guest_keeps_its_files(guests, monkeypatch):
 def test_a_launch_that_is_under_way_keeps_them(guests, monkeypatch):
     guest = worked(guests, new_guest())
     later(monkeypatch, 48)
-    with guests.sessions.turn(guest.parent.parent.name, "course"):
+    with guests.sessions.turns.wait_for(guest.parent.parent.name, "course"):
         assert guests.remove_old() == []
     assert guest.exists()
     assert len(guests.remove_old()) == 1

@@ -102,7 +102,7 @@ def test_a_launch_under_way_keeps_its_folder(work, monkeypatch):
     spec = begin(work)
     end(work, spec)
     later(monkeypatch, 1000)
-    with work.sessions.turn("s1", COURSE):
+    with work.sessions.turns.wait_for("s1", COURSE):
         assert work.run() == []
         with pytest.raises(InUse):
             work.remove("s1", COURSE, who="s1", why="asked")

@@ -17,7 +17,7 @@ from launcher.errors import SessionFailed
 from launcher.runtimes import RUNTIMES
 from launcher.runtimes.docker import mounts
 from launcher.session import Limits, SessionSpec, new_session_id
-from launcher.sessions.sessions import ask_status
+from launcher.sessions.server import ask_status
 
 pytestmark = [
     pytest.mark.docker,

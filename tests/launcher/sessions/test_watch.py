@@ -97,7 +97,7 @@ def test_what_is_written_outside_of_the_home_has_the_limit_too(watch, spec):
 
 def test_a_launch_that_has_the_turn_is_not_stopped_under_its_hands(watch, spec):
     watch.sessions.runtime.written = lambda: {spec.id: 11 * MB}
-    with watch.sessions.turn("student", "course-1"):
+    with watch.sessions.turns.wait_for("student", "course-1"):
         watch.round(now=True)
         assert watch.sessions.runtime.find(spec.id)
     watch.round(now=True)

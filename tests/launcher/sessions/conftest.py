@@ -1,0 +1,67 @@
+"""Sessions on a runtime that answers at once, and what tests ask of them."""
+
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from launcher.database import Database
+from launcher.homes.home import Homes
+from launcher.room.capacity import Capacity, Plan
+from launcher.room.line import Line
+from launcher.room.measured import Measured
+from launcher.room.queue import Queue
+from launcher.session import Limits
+from launcher.sessions.history import History
+from launcher.sessions.sessions import Sessions
+from tests.fakes import FakeGateway, FakeRuntime
+
+
+@pytest.fixture
+def server():
+    """Answers `/api/status` of every session, as Jupyter does."""
+
+    class Status(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200 if self.headers["Authorization"] else 403)
+            self.end_headers()
+            self.wfile.write(b'{"connections": 0}')
+
+        def log_message(self, *args):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Status) as http:
+        thread = threading.Thread(target=http.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{http.server_port}"
+        http.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def sessions(tmp_path, server):
+    return Sessions(
+        runtime=FakeRuntime(server),
+        gateway=FakeGateway(),
+        homes=Homes(tmp_path / "homes"),
+        history=History(Database.of(tmp_path)),
+        secret=b"k" * 32,
+        limits=Limits(1, 1, 1),
+        start_timeout=1,
+    )
+
+
+@pytest.fixture
+def small(sessions):
+    """The same with room for one."""
+    capacity = Capacity(Plan(memory=1, reserve=1, largest=1), Measured(None))
+    sessions.queue = Queue(capacity, Line(None), 60, 60)
+    return sessions
+
+
+def ensure(sessions, student="s1", course="c1", image="i1"):
+    return sessions.ensure(student, course, image, "/launch?env=x", lambda progress: None)
+
+
+def held(sessions):
+    return [one.session for one in sessions.queue.capacity.held()]
