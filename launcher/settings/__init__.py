@@ -1,1 +1,1 @@
-"""How settings are read; what they are is in `launcher/config.py`."""
+"""The sections of the settings, and how they are read; `launcher/config.py` joins them."""

@@ -2,8 +2,9 @@
 
 import pytest
 
-from launcher.config import load_config, seconds, size
+from launcher.config import load_config
 from launcher.errors import BadSettings
+from launcher.settings.values import seconds, size
 
 
 def settings(tmp_path, text):

@@ -19,9 +19,9 @@ from envs import render_r
 from envs.builder import Say
 from envs.errors import BuildFailed, NotOffered
 from envs.halt import NO_HALT, Halt
-from launcher.config import BaseConfig
 from launcher.runtimes.docker.context import context_of
 from launcher.runtimes.docker.engine import Engine
+from launcher.settings.sections import BaseConfig
 
 
 @functools.cache

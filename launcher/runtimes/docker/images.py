@@ -29,13 +29,13 @@ from envs.readers.requirements import refers_to_repository
 from envs.recipe import Recipe
 from envs.render import CONDA, LOCK_IN_IMAGE, made_files, render_dockerfile, render_layer
 from envs.smoke import WORKS, smoke_command
-from launcher.config import CondaConfig
 from launcher.runtimes.docker.bases import DockerBases
 from launcher.runtimes.docker.context import context_of, with_arguments, without_syntax_line
 from launcher.runtimes.docker.delegate import INSTALL, Delegate
 from launcher.runtimes.docker.engine import Engine
 from launcher.runtimes.docker.existing import ExistingImages
 from launcher.runtimes.docker.leftovers import sweep
+from launcher.settings.sections import CondaConfig
 
 BUILDER = "docker-1"
 """Counts up when the same recipe would give another image."""

@@ -18,12 +18,12 @@ from envs.builder import Say
 from envs.errors import BuildFailed
 from envs.halt import Halt
 from envs.netrc import Netrc
-from launcher.config import CondaConfig
 from launcher.runtimes.local import conda
 from launcher.runtimes.local.processes import send, tree
 from launcher.runtimes.local.pythons import find_python_of, outside_usr
 from launcher.runtimes.local.sandbox import FIRST_UID, Sandbox
 from launcher.runtimes.local.trust import trust_variables, trusted_files
+from launcher.settings.sections import CondaConfig
 
 BUILD_UID = FIRST_UID - 1
 

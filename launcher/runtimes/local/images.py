@@ -29,12 +29,12 @@ from envs.recipe import Conda, Recipe
 from envs.render import LOCK
 from envs.room import ROOMY, Room
 from envs.smoke import SCRIPT
-from launcher.config import CondaConfig
 from launcher.runtimes.local import conda
 from launcher.runtimes.local.build_steps import BUILD_UID, BuildSteps
 from launcher.runtimes.local.pythons import find_python, has_python
 from launcher.runtimes.local.sandbox import Sandbox
 from launcher.runtimes.local.venv import LOCK_FILE, venv_steps
+from launcher.settings.sections import CondaConfig
 
 BUILDER = "venv-2"
 """Counts up when the same recipe would give another image."""
