@@ -86,15 +86,14 @@ def ensure_gateway(config: Config, secret: bytes) -> Gateway:
 
 def refuse_another(config: Config, client: GatewayClient) -> None:
     """A gateway outlives its launcher; one from before a change of the settings must go first."""
+    words = client.announcement.read_text().split()
     ports = client.ports()
     if ports and config.listen[1] not in (0, ports[1]):
-        pid = client.announcement.read_text().split()[-1]
         raise GatewayFailed(
             f"The gateway of {config.data} still listens on port {ports[1]}, "
             f"not on {config.listen[1]} as the settings say.",
-            hint=f"End it (process {pid}) and start again, or set `listen` back.",
+            hint=f"End it (process {words[2]}) and start again, or set `listen` back.",
         )
-    words = client.announcement.read_text().split()
     if words[3:] != [mark_of(config)]:
         raise GatewayFailed(
             f"The gateway of {config.data} still runs with other settings than these.",

@@ -202,8 +202,9 @@ def test_a_second_launcher_finds_the_running_gateway(gateway, config, secret):
     assert found.process is None
     found.stop()
     assert gateway.client.health() is None, "only whoever started it ends it"
-    with pytest.raises(GatewayFailed, match=f"still listens on port {port}"):
+    with pytest.raises(GatewayFailed, match=f"still listens on port {port}") as refused:
         ensure_gateway(replace(config, listen=("127.0.0.1", port + 1)), secret)
+    assert f"process {gateway.process.pid})" in refused.value.hint
 
 
 def test_a_found_gateway_that_dies_is_started_again(gateway, secret, session_url, browser):
