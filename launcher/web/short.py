@@ -79,16 +79,6 @@ def create_blueprint(
 ) -> Blueprint:
     views = Blueprint("short", __name__)
 
-    def mine(slug: str) -> tuple[ShortLink, User]:
-        """:raises NotAllowed: it is somebody else's, and this is no administrator."""
-        user, link = need_user(), links.get(slug)
-        if link.owner != user.name and not user.is_admin:
-            raise NotAllowed(
-                f"{link.slug} is a link of {link.owner or 'the administrators'}.",
-                hint="They or an administrator can change it.",
-            )
-        return link, user
-
     @views.get("/links")
     @views.get("/api/links")
     def every() -> Response:
@@ -102,7 +92,7 @@ def create_blueprint(
     @views.get("/links/new")
     def new() -> Response:
         need_user()
-        return form(Given("", request.args.get("url", "")[:8000]), None)
+        return form(Given("", request.args.get("url", "")[:8000]))
 
     @views.post("/links")
     @views.post("/api/links")
@@ -114,67 +104,77 @@ def create_blueprint(
         except (LaunchError, BadLink) as error:
             if request.path.startswith("/api/"):
                 raise
-            return form(given, None, error)
+            return form(given, error=error)
         audit.note(user.name, "link made", made.slug, made.link)
-        return done(made, 201)
+        return done(made, 201, public_url)
 
     @views.get("/links/<slug>")
     def show(slug: str) -> Response:
-        link, _ = mine(slug)
+        link, _ = own(links, slug)
         checks = preflight.check(link.meaning) if request.args.get("check") else None
-        return form(Given.of_link(link, public_url), link, checks=checks)
+        return form(Given.of_link(link, public_url), row_of(link, public_url), checks=checks)
 
     @views.get("/links/<slug>/qr.svg")
     def qr(slug: str) -> Response:
-        picture = qr_picture(f"{public_url}/go/{mine(slug)[0].slug}")
+        picture = qr_picture(f"{public_url}/go/{own(links, slug)[0].slug}")
         return Response(picture, content_type="image/svg+xml")
 
     @views.post("/links/<slug>")
     @views.put("/api/links/<slug>")
     def change(slug: str) -> Response:
-        link, user = mine(slug)
+        link, user = own(links, slug)
         given = Given.of_request(link.slug)
         try:
             made = given.save(links, user, new=False)
         except (LaunchError, BadLink) as error:
             if request.path.startswith("/api/"):
                 raise
-            return form(given, link, error)
+            return form(given, row_of(link, public_url), error=error)
         audit.note(user.name, "link changed", made.slug, f"{link.link} -> {made.link}")
-        return done(made, 200)
+        return done(made, 200, public_url)
 
     @views.post("/links/<slug>/<any(close, open):what>")
     @views.post("/api/links/<slug>/<any(close, open):what>")
     def switch(slug: str, what: str) -> Response:
-        link, user = mine(slug)
+        link, user = own(links, slug)
         made = links.enable(link.slug, enabled=what == "open", who=user.name)
         audit.note(user.name, "link opened" if what == "open" else "link closed", made.slug)
-        return done(made, 200)
-
-    def done(link: ShortLink, status: int) -> Response:
-        if request.path.startswith("/api/"):
-            return make_response(jsonify(row_of(link, public_url)), status)
-        return make_response(redirect(f"/links/{link.slug}", 303))
-
-    def form(
-        given: Given,
-        link: ShortLink | None,
-        error: Exception | None = None,
-        checks: object = None,
-    ) -> Response:
-        shown = row_of(link, public_url) if link else None
-        response = page(
-            "link.html",
-            given=given,
-            link=shown,
-            error=error,
-            checks=checks,
-            states=STATES,
-        )
-        response.status_code = 400 if error else 200
-        return response
+        return done(made, 200, public_url)
 
     return views
+
+
+def own(links: ShortLinks, slug: str) -> tuple[ShortLink, User]:
+    """The link and who asks.
+
+    :raises NotAllowed: it is somebody else's, and this is no administrator.
+    """
+    user, link = need_user(), links.get(slug)
+    if link.owner != user.name and not user.is_admin:
+        raise NotAllowed(
+            f"{link.slug} is a link of {link.owner or 'the administrators'}.",
+            hint="They or an administrator can change it.",
+        )
+    return link, user
+
+
+def done(link: ShortLink, status: int, public_url: str) -> Response:
+    if request.path.startswith("/api/"):
+        return make_response(jsonify(row_of(link, public_url)), status)
+    return make_response(redirect(f"/links/{link.slug}", 303))
+
+
+def form(
+    given: Given,
+    row: dict[str, Any] | None = None,
+    *,
+    error: Exception | None = None,
+    checks: object = None,
+) -> Response:
+    """The page of one link; without a row it is a new one."""
+    shown = page("link.html", given=given, link=row, error=error, checks=checks, states=STATES)
+    shown.status_code = 400 if error else 200
+    return shown
 
 
 def page(name: str, **known: Any) -> Response:

@@ -12,6 +12,7 @@ from launcher.content.undo import Undo
 from launcher.errors import ContentFailed, SessionGone
 from launcher.launch import Launcher
 from launcher.session import Session, SessionSpec
+from launcher.sessions.sessions import Sessions
 from launcher.web.request import carried, carry, csrf_token, known_student, wants_json
 
 
@@ -20,25 +21,10 @@ def create_blueprint(launcher: Launcher, undo: Undo) -> Blueprint:
     views = Blueprint("work", __name__)
     sessions = launcher.sessions
 
-    def own(session_id: str) -> Session:
-        """The running session, if it belongs to who asks."""
-        session = sessions.runtime.find(session_id)
-        if session is None or session.owner != known_student():
-            abort(404, "There is no such session of yours.")
-        if not session.running:
-            raise SessionGone("This session has stopped.", hint="Bring it back first.")
-        return session
-
-    def folder_of(session: Session, folder: str) -> tuple[SessionSpec, str]:
-        spec = sessions.spec(session)
-        if folder not in [one.folder for one in all_delivered(spec)]:
-            abort(404, "There are no course files in a folder of that name.")
-        return spec, folder
-
     @views.post("/sessions/<session_id>/update")
     @views.post("/api/sessions/<session_id>/update")
     def update(session_id: str) -> Response:
-        receipts = launcher.update(own(session_id))
+        receipts = launcher.update(own(sessions, session_id))
         if as_json():
             return jsonify(receipts=[one.as_json() for one in receipts])
         return make_response(redirect(f"/sessions#{session_id}", 303))
@@ -46,7 +32,7 @@ def create_blueprint(launcher: Launcher, undo: Undo) -> Blueprint:
     @views.get("/sessions/<session_id>/snapshots")
     @views.get("/api/sessions/<session_id>/snapshots")
     def snapshots(session_id: str) -> Response:
-        spec = sessions.spec(own(session_id))
+        spec = sessions.spec(own(sessions, session_id))
         folders = [folder_json(spec, one, undo) for one in all_delivered(spec)]
         if as_json():
             return jsonify(folders=folders, csrf=csrf_token())
@@ -56,7 +42,7 @@ def create_blueprint(launcher: Launcher, undo: Undo) -> Blueprint:
     @views.get("/sessions/<session_id>/snapshots/<path:folder>/<snapshot>")
     @views.get("/api/sessions/<session_id>/snapshots/<path:folder>/<snapshot>")
     def preview(session_id: str, folder: str, snapshot: str) -> Response:
-        spec, folder = folder_of(own(session_id), folder)
+        spec, folder = folder_of(sessions, session_id, folder)
         found = undo.preview(spec, folder, snapshot, asked.args.get("path"))
         if as_json():
             return jsonify(found)
@@ -65,7 +51,7 @@ def create_blueprint(launcher: Launcher, undo: Undo) -> Blueprint:
     @views.post("/sessions/<session_id>/snapshots/<path:folder>/<snapshot>/restore")
     @views.post("/api/sessions/<session_id>/snapshots/<path:folder>/<snapshot>/restore")
     def restore(session_id: str, folder: str, snapshot: str) -> Response:
-        spec, folder = folder_of(own(session_id), folder)
+        spec, folder = folder_of(sessions, session_id, folder)
         in_place = asked.form.get("in_place") == "yes"
         path = asked.form.get("path") or None
         done = undo.restore(spec, folder, snapshot, path, in_place=in_place)
@@ -78,13 +64,31 @@ def create_blueprint(launcher: Launcher, undo: Undo) -> Blueprint:
     @views.post("/sessions/<session_id>/folders/<path:folder>/start-over")
     @views.post("/api/sessions/<session_id>/folders/<path:folder>/start-over")
     def start_over(session_id: str, folder: str) -> Response:
-        spec, folder = folder_of(own(session_id), folder)
+        spec, folder = folder_of(sessions, session_id, folder)
         path = asked.form.get("path", "").strip().removeprefix(f"{folder}/")
         done = undo.start_over(spec, folder, path)
         said = [f"{path} is your teacher's version; yours is now {new}" for _, new in done["moved"]]
         return answer(session_id, done, [*said, *done["notes"]] or [f"{path} is back"])
 
     return views
+
+
+def own(sessions: Sessions, session_id: str) -> Session:
+    """The running session, if it belongs to who asks."""
+    session = sessions.runtime.find(session_id)
+    if session is None or session.owner != known_student():
+        abort(404, "There is no such session of yours.")
+    if not session.running:
+        raise SessionGone("This session has stopped.", hint="Bring it back first.")
+    return session
+
+
+def folder_of(sessions: Sessions, session_id: str, folder: str) -> tuple[SessionSpec, str]:
+    """One's own session with a folder of course files in it."""
+    spec = sessions.spec(own(sessions, session_id))
+    if folder not in [one.folder for one in all_delivered(spec)]:
+        abort(404, "There are no course files in a folder of that name.")
+    return spec, folder
 
 
 def folder_json(spec: SessionSpec, one: Delivered, undo: Undo) -> dict[str, Any]:
