@@ -75,6 +75,7 @@ def create_parser(*, asked: str) -> argparse.ArgumentParser:
         if name == asked:
             module = "classes" if name == "class" else name
             importlib.import_module(f"launcher.cli.{module}").add_parser(commands)
+            commands.choices[name].description = what
         else:
             commands.add_parser(name, help=what)
     add_common(parser)
@@ -95,7 +96,9 @@ def add_common(parser: argparse.ArgumentParser) -> None:
             parser.add_argument(name, default=argparse.SUPPRESS, **how)  # type: ignore[arg-type]
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            for child in action.choices.values():
+            told = {one.dest: one.help for one in action._choices_actions}
+            for name, child in action.choices.items():
+                child.description = child.description or told.get(name)
                 add_common(child)
 
 

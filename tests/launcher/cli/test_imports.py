@@ -41,3 +41,10 @@ def test_every_command_has_its_words(name, capsys):
     said = capsys.readouterr().out
     assert said.startswith(f"usage: launcher {name} ")
     assert len(said.split()) > 25
+
+
+def test_each_action_s_help_says_what_it_does(capsys):
+    for words, what in (("env build", "build an environment now"), ("session stop", "files stay")):
+        with pytest.raises(SystemExit):
+            main([*words.split(), "--help"])
+        assert what in capsys.readouterr().out.split("options:")[0]
