@@ -71,7 +71,11 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
 def create_flask(parts: Parts) -> Flask:
     """An app without pages: what happens around each request, and how templates write values."""
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
-    app.config.update(SECRET_KEY=parts.secret, PUBLIC_URL=parts.config.public_url)
+    app.config.update(
+        SECRET_KEY=parts.secret,
+        PUBLIC_URL=parts.config.public_url,
+        SESSIONS_URL=parts.config.sessions_url,
+    )
     app.json = GivenJson(app)
     app.logger.info("runtime chosen: %s", parts.why_runtime)
     app.logger.info("isolation: %s", parts.runtime.describe())

@@ -275,7 +275,8 @@ class Proxy:
         """True for the student's own browser; at the sessions' host no cookie says who that is."""
         if self.is_at_sessions_host(request):
             return False
-        student = find_student(self.secret, request.cookies)
+        https = self.sessions_host is not None and self.sessions_host.home.startswith("https:")
+        student = find_student(self.secret, request.cookies, only_secure=https)
         return student is not None and student == route.owner
 
     def is_guest(self, request: web.Request, name: str) -> bool:

@@ -66,9 +66,15 @@ def read_student(secret: bytes, cookie: str | None) -> str | None:
     return student if isinstance(student, str) else None
 
 
-def find_student(secret: bytes, cookies: Mapping[str, str]) -> str | None:
-    """The student whom a browser's cookies name, or None."""
-    for name in (SECURE_COOKIE, COOKIE):
+def find_student(
+    secret: bytes, cookies: Mapping[str, str], *, only_secure: bool = False
+) -> str | None:
+    """The student whom a browser's cookies name, or None.
+
+    `only_secure` where another host name of the same domain is not to be trusted: its scripts can
+    set the other cookie for both.
+    """
+    for name in (SECURE_COOKIE,) if only_secure else (SECURE_COOKIE, COOKIE):
         if name in cookies:
             return read_student(secret, cookies[name])
     return None

@@ -16,7 +16,7 @@ import requests
 from launcher.config import Config
 from launcher.homes.home import Homes
 from launcher.homes.removal import remove_tree
-from launcher.people.identity import COOKIE, SECURE_COOKIE, new_guest, sign_student
+from launcher.people.identity import SECURE_COOKIE, new_guest, sign_student
 from launcher.rehearsal.click import Click, ClickFailed
 from launcher.runtimes.base import Runtime
 from link_generator.content import content_folders
@@ -89,8 +89,8 @@ def rehearse(
     at, began = time.time(), time.monotonic()
     click, ran, error = Click(reached=server), 0, ""
     student = new_guest()  # whose folder goes in any case, be this process killed
-    name = SECURE_COOKIE if server.startswith("https:") else COOKIE
-    click.browser.cookies.set(name, sign_student(secret, student), secure=name != COOKIE)
+    cookie = sign_student(secret, student)
+    click.browser.cookies.set(SECURE_COOKIE, cookie, secure=server.startswith("https:"))
     try:
         click.open(compose_link(link, server), say)
         if link.path.endswith(".ipynb"):

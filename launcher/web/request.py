@@ -114,7 +114,8 @@ def known_student() -> str | None:
     """The student whose signed cookie came along, or None."""
     if has_bearer():
         return None
-    return identity.find_student(_secret(), request.cookies)
+    apart = by_https() and bool(current_app.config.get("SESSIONS_URL"))
+    return identity.find_student(_secret(), request.cookies, only_secure=apart)
 
 
 def renamed_student() -> str | None:

@@ -225,6 +225,8 @@ def test_sessions_have_a_host_name_of_their_own(data_root):
         assert student.open(front.box.link(), print).startswith(f"{there}/s/")
         assert asyncio.run(kernel_info(student, front.cert)) == "python"
         assert student.browser.get(f"{there}/sessions").status_code == 404
+        found = front.box.cli("link", "rehearse", front.box.link())
+        assert (found["ok"], found["error"]) == (True, ""), "past nginx, by loopback"
         plain = f"http://localhost:{front.plain}/s/ab/lab"
         answer = requests.get(plain, allow_redirects=False)
         assert answer.headers["Location"] == f"{front.url}/s/ab/lab"

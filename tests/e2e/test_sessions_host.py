@@ -11,7 +11,13 @@ import yaml
 from playwright.sync_api import sync_playwright
 
 from launcher.gateway import guest, tickets
-from launcher.people.identity import LOGIN_COOKIE, SECURE_COOKIE
+from launcher.people.identity import (
+    COOKIE,
+    LOGIN_COOKIE,
+    SECURE_COOKIE,
+    read_student,
+    sign_student,
+)
 from tests.certificates import make_certificate
 from tests.e2e.conftest import ARTEFACTS, CHROMIUM, FLAGS, make_box, wait_for
 from tests.e2e.test_click import open_notebook, run_cell
@@ -177,6 +183,17 @@ def test_a_session_s_script_can_do_nothing_with_who_opened_it(two, window):
         two.url,
     )
     assert opened in ("SecurityError", "TypeError", ""), opened
+
+    secret = bytes.fromhex((two.data / "secret.key").read_text().strip())
+    hers = sign_student(secret, "mallory")
+    page.evaluate(f"document.cookie = '{COOKIE}={hers}; Domain=example.test; Path=/; Secure'")
+    sent = {one["name"]: one["value"] for one in page.context.cookies([two.url])}
+    assert sent[COOKIE] == hers, "browsers send it to both"
+    victim = window()
+    victim.context.add_cookies([one for one in page.context.cookies() if one["value"] == hers])
+    victim.goto(f"{two.url}/sessions")
+    (new,) = [one for one in victim.context.cookies([two.url]) if one["name"] == SECURE_COOKIE]
+    assert read_student(secret, new["value"]) != "mallory"
 
     own = page.context.new_page()  # the same script, were it a page of the launcher's host
     own.goto(f"{two.url}/sessions")

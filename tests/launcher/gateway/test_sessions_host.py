@@ -21,6 +21,7 @@ from tests.launcher.gateway.conftest import COURSE, OWNER, PAGE, SESSION
 from tests.launcher.gateway.test_probes import cookie, raw
 
 HOME, THERE = "http://class.example.test", "http://sessions.example.test"
+BOTH = {"public_url": HOME, "sessions_url": THERE}
 HTML = {"Accept": "text/html"}
 LAB = f"/s/{SESSION}/lab/tree/a%2Fb?x=1"
 OTHER, DEAD = "cd" * 12, "ef" * 12
@@ -33,7 +34,7 @@ def settings(folder, **more):
         listen=f"127.0.0.1:{free_port()}",
         log__format="text",
         web__origins=[COURSE],
-        **{"public_url": HOME, "sessions_url": THERE} | more,
+        **BOTH | more,
     )
 
 
@@ -251,6 +252,17 @@ def test_behind_a_trusted_proxy_the_name_is_what_the_proxy_says(tmp_path, backen
         two.gateway.stop()
 
 
+def test_by_https_no_cookie_counts_that_a_session_could_set(tmp_path, backend):
+    both = {name: url.replace("http:", "https:") for name, url in BOTH.items()}
+    two = Two(settings(tmp_path, **both), backend)
+    try:
+        assert two.ask(HOME, LAB, two.owner)[0].status == 403
+        signed = two.owner["Cookie"].replace(identity.COOKIE, identity.SECURE_COOKIE)
+        assert two.ask(HOME, LAB, {"Cookie": signed})[0].status == 303
+    finally:
+        two.gateway.stop()
+
+
 def test_a_stranger_s_word_for_the_name_does_not_count(two):
     named = {"X-Forwarded-Host": urlsplit(HOME).netloc}
     assert two.ask(THERE, "/sessions", named)[0].status == 404
@@ -275,7 +287,7 @@ def test_a_gateway_that_runs_with_another_name_is_not_taken_over(two, tmp_path):
 )
 def test_a_name_that_keeps_nothing_apart_is_refused(tmp_path, given, said):
     with pytest.raises(BadSettings, match="sessions_url") as refused:
-        load_config(**{"public_url": HOME, "sessions_url": THERE} | given)
+        load_config(**BOTH | given)
     assert said in str(refused.value)
 
 

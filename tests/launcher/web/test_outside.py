@@ -143,6 +143,23 @@ def test_by_https_the_cookie_is_of_this_server_alone_and_the_old_one_becomes_it(
     assert browser.get("/api/sessions", base_url="https://localhost").json["csrf"] == csrf
 
 
+def test_where_sessions_are_at_another_host_no_cookie_counts_that_one_could_set(app, browser):
+    other = identity.sign_student(app.config["SECRET_KEY"], "somebody else")
+    browser.set_cookie(identity.COOKIE, other)
+    theirs = browser.get("/api/sessions", base_url="https://localhost").json["csrf"]
+    browser, new = app.test_client(), app.test_client()
+    for one in (browser, new):
+        one.set_cookie(identity.COOKIE, other)
+    app.config["SESSIONS_URL"] = "https://sessions.example.org"
+    try:
+        mine = new.get("/api/sessions", base_url="https://localhost").json["csrf"]
+        assert mine != theirs
+        assert new.get("/api/sessions", base_url="https://localhost").json["csrf"] == mine
+        assert browser.get("/api/sessions").json["csrf"] == theirs, "plain http has no other"
+    finally:
+        del app.config["SESSIONS_URL"]
+
+
 @pytest.mark.parametrize("path", ["/sessions", "/api/sessions"])
 def test_a_forged_cookie_is_nobody_s(app, path):
     forged = identity.sign_student(b"x" * 32, "victim")
