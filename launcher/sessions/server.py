@@ -14,7 +14,14 @@ PATIENCE = 3.0
 LARGEST_STATUS = 65536
 """Bytes; Jupyter's own answer has a hundred."""
 
-FIRST_PAGES = ("api/contents", "api/kernelspecs", "lab", "lab/api/settings", "lab/api/translations")
+FIRST_PAGES = (
+    "api/contents",
+    "api/kernelspecs",
+    "lab",
+    "lab/api/settings",
+    "lab/api/translations",
+    "launcher/rouse",  # in images with our server: a notebook's schemas, see envs/base/lean.py
+)
 """What a browser asks a server for at once, without a file's name; none of it writes."""
 
 

@@ -300,6 +300,4 @@ class Sessions:
 
 def has_files(home: Path) -> bool:
     """False for a fresh home, which need not be measured."""
-    with contextlib.suppress(OSError), os.scandir(home) as found:
-        return any(True for _ in found)
-    return False
+    return any(files for _, _, files in os.walk(home))

@@ -129,7 +129,7 @@ def test_a_root_loses_its_documents_and_nothing_of_this_machine(tmp_path):
 
 
 CHECKS = """
-import glob, importlib.util, json, subprocess, sys
+import glob, importlib.util, json, subprocess, sys, time, urllib.error, urllib.request
 import jsonschema
 from jupyter_events.validators import draft7_format_checker as formats
 print("lark" in sys.modules)
@@ -142,6 +142,22 @@ print([name for name in names if not glob.glob(importlib.util.cache_from_source(
 said = subprocess.run(["jupyter-server", "extension", "list"], capture_output=True, text=True)
 rows = [line.split()[:2] for line in (said.stdout + said.stderr).splitlines() if "abled" in line]
 print(json.dumps({name: "enabled" in state for name, state in rows}))
+server = subprocess.Popen(["jupyter-server", "--ServerApp.token=t", "--ServerApp.port=8899"],
+    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def status(token):
+    asked = urllib.request.Request("http://127.0.0.1:8899/launcher/rouse")
+    asked.add_header("Authorization", "token " + token)
+    try:
+        return urllib.request.urlopen(asked).status
+    except urllib.error.HTTPError as error:
+        return error.code
+for _ in range(600):
+    try:
+        print([status("t"), status("other")])
+        break
+    except urllib.error.URLError:
+        time.sleep(0.1)
+server.terminate()
 """
 
 
@@ -164,9 +180,9 @@ def test_an_image_starts_without_what_takes_long_and_checks_what_it_did(tmp_path
             images.remove_image(name)
     for said in found.values():
         assert said[:4] == ["False", "[True, False]", "[True, False]", "[]"], said
+        assert said[5] == "[200, 403]"
     plain, asking = (json.loads(said[4]) for said in found.values())
     assert plain["jupyter_lsp"] is plain["notebook_shim"] is False
     assert asking == {**plain, "jupyter_lsp": True}
-    assert [plain[name] for name in ("jupyterlab", "notebook", "jupyter_server_terminals")] == [
-        True
-    ] * 3
+    ours = ("jupyterlab", "notebook", "jupyter_server_terminals", "launcher_rouse")
+    assert [plain[name] for name in ours] == [True] * 4
