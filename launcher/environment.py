@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from launcher.prebuild import Prebuild
 from launcher.progress import Phase, Progress, Tell
 from launcher.session import EGRESS
 from launcher.settings.entries import CatalogueEntry
+from launcher.shared_look import SharedLook
 from link_generator.env_part import env_address, env_image, split_env
 from link_generator.link import Link
 
@@ -25,6 +28,8 @@ log = logging.getLogger(__name__)
 
 BELIEVED = 1.0
 """Seconds in which an image that was there is not asked for again: a class clicks at once."""
+REMEMBERED = 100
+"""Versions of which that is known."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,11 @@ class Environments:
     versions: VersionCache
     store: Store
     prebuild: Prebuild
-    _seen: dict[Version, tuple[float, Image]] = field(default_factory=dict)
+
+    @functools.cached_property
+    def images(self) -> SeenImages:
+        """Looks for the images of versions."""
+        return SeenImages(self.store.find_image)
 
     def of(self, link: Link) -> tuple[str, str]:
         """Repository and tag, see `environment_of`."""
@@ -76,12 +85,11 @@ class Environments:
         tell(Progress(Phase.ENVIRONMENT, f"Looking up {repo} {tag}".rstrip()))
         version = self.versions.resolve(repo, tag)
         called = tag or version.commit[:7]
-        # Looked up once for a click: reading the recipe and asking the engine take their time.
-        ready, older = self._ready_or_older(version) if link.env in self.catalogue else (None, None)
+        ready, older = self._ready_or_older(version)
         if ready:
             tell(Progress(Phase.ENVIRONMENT, f"Environment {called} is ready", image=ready))
             return ready
-        if older:
+        if older and link.env in self.catalogue:
             self.prebuild.start(version.repo, version.ref)
             said = f"A newer version of {called} is being built; this is the one before it"
             tell(Progress(Phase.ENVIRONMENT, said, image=older))
@@ -112,18 +120,51 @@ class Environments:
 
     def _ready_or_older(self, version: Version) -> tuple[Image | None, Image | None]:
         """The version's image if it is built, else the good one before it."""
-        at, ready = self._seen.get(version, (0.0, None))
-        if ready and time.monotonic() - at < BELIEVED:
-            return ready, None
         try:
-            ready = self.store.find_image(version)
+            ready = self.images.find(version)
         except (BadEnvironment, NotOffered):  # said to everybody by the build itself
             return None, None
-        if ready is None:
+        return ready, None if ready else self.store.older_image(version)
+
+
+@dataclass
+class SeenImages:
+    """Finds images of versions once for all who ask at the same time, or within a second.
+
+    Reading what a version asks for and asking the engine would take most of a click's time.
+    """
+
+    look: Callable[[Version], Image | None]
+    _seen: dict[Version, tuple[float, Image]] = field(default_factory=dict)
+    """With the monotonic seconds of the look."""
+    _looks: dict[Version, SharedLook[Image | None]] = field(default_factory=dict)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def find(self, version: Version) -> Image | None:
+        """The version's image if it is built.
+
+        :raises envs.errors.EnvError: as `look` does.
+        """
+        at, image = self._seen.get(version, (0.0, None))
+        if image and time.monotonic() - at < BELIEVED:
+            return image
+        with self._guard:
+            look = self._looks.setdefault(
+                version, SharedLook(functools.partial(self._look, version))
+            )
+            for old in [*self._looks][:-REMEMBERED]:
+                del self._looks[old]
+                self._seen.pop(old, None)
+        return look()
+
+    def _look(self, version: Version) -> Image | None:
+        began = time.monotonic()
+        image = self.look(version)
+        if image:
+            self._seen[version] = (began, image)
+        else:
             self._seen.pop(version, None)
-            return None, self.store.older_image(version)
-        self._seen[version] = (time.monotonic(), ready)
-        return ready, None
+        return image
 
 
 def saying(tell: Tell) -> Callable[[str], None]:

@@ -6,9 +6,10 @@ Read this first. Each step is one call into the package that knows it.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from launcher.asking import Asking
 from launcher.config import Config
@@ -19,6 +20,7 @@ from launcher.content.receipt import Receipt
 from launcher.environment import Environments
 from launcher.errors import HomeFull, LaunchError, PathNotFound
 from launcher.progress import Phase, Progress, Tell
+from launcher.room.turnstile import Turnstile
 from launcher.session import Session, SessionSpec
 from launcher.sessions.sessions import Sessions
 from link_generator.content import Content, is_inside
@@ -46,6 +48,7 @@ class Launcher:
     delivery: Delivery
     sessions: Sessions
     asking: Asking
+    turnstile: Turnstile = field(default_factory=lambda: Turnstile(places=os.cpu_count() or 1))
 
     def launch(self, link: Link, student: str, tell: Tell) -> Opened:
         """Open the link for the student, saying each step to `tell`.
@@ -59,7 +62,10 @@ class Launcher:
         image = self.environments.ensure_image(link, tell)
         sources = [one.result() for one in asked]
         check_paths(link, sources, self.mirrors)
-        with self.sessions.turns.wait_for(student, course):
+        with (
+            self.sessions.turns.wait_for(student, course),
+            self.turnstile.turn(saying_how_many(tell)),
+        ):
             spec, session = self.sessions.ensure(
                 student,
                 course,
@@ -121,6 +127,16 @@ class Launcher:
             tell(Progress(Phase.CONTENT, receipt.sentence()))
             receipts.append(receipt)
         return tuple(receipts)
+
+
+def saying_how_many(tell: Tell) -> Callable[[int], None]:
+    """What tells those who wait for their turn why nothing happens."""
+
+    def say(before: int) -> None:
+        if before:
+            tell(Progress(Phase.SESSION, f"{before} who clicked before you are let in first"))
+
+    return say
 
 
 def delivered_before(link: Link, spec: SessionSpec) -> list[Delivered]:

@@ -107,6 +107,8 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
         config = replace(config, public_url=gateway.url)
     parts = create_parts(config)
     app = create_app(parts, gateway=gateway.client)
+    for template in app.jinja_env.list_templates():
+        app.jinja_env.get_template(template)  # compiled now, and not by the first class
     guarded = only_from_gateway(app, app_secret(secret))
     server = listen(guarded, threads=config.web.threads + config.web.streams)
     health = listen(guarded, threads=HEALTH_THREADS)

@@ -52,6 +52,8 @@ class Flight:
     began: float = field(default_factory=time.monotonic)
 
 
+ShapeKey = tuple[str, str, tuple[str, ...] | None]
+"""Repository, commit, and the folders that students get, None for all."""
 LISTED = 16
 """Commits whose files are remembered by name."""
 
@@ -66,7 +68,7 @@ class Mirrors:
     """Commits of history; 0 is all of it."""
     limits: FetchLimits = NO_LIMIT
     size: SizeLimits = NO_SIZE_LIMIT
-    _shapes: dict[tuple[str, str, tuple[str, ...] | None], Shape] = field(default_factory=dict)
+    _shapes: dict[ShapeKey, Shape] = field(default_factory=dict)
     fresh: float = 0.0
     """Seconds from a question to the git host in which others get the same answer."""
     _files: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
@@ -190,24 +192,33 @@ class Mirrors:
             kept = outermost(only)
             folders = tuple(one for one in kept if self.has_path(upstream, one, folder=True))
         key = (upstream.repo, upstream.commit, folders)
-        known = self._shapes.get(key)
-        if known is None or not self._has(mirror, known.commit):
-            with self._locked(mirror):
-                known = shape_commit(
-                    mirror,
-                    upstream.commit,
-                    repo=upstream.repo,
-                    only=folders,
-                    bring=lambda repo, commit: self._bring(mirror, repo, commit),
-                    git=self.git,
-                )
-                check_size(mirror, known.commit, self.size, repo=upstream.repo, git=self.git)
-                self._note_commit(mirror, known.commit)
+        known = self._shaped(mirror, key)
+        if known is None:
+            with self._locked(mirror):  # a class asks at once: one of them does it
+                known = self._shaped(mirror, key) or self._shape(mirror, upstream, folders)
             if known.complete:
                 self._shapes[key] = known
         if known.commit == upstream.commit:
             return upstream
         return replace(upstream, commit=known.commit, of=upstream.commit, notes=known.notes)
+
+    def _shaped(self, mirror: Path, key: ShapeKey) -> Shape | None:
+        known = self._shapes.get(key)
+        return known if known and self._has(mirror, known.commit) else None
+
+    def _shape(self, mirror: Path, upstream: Upstream, only: tuple[str, ...] | None) -> Shape:
+        """Make the commit; we hold the mirror's lock."""
+        made = shape_commit(
+            mirror,
+            upstream.commit,
+            repo=upstream.repo,
+            only=only,
+            bring=lambda repo, commit: self._bring(mirror, repo, commit),
+            git=self.git,
+        )
+        check_size(mirror, made.commit, self.size, repo=upstream.repo, git=self.git)
+        self._note_commit(mirror, made.commit)
+        return made
 
     def _bring(self, mirror: Path, repo: str, commit: str) -> None:
         """Fetch a submodule's commit; we hold the mirror's lock."""
@@ -280,7 +291,9 @@ class Mirrors:
         plain = path.strip("/")
         if not plain or plain == ".":
             return True
-        known = self._files.get((upstream.repo, upstream.commit), ())
+        known: tuple[str, ...] = ()
+        with contextlib.suppress(GitFailed):  # said below, of this path alone
+            known = self._listed(upstream)
         if any(name.startswith(plain + "/") for name in known) or (not folder and plain in known):
             return True  # what a commit holds never changes
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -11,7 +12,7 @@ from envs.errors import BuildFailed
 from envs.git import Git
 from envs.store import Store
 from envs.version import VersionCache
-from launcher.environment import Environments, environment_of
+from launcher.environment import Environments, SeenImages, environment_of
 from launcher.prebuild import Prebuild
 from launcher.settings.entries import CatalogueEntry
 from link_generator.link import Link
@@ -141,3 +142,41 @@ def test_the_strictest_entry_of_a_repository_says_what_its_sessions_reach(tmp_pa
     for spelled in (repo, "gh/org/intro", f"{repo}.git", "https://GitHub.com/Org/Intro/"):
         assert found.egress(Link(env=spelled)) == "none"
     assert found.egress(Link(env="gh/org/other")) == ""
+
+
+def test_a_class_that_clicks_looks_an_image_up_once_or_twice(environments, monkeypatch):
+    monkeypatch.setattr("launcher.environment.BELIEVED", 60.0)
+    link = Link(env="intro")
+    image, _ = ensure(environments, link)
+    version = environments.versions.resolve(*environments.of(link))
+    environments.images._seen.clear()
+    looked, look = [], environments.images.look
+
+    def slow(version):
+        looked.append(version)
+        time.sleep(0.2)
+        return look(version)
+
+    environments.images.look = slow
+    with ThreadPoolExecutor(20) as pool:
+        found = list(pool.map(environments.images.find, [version] * 20))
+    assert found == [image] * 20
+    assert len(looked) <= 2, "the first one, and one for all who came while it looked"
+
+
+def test_an_image_that_was_removed_is_missed_within_a_second(environments, monkeypatch):
+    link = Link(env="intro")
+    image, _ = ensure(environments, link)
+    assert environments.find_image(link) == image
+    environments.store.builder.remove_image(image.name)
+    monkeypatch.setattr("launcher.environment.BELIEVED", 0.0)
+    assert environments.find_image(link) is None
+
+
+def test_only_the_last_versions_are_remembered(environments, monkeypatch):
+    monkeypatch.setattr("launcher.environment.REMEMBERED", 3)
+    seen = SeenImages(lambda version: version)
+    for number in range(10):
+        assert seen.find(number) == number
+    assert len(seen._looks) <= 4
+    assert len(seen._seen) <= 4

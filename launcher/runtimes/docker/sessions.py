@@ -30,6 +30,7 @@ from launcher.runtimes.docker.slots import Slots
 from launcher.runtimes.docker.walls import FRESH, Walls
 from launcher.runtimes.docker.warm import DockerWarm
 from launcher.session import EGRESS, HOME_IN_SESSION, Session, SessionSpec
+from launcher.shared_look import SharedLook
 
 NOTHING: Mapping[str, Any] = {}
 STUDENT = "1000:1000"
@@ -222,6 +223,13 @@ class DockerRuntime:
 
     def sessions(self, *labels: str) -> list[Session]:
         """The sessions with these labels; those that nobody has claimed have no owner."""
+        return self._look(*labels) if labels else [*self._all()]
+
+    @functools.cached_property
+    def _all(self) -> SharedLook[list[Session]]:
+        return SharedLook(self._look)
+
+    def _look(self, *labels: str) -> list[Session]:
         wanted = [f"launcher.instance={self.instance}", "launcher.session", *labels]
         found = []
         for row in self.client.api.containers(all=True, filters={"label": wanted}):
@@ -233,12 +241,8 @@ class DockerRuntime:
 
     def list(self, owner: str = "") -> list[Session]:
         claims = self.warm.claims() if self.warm else {}
-        if not owner:
-            given = (given_to(one, claims.get(one.id)) for one in self.sessions())
-            return [one for one in given if one]
-        found = self.sessions(f"launcher.owner={owner}")
-        warm = (self.find(key) for key, claim in claims.items() if claim.owner == owner)
-        return [*found, *(one for one in warm if one)]
+        given = (given_to(one, claims.get(one.id)) for one in self.sessions())
+        return [one for one in given if one and owner in ("", one.owner)]
 
     def memory(self) -> dict[str, int]:
         return memory_of_all(self.client, self.rows(), here=self.homes == "bind")
