@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from envs.channels import NEXT, STABLE, Channels
 from envs.image import Image
@@ -16,6 +14,8 @@ from envs.store import Store
 from envs.version import VersionCache
 from launcher.clock import Jumps
 from launcher.environment import environment_of
+from launcher.homes import disk
+from launcher.homes.removal import remove_tree
 from launcher.rounds import Rounds
 from launcher.runtimes.base import Runtime
 from launcher.sessions.history import History
@@ -113,9 +113,9 @@ class Cleanup:
         for folder in sorted((self.store.folder / "sources").glob("*-*")):
             old = time.time() - folder.lstat().st_mtime > max(self.longest_build, DAY)
             if folder.is_dir() and old and folder.name.partition("-")[2] not in commits:
-                gone.append(Removed("checkout", folder.name, size_of(folder)))
-                if not dry_run:
-                    shutil.rmtree(folder, ignore_errors=True)
+                gone.append(Removed("checkout", folder.name, disk.used(folder) or 0))
+                if not dry_run and (why := remove_tree(folder)):
+                    log.warning("a checkout stays: %s", why, extra={"path": folder.name})
         return gone
 
 
@@ -141,8 +141,3 @@ def regularly(
 
     while not ended.wait(every):
         rounds.run(clean)
-
-
-def size_of(folder: Path) -> int:
-    """Bytes of all files below."""
-    return sum(one.lstat().st_size for one in folder.rglob("*") if not one.is_dir())

@@ -7,7 +7,6 @@ while belongs to nobody. Students' folders and finished things never have one.
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from launcher.clock import Jumps
+from launcher.homes.removal import remove_tree
 from launcher.rounds import Rounds
 
 log = logging.getLogger(__name__)
@@ -68,11 +68,14 @@ def remove(one: Leftover) -> bool:
     """True when it is gone; links in it are never followed."""
     try:
         if one.path.is_dir() and not one.path.is_symlink():
-            shutil.rmtree(one.path)
+            why = remove_tree(one.path)  # a repository may be deeper than Python can go
         else:
             one.path.unlink(missing_ok=True)
+            why = None
     except OSError as error:
-        log.warning("a leftover stays: %s", error, extra={"path": str(one.path)})
+        why = str(error)
+    if why:
+        log.warning("a leftover stays: %s", why, extra={"path": str(one.path)})
         return False
     log.info("leftover removed", extra={"path": str(one.path), "what": one.what})
     return True

@@ -119,6 +119,16 @@ def test_checkouts_go_with_their_images(scene):
     assert [one.name for one in sources.iterdir()] == ["mark-abcdefabcdef"]
 
 
+def test_a_checkout_of_any_depth_goes(scene, dig):
+    """Git takes folders as deep as a path is long; that is deeper than Python walks."""
+    sources, old = scene.cleanup.store.folder / "sources", time.time() - 10 * DAY
+    (sources / "mark-deep").mkdir(parents=True)
+    dig(sources / "mark-deep")
+    os.utime(sources / "mark-deep", (old, old))
+    assert gone(scene) == ["mark-deep"]
+    assert list(sources.iterdir()) == []
+
+
 def test_it_goes_on_though_it_fails_once():
     ended, calls = threading.Event(), []
 

@@ -81,6 +81,18 @@ def test_what_is_young_may_still_be_in_the_making(tmp_path):
     assert not list(leftovers.find(tmp_path, older=3600))
 
 
+def test_a_leftover_of_any_depth_goes_and_holds_no_other_up(tmp_path, dig):
+    make(tmp_path, LEFT)
+    age(tmp_path, 7200)
+    deep = tmp_path / "content/clones/course-1/.abc.new-x"
+    dig(deep)
+    os.utime(deep, (1, 1))
+    for one in leftovers.find(tmp_path, older=3600):
+        assert leftovers.remove(one)
+    assert not deep.exists()
+    assert not names(tmp_path)
+
+
 def test_a_link_in_a_leftover_leads_nowhere(tmp_path):
     precious = tmp_path / "elsewhere" / "work.ipynb"
     make(tmp_path, ["elsewhere/work.ipynb", "data/homes/s/.new-content-x/file"])
