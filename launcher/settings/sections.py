@@ -34,7 +34,6 @@ from launcher.settings.values import (
     yes_no_auto,
     zero_or_more,
 )
-from link_generator.env_part import env_address
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,8 @@ class EnvironmentsConfig:
 
     def delegates(self, repo: str) -> bool:
         """True where the settings leave this repository to repo2docker, whatever it holds."""
-        entries = [entry for entry in self.catalogue.values() if entry.builder == "repo2docker"]
-        named = {env_address(entry.repo) or entry.repo for entry in entries}
+        entries = self.catalogue.values()
+        named = {entry.address for entry in entries if entry.builder == "repo2docker"}
         return self.builder == "repo2docker" or repo in named
 
 

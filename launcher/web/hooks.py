@@ -15,7 +15,6 @@ from werkzeug.datastructures import Headers
 from envs.credentials import parts_of
 from launcher.settings.entries import CatalogueEntry
 from launcher.web.request import signed_otherwise
-from link_generator.env_part import env_address
 
 log = logging.getLogger(__name__)
 
@@ -79,9 +78,8 @@ def refs_to_build(
     pushed = {address for address in map(place_of, addresses(message)) if address}
     found = []
     for entry in catalogue.values():
-        repo = env_address(entry.repo) or entry.repo
-        if place_of(repo) in pushed and (kind == "tags" or name == entry.tag):
-            found.append((repo, name))
+        if place_of(entry.address) in pushed and (kind == "tags" or name == entry.tag):
+            found.append((entry.address, name))
     return list(dict.fromkeys(found))
 
 

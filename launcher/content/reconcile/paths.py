@@ -9,7 +9,7 @@ from typing import Callable, Dict, List, Optional, Tuple
 from .errors import CannotPull
 from .git import Blobs, Entry, Tree
 from .journal import Journal
-from .merge import merge_files
+from .merge import Merge, merge_files
 from .work import Found, Work
 
 LINK, SUBMODULE, EXECUTABLE = b"120000", b"160000", b"100755"
@@ -128,14 +128,7 @@ class Paths:
             if self.work.in_the_way(new_path) is not None:
                 return False
             mine, theirs = self.work.read(path), self.blobs.read(entry.oid)
-            merged = merge_files(
-                os.path.basename(new_path),
-                self.blobs.read(was.oid),
-                mine,
-                theirs,
-                date=self.date,
-                temp=self.work.temp,
-            )
+            merged = self.merged(new_path, was, mine, theirs)
             if merged.data is None or not self.work.same(path, found):
                 return False
             if merged.note:
@@ -236,14 +229,7 @@ class Paths:
             self.beside(path, entry, theirs)
             return True
         mine = self.work.read(path)
-        merged = merge_files(
-            os.path.basename(path),
-            self.blobs.read(was.oid),
-            mine,
-            theirs,
-            date=self.date,
-            temp=self.work.temp,
-        )
+        merged = self.merged(path, was, mine, theirs)
         if not self.work.same(path, found):
             return False
         if merged.note:
@@ -256,6 +242,16 @@ class Paths:
             self.work.write(path, merged.data, mode=mode, durable=True)
             self.lists["merged"].append(name_of(path))
         return True
+
+    def merged(self, path: bytes, was: Entry, mine: bytes, theirs: bytes) -> Merge:
+        return merge_files(
+            os.path.basename(path),
+            self.blobs.read(was.oid),
+            mine,
+            theirs,
+            date=self.date,
+            temp=self.work.temp,
+        )
 
     def beside(self, path: bytes, entry: Entry, theirs: bytes) -> None:
         """The student's stays; the teacher's version gets a name of its own, once."""

@@ -16,7 +16,6 @@ import os
 import re
 import stat
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -173,13 +172,6 @@ class Slots:
         """The sessions that have a slot, or what is left of one."""
         names = (name.partition(".")[0] for name in self._names())
         return {name for name in names if re.fullmatch(r"[0-9a-f]{8,64}", name)}
-
-    def claimed_since(self, session_id: str) -> float:
-        """Seconds since the claim was made."""
-        try:
-            return time.time() - self._claim(session_id).stat().st_mtime
-        except FileNotFoundError:
-            return 0.0
 
     def _names(self) -> list[str]:
         try:
