@@ -93,12 +93,25 @@ class Bin:
                 f"The student has a new folder for {found.course}.",
                 hint=f"Move that one away first, or copy files out of {place / 'home'}.",
             )
-        home.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-        for note in place.glob(".delivered-*"):
-            note.rename(home.with_name(note.name))
-        (place / "home").rename(home)
+        try:
+            home.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
+            for note in place.glob(".delivered-*"):
+                note.rename(home.with_name(note.name))
+            (place / "home").rename(home)
+        except OSError as error:
+            self._take_notes_back(found, place)
+            raise NotMoved(
+                f"The folder of {found.course} could not be brought back: {error.strerror}.",
+                hint=f"It is untouched in {place}.",
+            ) from error
         shutil.rmtree(place, ignore_errors=True)
         return found
+
+    def _take_notes_back(self, found: Binned, place: Path) -> None:
+        """A note without its folder would say that the course files were there."""
+        with contextlib.suppress(OSError):
+            for note in self.homes.notes(found.student, found.course):
+                note.rename(place / note.name)
 
     def empty(self, *, older: float) -> list[Binned]:
         """Remove for good what has been here for `older` seconds."""

@@ -197,6 +197,30 @@ def test_a_new_folder_is_never_written_over(work):
     assert [one.id for one in work.bin.all()] == [binned.id]
 
 
+def test_a_folder_that_cannot_come_back_stays_in_the_bin_with_its_notes(work, monkeypatch):
+    """As on a full disk: the name of the folder cannot be written, when its notes have been."""
+    spec = begin(work)
+    note = next(spec.home.parent.glob(".delivered-*"))
+    end(work, spec)
+    binned = work.remove("s1", COURSE, who="s1", why="asked")
+    rename = Path.rename
+
+    def full(path, target):
+        if path.name == "home":
+            raise OSError(28, "No space left on device")
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", full)
+        with pytest.raises(NotMoved, match="could not be brought back: No space left"):
+            work.bin.restore(binned.id)
+    assert not note.exists()
+    assert [one.id for one in work.bin.all()] == [binned.id]
+    work.bin.restore(binned.id)
+    assert note.exists()
+    assert (spec.home / "week1.ipynb").read_text() == "mine"
+
+
 def test_what_a_killed_launcher_left_in_the_bin_is_no_folder(work, monkeypatch):
     end(work, begin(work))
     binned = work.remove("s1", COURSE, who="s1", why="asked")
