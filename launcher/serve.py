@@ -27,7 +27,9 @@ from launcher.machine import open_files
 from launcher.parts import Parts, create_cleanup, create_parts
 from launcher.people import identity
 from launcher.sessions.adoption import adopt, reattach, take_stock
+from launcher.sessions.notices import Notices
 from launcher.sessions.reaper import Reaper
+from launcher.sessions.sessions import Sessions
 from launcher.sessions.watch import Watch
 from launcher.warm.before_class import BeforeClass
 from launcher.warm.pool import Pool
@@ -115,17 +117,10 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
     sessions = app.extensions["launcher"].sessions
     take_stock(sessions)
     for one in (server, health):
-        threading.Thread(target=one.run, name="waitress", daemon=True).start()
+        in_thread("waitress", one.run)
     gateway.client.set_app(address_of(server))
     gateway.client.set_health(address_of(health))
-    reaper = Reaper(
-        sessions,
-        idle=config.session.idle,
-        max_age=config.session.max_age,
-        when_full=config.queue.idle,
-        notices=app.extensions["notices"],
-        every=max(1.0, min(15.0, config.session.idle / 4)),
-    )
+    reaper = create_reaper(config, sessions, app.extensions["notices"])
     reaper.look_at_walls()
     reattach(sessions)
     adopted = adopt(sessions)
@@ -140,24 +135,39 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
     log.info("serving", extra={"url": config.public_url, "runtime": sessions.runtime.name})
     log.info(where_sessions_are(config))
     ended = threading.Event()
-    BeforeClass(parts.classes, parts.environments, parts.mirrors).start(ended)
-    if config.builds.gc_every:
-        cleaning = (create_cleanup(parts).run, config.builds.gc_every, ended)
-        threading.Thread(target=regularly, args=cleaning, name="gc", daemon=True).start()
-    forgetting = (Guests(sessions, config.web.guest_life).remove_old, EVERY, ended)
-    threading.Thread(target=regularly, args=forgetting, name="guests", daemon=True).start()
-    tidying = {"older": config.builds.timeout, "ended": ended}
-    threading.Thread(
-        target=leftovers.regularly,
-        args=(config.data, parts.runtime.sweep),
-        kwargs=tidying,
-        name="tidy",
-        daemon=True,
-    ).start()
-    keeping = (create_kept_work(parts, sessions).run, kept_work.EVERY, ended)
-    threading.Thread(target=regularly, args=keeping, name="homes", daemon=True).start()
+    begin_regular_work(parts, sessions, ended)
     servers = (server, health)
     return Running(config.public_url, parts, gateway, servers, reaper, watch, pool, lock, ended)
+
+
+def create_reaper(config: Config, sessions: Sessions, notices: Notices) -> Reaper:
+    return Reaper(
+        sessions,
+        idle=config.session.idle,
+        max_age=config.session.max_age,
+        when_full=config.queue.idle,
+        notices=notices,
+        every=max(1.0, min(15.0, config.session.idle / 4)),
+    )
+
+
+def begin_regular_work(parts: Parts, sessions: Sessions, ended: threading.Event) -> None:
+    """What is done again and again until `ended`, each in a thread of its own."""
+    config = parts.config
+    BeforeClass(parts.classes, parts.environments, parts.mirrors).start(ended)
+    cleaning = (create_cleanup(parts).run, config.builds.gc_every, ended)
+    forgetting = (Guests(sessions, config.web.guest_life).remove_old, EVERY, ended)
+    keeping = (create_kept_work(parts, sessions).run, kept_work.EVERY, ended)
+    if config.builds.gc_every:
+        in_thread("gc", regularly, *cleaning)
+    in_thread("guests", regularly, *forgetting)
+    in_thread("homes", regularly, *keeping)
+    tidying = {"older": config.builds.timeout, "ended": ended}
+    in_thread("tidy", leftovers.regularly, config.data, parts.runtime.sweep, **tidying)
+
+
+def in_thread(name: str, work: Callable[..., object], *args: Any, **words: Any) -> None:
+    threading.Thread(target=work, args=args, kwargs=words, name=name, daemon=True).start()
 
 
 def listen(app: Wsgi, *, threads: int) -> BaseWSGIServer:
