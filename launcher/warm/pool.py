@@ -119,8 +119,9 @@ class Pool:
             self._thread.join()
         self._workers.shutdown(wait=True, cancel_futures=True)
         with self._guard:
-            ready = [session.id for sessions in self._ready.values() for session in sessions]
-        self._end_all([*ready, *self._ending])
+            self._take([session.id for sessions in self._ready.values() for session in sessions])
+            ending = list(self._ending)
+        self._end_all(ending)
         # Those that could not be stopped when it was their time: the engine was away.
         self._rounds.run(lambda: self.warm.sweep(tuple, unfinished=60.0))
 

@@ -384,6 +384,20 @@ def test_all_are_stopped_side_by_side_when_the_launcher_ends(pool, warm, runtime
     assert runtime.rows == {}
 
 
+def test_a_launch_gets_none_that_the_launcher_is_just_stopping(pool, runtime):
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3})
+    stop, got = runtime.stop, []
+
+    def click_meanwhile(session_id):
+        got.append(pool.reserve(I1))
+        stop(session_id)
+
+    runtime.stop = click_meanwhile
+    pool.stop()
+    assert got == [None, None, None]
+
+
 def test_one_that_does_not_end_keeps_no_launcher_from_ending(pool, warm, runtime, monkeypatch):
     monkeypatch.setattr("launcher.warm.pool.END", 0.2)
     pool.start()
