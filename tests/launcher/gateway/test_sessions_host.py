@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -13,7 +14,8 @@ from launcher.config import load_config
 from launcher.doctor.network import websocket_through
 from launcher.errors import BadSettings
 from launcher.gateway import guest, tickets
-from launcher.gateway.process import GatewayFailed, ensure_gateway, mark_of
+from launcher.gateway.process import GatewayFailed, ensure_gateway
+from launcher.gateway.sessions_host import SessionsHost
 from launcher.machine.ports import free_port
 from launcher.people import identity
 from launcher.settings.values import host_name
@@ -202,6 +204,16 @@ def test_a_token_goes_on_working_at_the_sessions_host_and_is_sent_there(two):
     assert guest.COOKIE in answer.headers["Set-Cookie"]
 
 
+def test_a_page_of_an_allowed_site_uses_the_session_there_with_its_token(two):
+    asks = {"Origin": COURSE, "Access-Control-Request-Method": "POST"}
+    answer, _ = two.ask(THERE, f"/s/{SESSION}/api/sessions", asks, method="OPTIONS")
+    assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (204, COURSE)
+    sent = {"Origin": COURSE, "Authorization": "token jupyter-token"}
+    for site, status in ((THERE, 200), (HOME, 403)):
+        answer, _ = two.ask(site, f"/s/{SESSION}/api/sessions", sent, method="POST")
+        assert (site, answer.status) == (site, status)
+
+
 def test_pages_of_other_sites_the_launcher_s_among_them_change_nothing(two):
     mine = two.guest()
     for origin, status in ((HOME, 403), ("null", 403), (COURSE, 403), (THERE, 200)):
@@ -268,11 +280,11 @@ def test_a_stranger_s_word_for_the_name_does_not_count(two):
     assert two.ask(THERE, "/sessions", named)[0].status == 404
 
 
-def test_a_gateway_that_runs_with_another_name_is_not_taken_over(two, tmp_path):
-    without = load_config(data=str(two.config.data), listen="127.0.0.1:0", public_url=HOME)
-    assert mark_of(without) != mark_of(two.config)
+@pytest.mark.parametrize("name", ["sessions_url", "public_url"])
+def test_a_gateway_that_runs_with_another_name_is_not_taken_over(two, name):
+    other = replace(two.config, **{name: "http://other.example.test"})
     with pytest.raises(GatewayFailed, match="other settings"):
-        ensure_gateway(without, two.secret)
+        ensure_gateway(other, two.secret)
 
 
 @pytest.mark.parametrize(
@@ -322,6 +334,13 @@ def test_each_session_may_have_a_name_to_itself(each):
         token = {"Authorization": "token jupyter-token"}
         assert each.ask(site, f"/s/{SESSION}/x", token, method="PUT")[0].status == 403
     assert each.ask(HOME, "/sessions")[0].status == 200, "that is the launcher's own"
+
+
+def test_a_name_that_only_ends_alike_is_not_one_of_the_sessions():
+    hosts = SessionsHost("https://*.example.test", HOME)
+    assert hosts.is_for_sessions("a.example.test:443")
+    assert not hosts.is_for_sessions("a-example.test")
+    assert not hosts.is_for_sessions("example.test")
 
 
 @pytest.mark.parametrize(
