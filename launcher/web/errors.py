@@ -30,6 +30,7 @@ TEACHER = "Your teacher needs to correct the link: send them the details below."
 TEACHER_BUILD = "Your teacher needs to correct the environment: send them the details below."
 AGAIN = "Try again in a minute."
 ADMIN = "Tell the person who runs this server: send them the details below."
+MY_SESSIONS = {"label": "My sessions", "href": "/sessions"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Row:
     code: str
     title: str
     todo: tuple[str, ...]
+    actions: tuple[dict[str, str], ...] = ()
+    """Links that help whoever has this error, with a label and an href."""
 
 
 TABLE: dict[type[Exception], Row] = {
@@ -75,7 +78,7 @@ TABLE: dict[type[Exception], Row] = {
     rehearsing.TooManyRehearsals: Row(503, "E-FULL", "Too many rehearsals wait", (AGAIN,)),
     clicks.TooManyLaunches: Row(429, "E-MANY", "Too many launches in an hour", ()),
     NotMoved: Row(503, "E-BIN", "The folder could not be removed", (AGAIN, ADMIN)),
-    kept_work.InUse: Row(409, "E-IN-USE", "The folder is in use", ()),
+    kept_work.InUse: Row(409, "E-IN-USE", "The folder is in use", (), (MY_SESSIONS,)),
     launcher.DiskFull: Row(503, "E-DISK", "This server's disk is full", ()),
     client.GatewayGone: Row(503, "E-GATEWAY", "Your session cannot be reached now", (AGAIN, ADMIN)),
     launcher.NoRuntime: Row(503, "E-RUNTIME", "This server cannot start sessions now", (ADMIN,)),
@@ -122,7 +125,7 @@ def explain(
         field=getattr(error, "field", ""),
         near=tuple(getattr(error, "near", ())),
         request_id=request_id,
-        actions=actions,
+        actions=(*actions, *row.actions),
         retry_after=getattr(error, "retry_after", 0),
     )
 

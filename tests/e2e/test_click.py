@@ -113,6 +113,8 @@ def test_a_student_reads_what_an_update_did_and_can_undo_it(box, student):
     page.goto(box.link())
     page.get_by_role("heading", name="What the update did").wait_for(timeout=60_000)
     assert "Your notes.txt was kept" in page.locator("#receipt").inner_text()
+    assert page.locator("h1").inner_text() == "Ready: week1.ipynb"
+    assert not page.locator("#close").is_visible()
     shot(page, box, "10-receipt")
     page.get_by_role("link", name="Open now").click()
     page.wait_for_url("**/lab/**", timeout=60_000)

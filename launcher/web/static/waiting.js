@@ -61,6 +61,9 @@ function showReceipt(launch) {
   );
   document.getElementById("undo").href = `/sessions/${launch.session}/snapshots`;
   receipt.hidden = false;
+  document.querySelector("h1").textContent = `Ready: ${launch.title}`;
+  document.getElementById("close").hidden = true;
+  said.className = "unseen"; // read out only: it stands above
   said.textContent = `Ready. ${launch.to_read.join(" ")}`;
 }
 

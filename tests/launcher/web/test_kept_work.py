@@ -134,5 +134,6 @@ def test_work_in_use_is_not_deleted(student, work):
         answer = post(student, **form)
         assert answer.status_code == 409
         assert "Stop it under My sessions" in answer.text
+        assert '<a class="button primary" href="/sessions">My sessions</a>' in answer.text
     assert (spec.home / "week1.ipynb").exists()
     assert student.get(f"/files/{COURSE}/download").status_code == 200
