@@ -64,16 +64,16 @@ class Shapes:
                 self.images.remove_image(asked.result()[0])
 
 
-def shapes_of(kind, request, data_root):
-    channel = make_channel(data_root / f"channel-{kind}")
+def shapes_of(kind, request, root):
+    channel = make_channel(root / f"channel-{kind}")
     config = load_config(
-        data=str(data_root / f"shapes-{kind}"),
+        data=str(root / f"shapes-{kind}"),
         runtime=kind,
         conda__channels={"conda-forge": f"file://{channel}"},
         # Those for repo2docker need what no test can reach; its own tests are elsewhere.
         environments__builder="native",
     )
-    folder = data_root / f"shapes-{kind}-sources"
+    folder = root / f"shapes-{kind}-sources"
     folder.mkdir()
     shapes = Shapes(RUNTIMES[kind](config, uuid.uuid4().hex[:12]), folder)
     for item in request.session.items:
@@ -90,8 +90,8 @@ def on_docker(request, data_root):
 
 
 @pytest.fixture(scope="module")
-def on_local(request, data_root):
-    shapes = shapes_of("local", request, data_root)
+def on_local(request, local_root):
+    shapes = shapes_of("local", request, local_root)
     yield shapes
     shapes.end()
 

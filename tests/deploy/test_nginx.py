@@ -100,8 +100,8 @@ class Front:
 
 
 @pytest.fixture(scope="module")
-def front(data_root):
-    root = data_root / "nginx"
+def front(local_root):
+    root = local_root / "nginx"
     root.mkdir()
     running = Front(root)
     yield running
@@ -214,8 +214,8 @@ def test_doctor_looks_through_the_public_address(front):
     assert "certificate" in rows["public address"]["sentence"].lower()
 
 
-def test_sessions_have_a_host_name_of_their_own(data_root):
-    root = data_root / "nginx-two"
+def test_sessions_have_a_host_name_of_their_own(local_root):
+    root = local_root / "nginx-two"
     root.mkdir()
     front = Front(root, sessions_host="localhost")
     try:

@@ -159,9 +159,9 @@ def make_box(root: Path, runtime: str) -> Box:
         pytest.param("local", marks=pytest.mark.slow),
     ],
 )
-def box(request, data_root):
+def box(request, data_root, local_root):
     name = f"{request.module.__name__.rsplit('.', 1)[-1]}-{request.param}"
-    root = data_root / name
+    root = (data_root if request.param == "docker" else local_root) / name
     root.mkdir()
     box = make_box(root, request.param).start()
     yield box

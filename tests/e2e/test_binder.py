@@ -40,8 +40,8 @@ def site(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def box(data_root, site):
-    root = data_root / "binder-local"
+def box(local_root, site):
+    root = local_root / "binder-local"
     root.mkdir()
     box = make_box(root, "local")
     notebook = (box.content.folder / "week1.ipynb").read_text()

@@ -18,9 +18,9 @@ SECRET = "s3cret"
 
 
 @pytest.fixture(scope="module")
-def box(data_root):
+def box(local_root):
     """A launcher whose catalogue names one environment, which a bad version was just pushed of."""
-    root = data_root / "builds"
+    root = local_root / "builds"
     root.mkdir()
     box = make_box(root, "local")
     (root / "secret").write_text(SECRET)

@@ -13,8 +13,8 @@ from tests.e2e.conftest import make_box
 
 
 @pytest.fixture(scope="module", params=["one-name", "two-names"])
-def box(request, data_root):
-    root = data_root / f"https-{request.param}"
+def box(request, local_root):
+    root = local_root / f"https-{request.param}"
     root.mkdir()
     box = make_box(root, "local")
     cert, key = make_certificate(root / "tls", hosts=("localhost",))

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def box(data_root):
-    root = data_root / "queue-local"
+def box(local_root):
+    root = local_root / "queue-local"
     root.mkdir()
     box = make_box(root, "local")
     settings = yaml.safe_load(box.settings.read_text())

@@ -44,8 +44,13 @@ def kind(request):
 
 
 @pytest.fixture(scope="module")
-def config(data_root, kind):
-    return load_config(data=str(data_root / f"contract-{kind}"), runtime=kind)
+def root(data_root, local_root, kind):
+    return data_root if kind == "docker" else local_root
+
+
+@pytest.fixture(scope="module")
+def config(root, kind):
+    return load_config(data=str(root / f"contract-{kind}"), runtime=kind)
 
 
 @pytest.fixture(scope="module")

@@ -29,10 +29,10 @@ manager.shutdown_kernel(now=True)
 
 
 @pytest.fixture(scope="module")
-def runtime(data_root):
-    channel = make_channel(data_root / "local-channel")
+def runtime(local_root):
+    channel = make_channel(local_root / "local-channel")
     config = load_config(
-        data=str(data_root / "local-conda"),
+        data=str(local_root / "local-conda"),
         runtime="local",
         conda__channels={"conda-forge": f"file://{channel}"},
     )

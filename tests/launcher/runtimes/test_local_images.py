@@ -25,10 +25,10 @@ SETUP = "from setuptools import setup\nsetup(name='mine', version='1', py_module
 
 
 @pytest.fixture(scope="module")
-def images(data_root):
+def images(local_root):
     """Small ones: nothing here is about JupyterLab, which is most of a venv."""
     server = ["jupyter-server>=2,<3", "ipykernel>=6.29"]
-    folder = data_root / "local-images"
+    folder = local_root / "local-images"
     config = load_config(data=str(folder), runtime="local", base__server=server)
     yield RUNTIMES["local"](config, uuid.uuid4().hex[:12]).images
     shutil.rmtree(folder)
