@@ -10,7 +10,7 @@ demo:
 	@.venv/bin/launcher demo
 
 test: lint
-	@.venv/bin/pytest -n 4 --dist loadfile --reruns 1
+	@.venv/bin/pytest -n 4 --dist loadfile
 
 test-fast:
 	@bin/setup test

@@ -32,8 +32,9 @@ pytestmark = [
 ]
 WARM_UP, LAUNCHES, STUDENTS, WARM = 20, 200, 8, 3
 # What may differ between two quiet moments. The rest must be the same to the last one.
-FILES = 12
-"""Idle connections between the processes, and the ones that a look of the reaper has open."""
+FILES = 2 * STUDENTS
+"""Idle connections: as many launches as there are students may at once have asked the engine and
+the gateway. One lost file in ten launches is more."""
 THREADS = 8
 """A pool of threads grows to its size when it is needed, never beyond."""
 PER_LAUNCH = 64 * 1024

@@ -42,14 +42,14 @@ def test_every_line_of_a_launch_has_its_ids_in_every_thread(lines):
         tell(Progress(Phase.LINK, "read"))
         log.info("before there is a session")
         logs.session_id.set("abcdef012345")
-        pool.submit(logs.carried(log.info), "in a thread of the pool").result(5)
+        pool.submit(logs.carried(log.info), "in a thread of the pool").result(60)
         log.info("in the launch")
         session = Session("abcdef012345", "o", "c", "i", "", 0.0, "http://h:1", True)
         return Opened(session, "http://h/")
 
     link, _ = parse_link("/launch?env=https://h/e@v1")
     launch = Launches(run, ()).ensure(link, "student", "request-1")
-    assert launch.wait(5)
+    assert launch.wait(60)
     said = {}
 
     def ready():  # is logged after the end
