@@ -166,5 +166,6 @@ def wait_until_served(url: str, process: subprocess.Popen[bytes]) -> None:
                 if http.get(f"{url}/healthz", timeout=2).ok:
                     return
             except requests.RequestException:
-                time.sleep(0.05)
+                pass
+            time.sleep(0.05)
     raise TimeoutError("the launcher does not answer")
