@@ -291,11 +291,14 @@ class Proxy:
 
     def let_in(self, request: web.Request, name: str, where: str) -> web.Response:
         """Give the browser a cookie for this one session, and its address without the token."""
+        base = f"/s/{name}/"
+        if not where.startswith(base):  # there browsers would not send it
+            where = base + where.removeprefix(f"/s/{name}")
         response = pages.lead_to(where)
         response.set_cookie(
             guest.COOKIE,
             guest.cookie_value(self.secret, name),
-            path=f"/s/{name}/",
+            path=base,
             httponly=True,
             samesite="Lax",
             secure=self.forwarded(request)["X-Forwarded-Proto"] == "https",

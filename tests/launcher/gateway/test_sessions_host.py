@@ -96,6 +96,16 @@ def test_the_owner_comes_from_the_launcher_by_a_ticket_to_a_clean_address(two):
     assert "Cookie" not in seen["headers"]
 
 
+@pytest.mark.parametrize(("ending", "clean"), [("", "/"), ("?x=1", "/?x=1")])
+def test_an_address_without_its_last_slash_gets_one_so_that_the_cookie_comes_back(
+    two, ending, clean
+):
+    answer, _ = two.ask(THERE, two.ticket(f"/s/{SESSION}{ending}"))
+    assert answer.headers["Location"] == f"/s/{SESSION}{clean}"
+    where = f"/s/{SESSION}?token=jupyter-token"
+    assert two.ask(THERE, where, HTML)[0].headers["Location"] == f"/s/{SESSION}/"
+
+
 def test_a_used_ticket_leads_back_for_a_new_one(two):
     used = two.ticket()
     two.ask(THERE, used)
