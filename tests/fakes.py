@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+from launcher.database import Database
 from launcher.gateway.client import Numbers, RouteState
+from launcher.homes.home import Homes
 from launcher.runtimes.base import Completed
-from launcher.session import Session, SessionSpec
+from launcher.session import Limits, Session, SessionSpec
+from launcher.sessions.history import History
+from launcher.sessions.sessions import Sessions
 
 
 @dataclass
@@ -139,3 +145,17 @@ class HereRuntime(FakeRuntime):
     def put_home_archive(self, session_id, archive):
         command = ["tar", "-x", "-C", str(self.homes[session_id]), "--no-same-owner"]
         subprocess.run(command, stdin=archive, check=True)
+
+
+def fake_sessions(folder: Path, **parts: Any) -> Sessions:
+    """Sessions below `folder` on a runtime and a gateway that start nothing, but for `parts`."""
+    usual = {
+        "runtime": FakeRuntime(),
+        "gateway": FakeGateway(),
+        "homes": Homes(folder / "homes"),
+        "history": History(Database.of(folder)),
+        "secret": b"k" * 32,
+        "limits": Limits(1, 1, 1),
+        "start_timeout": 1,
+    }
+    return Sessions(**usual | parts)

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -217,13 +216,3 @@ def student(request, chromium):
             if request.node.stash.get(FAILED, False):
                 page.screenshot(path=ARTEFACTS / f"failed-{request.node.name}-{number}.png")
         context.close()
-
-
-def wait_for(condition, seconds=30.0, every=0.1):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(every)
-    raise AssertionError(f"not within {seconds} s: {condition}")

@@ -20,10 +20,10 @@ from launcher.machine.ports import free_port
 from launcher.parts import create_parts
 from launcher.people import identity
 from launcher.people.people import People, Role
-from tests.e2e.conftest import wait_for
 from tests.envs.fake_builder import FileBuilder
 from tests.fakes import FakeGateway, HereRuntime
 from tests.git_server import GitServer, Repo
+from tests.waiting import wait_for
 
 FAILS = (
     "[1/3] FROM launcher/base:3.11",

@@ -28,7 +28,8 @@ from launcher.rehearsal.click import Click, ClickFailed
 from launcher.runtimes.docker.network import bridge_of, network_of
 from launcher.runtimes.docker.walls import Reach, Walls
 from launcher.session import EGRESS
-from tests.e2e.conftest import make_box, wait_for
+from tests.e2e.conftest import make_box
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.docker
 PIECES = """

@@ -33,9 +33,10 @@ from launcher.settings.entries import CatalogueEntry
 from launcher.web import check, errors, rehearse, request
 from launcher.web.rate import RateLimit
 from link_generator import page as generator
-from tests.e2e.conftest import ARTEFACTS, findings, wait_for
+from tests.e2e.conftest import ARTEFACTS, findings
 from tests.envs.fake_builder import FileBuilder
 from tests.git_server import GitServer, Repo
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 NOTEBOOK = json.dumps({"cells": [], "metadata": {"kernelspec": {"name": "python3"}}})

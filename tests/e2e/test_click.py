@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import TimeoutError
 
 from launcher.demo.samples import GREETING
-from tests.e2e.conftest import ARTEFACTS, wait_for
+from tests.e2e.conftest import ARTEFACTS
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 

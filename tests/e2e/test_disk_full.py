@@ -18,8 +18,9 @@ from launcher.database import Database
 from launcher.rehearsal.click import Click
 from launcher.runtimes.docker import mounts
 from tests.e2e import small_server
-from tests.e2e.conftest import ARTEFACTS, make_box, wait_for
+from tests.e2e.conftest import ARTEFACTS, make_box
 from tests.git_server import Repo
+from tests.waiting import wait_for
 
 pytestmark = [
     pytest.mark.docker,

@@ -20,11 +20,12 @@ from launcher.config import load_config
 from launcher.rehearsal.click import Click
 from launcher.runtimes import RUNTIMES
 from tests.e2e import small_server
-from tests.e2e.conftest import ARTEFACTS, make_box, wait_for
+from tests.e2e.conftest import ARTEFACTS, make_box
 from tests.e2e.scratch_engine import ScratchEngine, own_network
 from tests.e2e.test_attacks import Watch
 from tests.git_server import Repo
 from tests.processes import Process
+from tests.waiting import wait_for
 
 pytestmark = [
     pytest.mark.docker,

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.e2e.conftest import make_box, wait_for
+from tests.e2e.conftest import make_box
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.docker
 ENGINE = Path("/var/run/docker.sock")

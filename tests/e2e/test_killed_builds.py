@@ -13,8 +13,9 @@ import pytest
 
 from envs.records import Records
 from launcher.rehearsal.click import Click, ClickFailed
-from tests.e2e.conftest import ARTEFACTS, make_box, wait_for
+from tests.e2e.conftest import ARTEFACTS, make_box
 from tests.git_server import Repo
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.docker
 DOCKERFILE = """FROM launcher/base:3.11

@@ -24,7 +24,8 @@ import yaml
 from launcher.database import Database
 from launcher.people.identity import instance_of, load_secret
 from launcher.rehearsal.click import Click, ClickFailed
-from tests.e2e.conftest import ARTEFACTS, make_box, wait_for
+from tests.e2e.conftest import ARTEFACTS, make_box
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.docker
 KILLS = int(os.environ.get("LAUNCHER_KILLS", "4"))

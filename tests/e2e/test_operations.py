@@ -14,7 +14,7 @@ import yaml
 
 from launcher.machine.ports import free_port
 from launcher.rehearsal.click import Click
-from tests.e2e.conftest import wait_for
+from tests.waiting import wait_for
 
 
 def click(box, **changes):

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from launcher.rehearsal.click import Click
-from tests.e2e.conftest import ARTEFACTS, make_box, wait_for
+from tests.e2e.conftest import ARTEFACTS, make_box
+from tests.waiting import wait_for
 
 JSON = {"Accept": "application/json"}
 

@@ -19,9 +19,10 @@ from launcher.people.identity import (
     sign_student,
 )
 from tests.certificates import make_certificate
-from tests.e2e.conftest import ARTEFACTS, CHROMIUM, FLAGS, make_box, wait_for
+from tests.e2e.conftest import ARTEFACTS, CHROMIUM, FLAGS, make_box
 from tests.e2e.test_click import open_notebook, run_cell
 from tests.git_server import Repo
+from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.browser]
 NAMES = ("class.example.test", "sessions.example.test")

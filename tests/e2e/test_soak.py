@@ -22,9 +22,10 @@ from launcher.rehearsal.click import Click
 from launcher.runtimes.docker import mounts
 from launcher.runtimes.docker.walls import Reach, Walls, asked
 from tests.e2e import small_server
-from tests.e2e.conftest import ARTEFACTS, make_box, wait_for
+from tests.e2e.conftest import ARTEFACTS, make_box
 from tests.git_server import Repo
 from tests.processes import Process
+from tests.waiting import wait_for
 
 pytestmark = [
     pytest.mark.docker,

@@ -11,7 +11,8 @@ import requests
 import yaml
 from playwright.sync_api import TimeoutError
 
-from tests.e2e.conftest import ARTEFACTS, make_box, wait_for
+from tests.e2e.conftest import ARTEFACTS, make_box
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 EATS = "held = bytearray(3_000_000_000)"

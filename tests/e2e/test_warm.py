@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from launcher.rehearsal.click import Click
-from tests.e2e.conftest import make_box, wait_for
+from tests.e2e.conftest import make_box
+from tests.waiting import wait_for
 
 pytestmark = [
     pytest.mark.docker,

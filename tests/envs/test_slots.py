@@ -11,6 +11,7 @@ import pytest
 from envs.errors import BuildCancelled
 from envs.halt import NO_HALT, Halt
 from envs.slots import Slots
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -20,13 +21,6 @@ def slots(tmp_path):
 
 def ignore(line):
     pass
-
-
-def wait_for(what, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def test_who_waits_is_told_how_many_are_before_and_they_go_in_order(slots):

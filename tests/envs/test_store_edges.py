@@ -23,6 +23,7 @@ from envs.store import Store
 from envs.version import resolve_version
 from tests.envs.fake_builder import FileBuilder
 from tests.git_server import Repo
+from tests.waiting import wait_for
 
 
 @dataclass
@@ -63,13 +64,6 @@ def store(tmp_path, images, git):
 
 def ignore(line):
     pass
-
-
-def wait_for(what, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def build_here(folder: Path, images: Path, hosts, version) -> None:

@@ -10,21 +10,18 @@ from types import SimpleNamespace
 import pytest
 
 from launcher.board import Board
-from launcher.database import Database
 from launcher.errors import NoRuntime, PathNotFound
 from launcher.gateway.client import RouteState
-from launcher.homes.home import Homes, course_name
+from launcher.homes.home import course_name
 from launcher.launch import Opened
 from launcher.launches import Launches
 from launcher.people.identity import code_of, new_guest
 from launcher.progress import Phase, Progress
 from launcher.room.queue import Standing
-from launcher.session import Limits
-from launcher.sessions.history import BY_STUDENT, History
-from launcher.sessions.sessions import Sessions
+from launcher.sessions.history import BY_STUDENT
 from link_generator.link import Link
-from tests.e2e.conftest import wait_for
-from tests.fakes import FakeGateway, FakeRuntime
+from tests.fakes import FakeGateway, FakeRuntime, fake_sessions
+from tests.waiting import wait_for
 
 LINK = Link("intro", "v1", "https://h.org/course")
 COURSE = course_name(LINK.repo)
@@ -34,14 +31,8 @@ CODE = functools.partial(code_of, b"x" * 32)
 class Class:
     def __init__(self, folder):
         self.runtime, self.gateway = FakeRuntime(), FakeGateway()
-        self.sessions = Sessions(
-            runtime=self.runtime,
-            gateway=self.gateway,
-            homes=Homes(folder / "homes"),
-            history=History(Database.of(folder)),
-            secret=b"x" * 32,
-            limits=Limits(1, 1, 1),
-            start_timeout=1,
+        self.sessions = fake_sessions(
+            folder, runtime=self.runtime, gateway=self.gateway, secret=b"x" * 32
         )
         self.go_on = threading.Event()
         self.launches = Launches(self.launch, (PathNotFound,))

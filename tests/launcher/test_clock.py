@@ -24,7 +24,7 @@ from launcher.web.clicks import ClickLimits, TooManyLaunches
 from launcher.web.launch import steps
 from launcher.web.rate import RateLimit
 from link_generator.link import Link
-from tests.e2e.conftest import wait_for
+from tests.waiting import wait_for
 
 HOUR = 3600.0
 DAY = 24 * HOUR

@@ -18,6 +18,7 @@ from launcher.settings.entries import CatalogueEntry
 from link_generator.link import Link
 from tests.envs.fake_builder import FileBuilder
 from tests.git_server import GitServer, Repo
+from tests.waiting import wait_for
 
 CATALOGUE = {
     "intro": CatalogueEntry("gh/org/intro", "2025.1"),
@@ -77,14 +78,6 @@ def ensure(environments, link):
     said = []
     image = environments.ensure_image(link, said.append)
     return image, "\n".join(one.message for one in said)
-
-
-def wait_for(condition):
-    for _ in range(500):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("not within five seconds")
 
 
 def test_students_keep_the_good_version_while_a_newer_one_is_built(environments, teacher):

@@ -3,7 +3,6 @@
 import errno
 import gc
 import threading
-import time
 import tracemalloc
 
 import pytest
@@ -19,6 +18,7 @@ from launcher.room.queue import Queue
 from launcher.session import Session
 from launcher.web.errors import explain
 from link_generator.link import Link
+from tests.waiting import wait_for
 
 LINK = Link(env="gh/org/env", tag="v1")
 OPENED = Opened(Session("ab12", "s", "c", "i", "", 0, "", True), "http://x/s/ab12/lab")
@@ -186,13 +186,6 @@ def waiting(*launches):
     return all(launch.standing for launch in launches)
 
 
-def eventually(condition, seconds=5.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_a_hundred_in_line_hold_one_thread_and_are_served_in_order():
     box = Box()
     first = box.click("first")
@@ -200,14 +193,14 @@ def test_a_hundred_in_line_hold_one_thread_and_are_served_in_order():
     rest = [box.click(f"s{n}") for n in range(100)]
     assert waiting(*rest)
     assert threading.active_count() <= before + 2
-    eventually(lambda: rest[6].standing.place == "You are number 7 of 100")
+    wait_for(lambda: rest[6].standing.place == "You are number 7 of 100")
     session = first.opened.session.id
     for launch in rest:
         box.queue.capacity.release(session)
-        eventually(lambda launch=launch: launch.opened)
+        wait_for(lambda launch=launch: launch.opened)
         session = launch.opened.session.id
     assert box.told == ["first", *(f"s{n}" for n in range(100))]
-    eventually(lambda: threading.active_count() <= before)
+    wait_for(lambda: threading.active_count() <= before)
 
 
 def test_whoever_watches_hears_each_new_place_and_the_story_begins_again():
@@ -216,11 +209,11 @@ def test_whoever_watches_hears_each_new_place_and_the_story_begins_again():
     said = [event.progress for event in third.events() if event.progress.phase is Phase.QUEUE]
     assert said[-1].message.startswith("You are number 2 of 2. All places are taken.")
     box.launches.leave(second)
-    eventually(lambda: third.standing.number == 1)
-    eventually(lambda: "number 1 of 1" in third.events()[-1].progress.message)
+    wait_for(lambda: third.standing.number == 1)
+    wait_for(lambda: "number 1 of 1" in third.events()[-1].progress.message)
     box.queue.capacity.release(first.opened.session.id)
     assert third.wait_for_news(len(third.events()), 5)
-    eventually(lambda: third.opened)
+    wait_for(lambda: third.opened)
     assert [event.progress.phase for event in third.events(third.again)] == [Phase.LINK]
 
 
@@ -241,7 +234,7 @@ def test_a_launch_that_fails_after_its_turn_gives_the_room_to_the_next():
     first, second, third = box.click("s1"), box.click("s2"), box.click("s3")
     box.broken = True
     box.queue.capacity.release(first.opened.session.id)
-    eventually(lambda: second.error and third.error)
+    wait_for(lambda: second.error and third.error)
     box.broken = False
     assert box.click("s4").opened
 

@@ -15,7 +15,7 @@ from launcher.launches import Launches
 from launcher.progress import Phase, Progress
 from launcher.session import Session
 from link_generator.link import parse_link
-from tests.e2e.conftest import wait_for
+from tests.waiting import wait_for
 
 log = logging.getLogger("tests.logs")
 

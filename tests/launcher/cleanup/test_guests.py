@@ -6,28 +6,15 @@ import time
 import pytest
 
 from launcher.cleanup.guests import Guests
-from launcher.database import Database
-from launcher.homes.home import Homes
 from launcher.people.identity import is_guest, new_guest, new_student
-from launcher.session import Limits
-from launcher.sessions.history import History
-from launcher.sessions.sessions import Sessions
-from tests.fakes import FakeGateway, FakeRuntime
+from tests.fakes import fake_sessions
 
 HOUR = 3600.0
 
 
 @pytest.fixture
 def guests(tmp_path):
-    sessions = Sessions(
-        runtime=FakeRuntime(),
-        gateway=FakeGateway(),
-        homes=Homes(tmp_path / "homes"),
-        history=History(Database.of(tmp_path)),
-        secret=b"k" * 32,
-        limits=Limits(1, 1.0, 1),
-        start_timeout=1.0,
-    )
+    sessions = fake_sessions(tmp_path)
     return Guests(sessions, 24 * HOUR)
 
 

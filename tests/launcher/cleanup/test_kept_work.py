@@ -16,10 +16,8 @@ from launcher.database import Database
 from launcher.homes.bin import Bin, NotMoved
 from launcher.homes.home import Homes
 from launcher.people.audit import Audit
-from launcher.session import Limits
 from launcher.sessions.history import History
-from launcher.sessions.sessions import Sessions
-from tests.fakes import FakeGateway, FakeRuntime
+from tests.fakes import fake_sessions
 
 COURSE = "intro-0a1b2c3d"
 DAY = 86400.0
@@ -29,15 +27,7 @@ DAY = 86400.0
 def work(tmp_path):
     database = Database.of(tmp_path)
     homes = Homes(tmp_path / "homes")
-    sessions = Sessions(
-        runtime=FakeRuntime(),
-        gateway=FakeGateway(),
-        homes=homes,
-        history=History(database),
-        secret=b"k" * 32,
-        limits=Limits(1, 1, 1),
-        start_timeout=1,
-    )
+    sessions = fake_sessions(tmp_path, history=History(database))
     bin_ = Bin(tmp_path / "bin", homes)
     return KeptWork(sessions, bin_, Audit(database), keep_days=30, bin_days=14)
 

@@ -9,7 +9,7 @@ import pytest
 from launcher.rehearsal.rehearsal import Rehearsal, Rehearsals
 from launcher.rehearsal.rehearsing import AT_ONCE, MOST_WAITING, Rehearsing, TooManyRehearsals
 from link_generator.link import Link
-from tests.e2e.conftest import wait_for
+from tests.waiting import wait_for
 
 WELL = Rehearsal(1.0, 2.0, True, 3)
 

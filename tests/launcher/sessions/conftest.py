@@ -5,16 +5,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from launcher.database import Database
-from launcher.homes.home import Homes
 from launcher.room.capacity import Capacity, Plan
 from launcher.room.line import Line
 from launcher.room.measured import Measured
 from launcher.room.queue import Queue
-from launcher.session import Limits
-from launcher.sessions.history import History
-from launcher.sessions.sessions import Sessions
-from tests.fakes import FakeGateway, FakeRuntime
+from tests.fakes import FakeRuntime, fake_sessions
 
 
 @pytest.fixture
@@ -40,15 +35,7 @@ def server():
 
 @pytest.fixture
 def sessions(tmp_path, server):
-    return Sessions(
-        runtime=FakeRuntime(server),
-        gateway=FakeGateway(),
-        homes=Homes(tmp_path / "homes"),
-        history=History(Database.of(tmp_path)),
-        secret=b"k" * 32,
-        limits=Limits(1, 1, 1),
-        start_timeout=1,
-    )
+    return fake_sessions(tmp_path, runtime=FakeRuntime(server))
 
 
 @pytest.fixture

@@ -6,19 +6,15 @@ from types import SimpleNamespace
 import pytest
 
 from launcher.clock import Jumps
-from launcher.database import Database
 from launcher.errors import NoRoom
 from launcher.gateway.client import RouteState
-from launcher.homes.home import Homes
 from launcher.room.capacity import Capacity, Plan
 from launcher.room.line import Line
 from launcher.room.measured import Measured
 from launcher.room.queue import Queue
-from launcher.session import Limits, Session
-from launcher.sessions.history import History
+from launcher.session import Session
 from launcher.sessions.reaper import Reaper, Use, after_jump, ending, reason_to_stop, use_of
-from launcher.sessions.sessions import Sessions
-from tests.fakes import FakeGateway, FakeRuntime
+from tests.fakes import FakeRuntime, fake_sessions
 
 NOW = 1_800_000_000.0
 
@@ -116,16 +112,7 @@ def test_small_corrections_of_the_clock_are_no_jump(caplog):
 
 def test_while_people_wait_an_unused_session_stops_earlier_and_its_files_stay(tmp_path):
     capacity = Capacity(Plan(memory=1, reserve=1, largest=1), Measured(None))
-    sessions = Sessions(
-        runtime=FakeRuntime(),
-        gateway=FakeGateway(),
-        homes=Homes(tmp_path / "homes"),
-        history=History(Database.of(tmp_path)),
-        secret=b"k" * 32,
-        limits=Limits(1, 1, 1),
-        start_timeout=1,
-        queue=Queue(capacity, Line(None), 60, 60),
-    )
+    sessions = fake_sessions(tmp_path, queue=Queue(capacity, Line(None), 60, 60))
     spec, running = sessions.ensure("ann", "c", "i", "/launch", lambda progress: None)
     (spec.home / "work.txt").write_text("mine")
     sessions.gateway.known[spec.id] = RouteState(running.address, time.time() - 400, 0)

@@ -6,29 +6,17 @@ import time
 
 import pytest
 
-from launcher.database import Database
-from launcher.homes.home import Homes
 from launcher.session import Limits
-from launcher.sessions.history import History
 from launcher.sessions.notices import DISK, MEMORY, Notices
-from launcher.sessions.sessions import Sessions
 from launcher.sessions.watch import Watch
-from tests.fakes import FakeGateway, FakeRuntime
+from tests.fakes import fake_sessions
 
 MB = 1024**2
 
 
 @pytest.fixture
 def watch(tmp_path):
-    sessions = Sessions(
-        runtime=FakeRuntime(),
-        gateway=FakeGateway(),
-        homes=Homes(tmp_path / "homes"),
-        history=History(Database.of(tmp_path)),
-        secret=b"k" * 32,
-        limits=Limits(512 * MB, 1, 1, disk=10 * MB),
-        start_timeout=1,
-    )
+    sessions = fake_sessions(tmp_path, limits=Limits(512 * MB, 1, 1, disk=10 * MB))
     return Watch(sessions, Notices(), began=-1.0)
 
 

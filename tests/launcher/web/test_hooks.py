@@ -14,7 +14,7 @@ from envs.errors import BuildFailed
 from launcher.prebuild import Prebuild
 from launcher.settings.entries import CatalogueEntry
 from launcher.web import errors, hooks, request
-from tests.e2e.conftest import wait_for
+from tests.waiting import wait_for
 
 SECRET = "s3cret"
 CATALOGUE = {

@@ -13,14 +13,11 @@ from launcher.cleanup.kept_work import KeptWork
 from launcher.content.size import human
 from launcher.database import Database
 from launcher.homes.bin import Bin
-from launcher.homes.home import Homes
 from launcher.people import identity
 from launcher.people.audit import Audit
-from launcher.session import Limits
 from launcher.sessions.history import History
-from launcher.sessions.sessions import Sessions
 from launcher.web import errors, kept_work, request, sessions
-from tests.fakes import FakeGateway, FakeRuntime
+from tests.fakes import fake_sessions
 
 SECRET = b"k" * 32
 COURSE = "intro-0a1b2c3d"
@@ -29,15 +26,7 @@ COURSE = "intro-0a1b2c3d"
 @pytest.fixture
 def work(tmp_path):
     database = Database.of(tmp_path)
-    every = Sessions(
-        runtime=FakeRuntime(),
-        gateway=FakeGateway(),
-        homes=Homes(tmp_path / "homes"),
-        history=History(database),
-        secret=SECRET,
-        limits=Limits(1, 1, 1),
-        start_timeout=1,
-    )
+    every = fake_sessions(tmp_path, history=History(database), secret=SECRET)
     bin_ = Bin(tmp_path / "bin", every.homes)
     return KeptWork(every, bin_, Audit(database), keep_days=30, bin_days=14)
 

@@ -8,15 +8,11 @@ import pytest
 from flask import Flask
 
 from launcher.content.size import human
-from launcher.database import Database
-from launcher.homes.home import Homes
 from launcher.people import identity
 from launcher.session import Limits
-from launcher.sessions.history import History
 from launcher.sessions.notices import ENDING, Notice, Notices
-from launcher.sessions.sessions import Sessions
 from launcher.web import errors, notices, request
-from tests.fakes import FakeGateway, FakeRuntime
+from tests.fakes import fake_sessions
 
 SECRET = b"k" * 32
 MB = 1024**2
@@ -25,15 +21,7 @@ OWNER, OTHER = "0123456789abcdef0123", "3210fedcba9876543210"
 
 @pytest.fixture
 def sessions(tmp_path):
-    return Sessions(
-        runtime=FakeRuntime(),
-        gateway=FakeGateway(),
-        homes=Homes(tmp_path / "homes"),
-        history=History(Database.of(tmp_path)),
-        secret=SECRET,
-        limits=Limits(1, 1, 1, disk=10 * MB),
-        start_timeout=1,
-    )
+    return fake_sessions(tmp_path, secret=SECRET, limits=Limits(1, 1, 1, disk=10 * MB))
 
 
 @pytest.fixture

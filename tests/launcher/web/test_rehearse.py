@@ -12,7 +12,7 @@ from launcher.rehearsal.rehearsing import Rehearsing
 from launcher.web import errors, rehearse, request
 from launcher.web.rate import RateLimit
 from link_generator import page
-from tests.e2e.conftest import wait_for
+from tests.waiting import wait_for
 
 LINK = "/launch?env=gh/org/env@v1&repo=https://github.com/org/course&path=a.ipynb"
 JSON = {"Accept": "application/json"}

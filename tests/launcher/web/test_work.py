@@ -15,19 +15,14 @@ from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors
 from launcher.content.size import human
 from launcher.content.undo import Undo
-from launcher.database import Database
 from launcher.homes.bin import Bin
-from launcher.homes.home import Homes
 from launcher.launch import Launcher
 from launcher.people import identity
 from launcher.people.audit import Audit
-from launcher.session import Limits
-from launcher.sessions.history import History
-from launcher.sessions.sessions import Sessions
 from launcher.web import errors, kept_work, request, sessions, work
 from link_generator.content import Content
 from link_generator.link import Link, compose_link
-from tests.fakes import FakeGateway, HereRuntime
+from tests.fakes import HereRuntime, fake_sessions
 from tests.git_server import GitServer, Repo
 
 SECRET = b"k" * 32
@@ -55,15 +50,7 @@ def launcher(tmp_path, server, teacher):
         environments=None,
         mirrors=mirrors,
         delivery=Delivery(mirrors, runtime),
-        sessions=Sessions(
-            runtime=runtime,
-            gateway=FakeGateway(),
-            homes=Homes(tmp_path / "homes"),
-            history=History(Database.of(tmp_path)),
-            secret=SECRET,
-            limits=Limits(1, 1, 1),
-            start_timeout=1,
-        ),
+        sessions=fake_sessions(tmp_path, runtime=runtime, secret=SECRET),
         asking=Asking(),
     )
 
