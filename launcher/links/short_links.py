@@ -18,13 +18,16 @@ from launcher.database.tables import SHORT_LINK_CHANGES, SHORT_LINKS
 from launcher.errors import LaunchError
 from link_generator.link import Link, compose_link, parse_link
 
+AFTER = ".,;:!?)>]'\""
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,58}[a-z0-9])?")
 
 
 class BadShortLink(LaunchError):
     """A name or a time that a short link cannot have."""
 
-    field = "slug"
+    def __init__(self, message: str, *, hint: str = "", field: str = "slug") -> None:
+        super().__init__(message, hint=hint)
+        self.field = field
 
 
 class NoShortLink(LaunchError):
@@ -87,8 +90,8 @@ class ShortLinks:
     database: Database
 
     def find(self, slug: str) -> ShortLink | None:
-        """The short link of this name, upper case or not."""
-        plain = slug.strip().lower()
+        """The short link of this name, upper case or not, with what a text puts after it."""
+        plain = slug.strip().rstrip(AFTER).lower()
         if not SLUG.fullmatch(plain):
             return None
         with self.database.read() as connection:
@@ -136,7 +139,9 @@ class ShortLinks:
                 hint="Use small letters, digits and dashes between them, 60 at most.",
             )
         if closes and closes <= opens:
-            raise BadShortLink("The link would close before it opens.", hint="Swap the two times.")
+            raise BadShortLink(
+                "The link would close before it opens.", hint="Swap the two times.", field="closes"
+            )
         values = {"link": compose_link(link, ""), "opens": opens, "closes": closes}
         with self.database.write() as connection:
             before = read(connection, slug)
@@ -222,9 +227,8 @@ def check_time(text: str, field: str = "") -> float:
     try:
         return datetime.fromisoformat(text).astimezone().timestamp()
     except (ValueError, OverflowError) as error:
-        wrong = BadShortLink(f"{text!r} is not a time.", hint="Write 2026-11-23T09:00.")
-        wrong.field = field or wrong.field
-        raise wrong from error
+        hint = "Write 2026-11-23T09:00."
+        raise BadShortLink(f"{text!r} is not a time.", hint=hint, field=field) from error
 
 
 def field_time(seconds: float) -> str:

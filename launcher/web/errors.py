@@ -30,6 +30,9 @@ TEACHER = "Your teacher needs to correct the link: send them the details below."
 TEACHER_BUILD = "Your teacher needs to correct the environment: send them the details below."
 AGAIN = "Try again in a minute."
 ADMIN = "Tell the person who runs this server: send them the details below."
+NOWHERE = "No page of this server has that address."
+OF_STUDENTS = ("/s/", "/sessions/", "/files/", "/launches/")
+MAKE_A_LINK = {"label": "Make a launch link", "href": "/"}
 MY_SESSIONS = {"label": "My sessions", "href": "/sessions"}
 
 
@@ -130,6 +133,16 @@ def explain(
     )
 
 
+def missing() -> Row:
+    """What to say of something that is not there: to a student mostly a session of another day."""
+    if request.url_rule is None:
+        return Row(404, "", "That address isn't one of ours", ("Check its last letters.",))
+    if request.path.startswith(OF_STUDENTS):
+        back = "Open the link that you were given: your files come with it."
+        return Row(404, "", "That isn't here for you", (back,), (MY_SESSIONS,))
+    return Row(404, "", "That isn't here", ())
+
+
 def words_of(launch: Launch) -> str:
     """What a launch that failed tells its student, for somebody who helps."""
     if launch.error is None:
@@ -176,19 +189,20 @@ def register(app: Flask) -> None:
 
     def http(error: HTTPException) -> Response:
         status = error.code or 500
-        title = "That address isn't one of ours" if status == 404 else HTTPStatus(status).phrase
+        row = missing() if status == 404 else Row(status, "", HTTPStatus(status).phrase, (AGAIN,))
+        words = NOWHERE if status == 404 and request.url_rule is None else error.description
         return answer(
             Explained(
                 status=status,
                 code=f"E-{status}",
-                title=title,
-                happened=error.description or title,
+                title=row.title,
+                happened=words or row.title,
                 hint="",
-                todo=("Check the last letters of the address.",) if status == 404 else (AGAIN,),
+                todo=row.todo,
                 field="",
                 near=(),
                 request_id=g.get("request_id", ""),
-                actions=({"label": "Make a launch link", "href": "/"},),
+                actions=row.actions or (MAKE_A_LINK,),
                 work_safe="",
             )
         )

@@ -92,8 +92,16 @@ def test_what_no_file_should_be_called_is_no_name(links, slug):
 
 
 def test_times_in_the_wrong_order_are_refused(links):
-    with pytest.raises(BadShortLink, match="close before it opens"):
+    with pytest.raises(BadShortLink, match="close before it opens") as refused:
         links.save("x", WEEK1, opens=200, closes=100)
+    assert refused.value.field == "closes"
+
+
+def test_what_a_text_puts_after_a_link_is_no_part_of_its_name(links):
+    links.save("week-1", WEEK1)
+    for told in ("week-1.", "Week-1),", "week-1>", 'week-1".'):
+        assert links.get(told).slug == "week-1"
+    assert links.find("week-1-") is None
 
 
 @pytest.mark.parametrize(

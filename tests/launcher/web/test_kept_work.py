@@ -126,3 +126,12 @@ def test_work_in_use_is_not_deleted(student, work):
         assert '<a class="button primary" href="/sessions">My sessions</a>' in answer.text
     assert (spec.home / "week1.ipynb").exists()
     assert student.get(f"/files/{COURSE}/download").status_code == 200
+
+
+def test_a_browser_that_lost_its_cookie_is_told_the_way_back(student):
+    page = student.get("/files/none-12345678/download").text
+    assert "Open the link that you were given" in page
+    assert 'href="/sessions">My sessions</a>' in page
+    nowhere = student.get("/nothing").text
+    assert "No page of this server has that address." in nowhere
+    assert "Make a launch link" in nowhere
