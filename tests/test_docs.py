@@ -83,3 +83,16 @@ def test_everything_that_is_stored_is_on_the_page():
     private = {"serve.lock", "base", "launcher.sqlite", "envs"}
     for folder in folders - private:
         assert f"`{folder}" in text, f"the data folder's {folder}"
+
+
+def test_every_package_of_the_launcher_is_on_the_map():
+    told = (DOCS / "architecture.md").read_text().split("## Where things are")[1].split("## ")[0]
+    packages = {one.parent.name for one in (ROOT / "launcher").glob("*/__init__.py")}
+    rows = [line.split("|")[1] for line in told.splitlines() if line.startswith("| `")]
+    assert set(re.findall(r"`(\w+)/`", "".join(rows))) == packages
+
+
+def test_every_file_that_the_architecture_names_is_there():
+    text = (DOCS / "architecture.md").read_text()
+    for name in re.findall(r"`((?:launcher|envs|link_generator|tests)/[\w./]*(?:\.py|/))`", text):
+        assert (ROOT / name).exists(), name

@@ -1,0 +1,1 @@
+"""Content repositories: mirrored on the host, brought into students' folders, reconciled."""
