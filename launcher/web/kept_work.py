@@ -56,7 +56,7 @@ def create_blueprint(work: KeptWork) -> Blueprint:
     @views.post("/files/delete")
     @views.post("/api/files/delete")
     def delete() -> Response:
-        student, course = known_student() or "", asked.form.get("course", "")
+        student, course = known_student() or "-", asked.form.get("course", "")
         if course:
             student, course = own(course)
             gone = [work.remove(student, course, who=student, why="the student asked for it")]
