@@ -12,20 +12,42 @@ from hypothesis import strategies as st
 
 from launcher.app import create_app
 from launcher.config import load_config
+from launcher.database import Database
+from launcher.homes.home import Homes
+from launcher.links.short_links import ShortLinks
 from launcher.parts import create_parts
 from launcher.people import identity
 from launcher.people.people import Role
+from launcher.session import Limits, SessionSpec
+from launcher.sessions.history import History
 from launcher.web import openapi, request
+from link_generator.link import Link
 from tests.fakes import FakeGateway
 
 MEANT = {"/readyz", "/health"}
 """These say with a 503 what is the matter."""
 STUDENT = "0123456789abcdef0123"
+SESSION, COURSE, SLUG = "ab" * 12, "intro-0a1b2c3d", "week-1"
+SAID = [SESSION, COURSE, SLUG, "", "\x00", "\ud800", "9" * 40, "A" * 3000, "a b\r\nX: y"]
 ODD = """. .. ../../etc/passwd %2e%2e a/b //h/x http://[ http://127.0.0.1:9/x gh/o/r@v1 docker:x
-docker: @ -x --upload-pack=x ü 0 -1 1e9 null {} <b> '"`$(x) lab launcher https://git.invalid/o/r"""
+docker: @ -x --upload-pack=x ü 0 -1 1e9 null {} <b> '"`$(x) lab launcher https://git.invalid/o/r
+yes now 2031-02-03T09:30 0001-01-01 9999-12-31T23:59+00:00 10:00 -5m 1h"""
 WORDS = st.one_of(
     st.text(max_size=40),
-    st.sampled_from([*ODD.split(), "", "\x00", "\ud800", "9" * 40, "A" * 3000, "a b\r\nX: y"]),
+    st.sampled_from(
+        [
+            *ODD.split(),
+            SESSION,
+            COURSE,
+            SLUG,
+            "",
+            "\x00",
+            "\ud800",
+            "9" * 40,
+            "A" * 3000,
+            "a b\r\nX: y",
+        ]
+    ),
 )
 NAMES = "Accept Content-Type Cookie Authorization Origin Referer X-CSRF-Token X-Forwarded-For Range"
 VALUES = (
@@ -39,7 +61,8 @@ HEADERS = st.dictionaries(
     ),
     max_size=4,
 )
-FIELDS = "csrf token link path next url slug title opens closes ref after repository course"
+FIELDS = """csrf token link path next url slug title opens closes ref after repository course
+everything in_place env repo branch version students starts at lasts snapshot file what id"""
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | WORDS,
     lambda inner: (
@@ -70,7 +93,14 @@ def app(tmp_path_factory):
     )
     app = create_app(create_parts(config), gateway=FakeGateway())
     app.config["PROPAGATE_EXCEPTIONS"] = False
-    app.config["INSTRUCTOR"] = app.extensions["people"].add("ann", Role.INSTRUCTOR)
+    people, database = app.extensions["people"], Database.of(config.data)
+    app.config["INSTRUCTOR"] = people.add("ann", Role.INSTRUCTOR)
+    app.config["ADMIN"] = people.add("root", Role.ADMIN)
+    ShortLinks(database).save(SLUG, Link(env="gh/o/e", tag="v1"), who="ann")
+    home = Homes(config.data / "homes").path(STUDENT, COURSE)
+    spec = SessionSpec(SESSION, STUDENT, COURSE, "i", "/launch?env=x", "t", home, Limits(1, 1, 1))
+    History(database).started(spec)
+    app.config["HOMES"] = [home, home.parent.with_name("somebody-else") / COURSE]
     return app
 
 
@@ -141,13 +171,15 @@ def test_no_question_to_a_page_is_an_error_of_the_server(app, data):
 def ask(app, data, method, path, query, asked):
     """One request by somebody who may be known, whatever it carries."""
     client = app.test_client()
-    who = data.draw(st.sampled_from(["nobody", "student", "instructor"]))
+    for home in app.config["HOMES"]:
+        home.mkdir(parents=True, exist_ok=True)
+    who = data.draw(st.sampled_from(["nobody", "student", "instructor", "admin"]))
     if who == "student":
         secret = app.config["SECRET_KEY"]
         client.set_cookie(identity.COOKIE, identity.sign_student(secret, STUDENT))
         client.environ_base["HTTP_X_CSRF_TOKEN"] = client.get("/api/sessions").json["csrf"]
-    if who == "instructor":
-        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {app.config['INSTRUCTOR']}"
+    if who in ("instructor", "admin"):
+        client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {app.config[who.upper()]}"
     body = data.draw(BODIES) if method.upper() not in ("GET", "HEAD") else None
     if isinstance(body, dict):
         body = {name: sendable(value) for name, value in body.items()}
@@ -163,6 +195,7 @@ def ask(app, data, method, path, query, asked):
         buffered=True,
     ) as answer:
         check(answer, asked)
+    assert app.config["HOMES"][1].exists(), "somebody else's"
 
 
 def sendable(text):
