@@ -34,20 +34,7 @@ docker: @ -x --upload-pack=x ü 0 -1 1e9 null {} <b> '"`$(x) lab launcher https:
 yes now 2031-02-03T09:30 0001-01-01 9999-12-31T23:59+00:00 10:00 -5m 1h"""
 WORDS = st.one_of(
     st.text(max_size=40),
-    st.sampled_from(
-        [
-            *ODD.split(),
-            SESSION,
-            COURSE,
-            SLUG,
-            "",
-            "\x00",
-            "\ud800",
-            "9" * 40,
-            "A" * 3000,
-            "a b\r\nX: y",
-        ]
-    ),
+    st.sampled_from([*ODD.split(), *SAID]),
 )
 NAMES = "Accept Content-Type Cookie Authorization Origin Referer X-CSRF-Token X-Forwarded-For Range"
 VALUES = (
