@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 
 from aiohttp import web
 
 from launcher.gateway.bodies import TooLarge, TooSlow
 
-PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-{head}<title>{title}</title>
-<h1>{title}</h1><p>{text}</p><p>Id: {request_id}</p></html>
+STYLE = (
+    "body{max-width:592px;margin:0 auto;padding:32px 16px;font:16px/24px system-ui,sans-serif}"
+    "h1{font-size:28px;line-height:36px}.id{font-size:14px}"
+)
+"""In the page itself, because the app that has the others' may be away."""
+PAGE = f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<style>{STYLE.replace("{", "{{").replace("}", "}}")}</style>
+{{head}}<title>{{title}}</title></head>
+<body><main><h1>{{title}}</h1><p>{{text}}</p>
+<p class="id">Id: {{request_id}}</p></main></body></html>
 """
+MARK = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 POLICY = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src 'sha256-{MARK}'; frame-ancestors 'none'"
+    ),
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",

@@ -153,6 +153,8 @@ def test_another_student_cannot_enter(box, student):
     session = box.cli("session", "list")[0]["id"]
     page.goto(f"{box.url}/s/{session}/lab")
     page.get_by_role("heading", name="This is not your session").wait_for()
+    width = page.evaluate("getComputedStyle(document.body).maxWidth")
+    assert width == "592px", "the page's policy lets its own style through"
     shot(page, box, "6-foreign")
 
 

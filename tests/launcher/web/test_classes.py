@@ -158,11 +158,11 @@ def test_a_number_that_no_database_knows_is_no_class(site, client):
 
 def test_the_content_is_looked_at_before_a_class_is_planned(site, client):
     page = client.get("/classes", query_string=CLASS | {"students": "5"}, headers=site.ann).text
-    assert '<span class="mark">ok</span> https://h.org/c' in page
+    assert '<span class="mark">✓ ok</span> https://h.org/c' in page
     assert "Plan this class" in page
     wrong = CLASS | {"students": "5", "repo": "https://h.org/other"}
     page = client.get("/classes", query_string=wrong, headers=site.ann).text
-    assert '<span class="mark">fail</span> https://h.org/other' in page
+    assert '<span class="mark">✗ fail</span> https://h.org/other' in page
     assert "Plan it all the same" in page
 
 
