@@ -73,6 +73,7 @@ class BuildsConfig:
     cpus: float = setting(zero_or_more)
     processes: int = setting(count)
     network: str = setting(docker_network_or_none)
+    private_networks: tuple[str, ...] = setting(ipv4_networks)
     netrc_file: Path | None = setting(file_path)
 
     @property

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import netrc
+
+import docker
 from docker.errors import DockerException
 
 from envs.room import Room
@@ -10,6 +14,7 @@ from launcher.errors import NoRuntime
 from launcher.runtimes.docker import buildkit
 from launcher.runtimes.docker.api import connect
 from launcher.runtimes.docker.bases import DockerBases
+from launcher.runtimes.docker.build_walls import PACKAGES, BuildWalls
 from launcher.runtimes.docker.delegate import Delegate
 from launcher.runtimes.docker.engine import Engine
 from launcher.runtimes.docker.existing import ExistingImages
@@ -40,6 +45,23 @@ def walls_of(config: Config) -> Walls:
     return Walls(tuple(reaches), elsewhere=elsewhere(), off=config.docker.firewall == "manual")
 
 
+def build_walls_of(config: Config, client: docker.DockerClient) -> BuildWalls:
+    """The wall round the builds of this launcher; what its settings let builds use is open."""
+    urls = [config.base.index_url, config.base.cran, config.base.cran_snapshots]
+    urls += [config.base.debian_mirror, config.conda.alias, *config.conda.channels.values()]
+    if config.builds.netrc_file:
+        with contextlib.suppress(OSError, netrc.NetrcParseError):  # a build says what is wrong
+            known = netrc.netrc(str(config.builds.netrc_file)).hosts
+            urls += [f"{scheme}://{host}" for host in known for scheme in ("https", "http")]
+    return BuildWalls(
+        client,
+        f"{config.docker.network}-builds",
+        private=config.builds.private_networks,
+        urls=(*PACKAGES, *urls),
+        off=config.docker.firewall == "manual" or elsewhere(),
+    )
+
+
 def create(config: Config, instance: str) -> DockerRuntime:
     """The runtime on the engine that DOCKER_HOST names, or on this machine's.
 
@@ -60,6 +82,7 @@ def create(config: Config, instance: str) -> DockerRuntime:
         limits=BuildLimits(builds.memory, builds.cpus, builds.processes, builds.network),
         commits=builds.route == "commit" or builds.limited,
         netrc=builds.netrc_file,
+        walls=build_walls_of(config, client),
         room=Room(
             builds.min_free,
             lambda: [config.data, *root_folder(client)],

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Literal
 
@@ -18,6 +19,7 @@ from envs.halt import NO_HALT, Halt
 from envs.netrc import read_netrc
 from envs.room import ROOMY, Room
 from launcher.runtimes.docker import buildkit
+from launcher.runtimes.docker.build_walls import BuildWalls
 from launcher.runtimes.docker.commit import CommitBuild
 from launcher.runtimes.docker.context import DOCKERFILE
 from launcher.runtimes.docker.limits import NO_LIMITS, BuildLimits, container_name, kill
@@ -44,6 +46,8 @@ class Engine:
     netrc: Path | None = None
     """Credentials of package indexes; needs `commits`."""
     room: Room = ROOMY
+    walls: BuildWalls | None = None
+    """What keeps builds from this machine's ports and private networks."""
 
     @functools.cached_property
     def has_buildkit(self) -> bool:
@@ -98,22 +102,34 @@ class Engine:
         :raises BuildFailed: with the step that failed and the last lines.
         :raises BuildCancelled: `halt` ended it.
         """
-        if cache and self.commits:
-            netrc = read_netrc(self.netrc) if self.netrc else None
-            own = CommitBuild(self.client, self.limits, cache, say, halt, netrc)
-            own.build(context, tag=tag, dockerfile=DOCKERFILE, labels=labels)
-            return
-        buildkit.build(
-            self.client,
-            context,
-            tag=tag,
-            dockerfile=DOCKERFILE,
-            labels=labels,
-            say=say,
-            halt=halt,
-            legacy=bool(self.limits) or not self.has_buildkit,
-            limits=self.limits,
-        )
+        with self.walled():
+            if cache and self.commits:
+                netrc = read_netrc(self.netrc) if self.netrc else None
+                own = CommitBuild(self.client, self.own_network(), cache, say, halt, netrc)
+                own.build(context, tag=tag, dockerfile=DOCKERFILE, labels=labels)
+                return
+            legacy = bool(self.limits) or not self.has_buildkit
+            buildkit.build(
+                self.client,
+                context,
+                tag=tag,
+                dockerfile=DOCKERFILE,
+                labels=labels,
+                say=say,
+                halt=halt,
+                legacy=legacy,
+                limits=self.own_network() if legacy else self.limits,
+            )
+
+    def walled(self) -> contextlib.AbstractContextManager[None]:
+        """While a build runs: what keeps its steps in."""
+        return self.walls.around() if self.walls else contextlib.nullcontext()
+
+    def own_network(self) -> BuildLimits:
+        """The limits of a build in a container of its own: not on the bridge with all others."""
+        if self.limits.network or not self.walls:
+            return self.limits
+        return replace(self.limits, network=self.walls.network())
 
     def run_once(
         self,

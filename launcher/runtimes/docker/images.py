@@ -30,7 +30,12 @@ from envs.recipe import Recipe
 from envs.render import CONDA, LOCK_IN_IMAGE, made_files, render_dockerfile, render_layer
 from envs.smoke import WORKS, smoke_command
 from launcher.runtimes.docker.bases import DockerBases
-from launcher.runtimes.docker.context import context_of, with_arguments, without_syntax_line
+from launcher.runtimes.docker.context import (
+    context_of,
+    refuse_downloads,
+    with_arguments,
+    without_syntax_line,
+)
 from launcher.runtimes.docker.delegate import INSTALL, Delegate
 from launcher.runtimes.docker.engine import Engine
 from launcher.runtimes.docker.existing import ExistingImages
@@ -191,9 +196,10 @@ class DockerImages:
                 )
             if recipe.kind == KIND:
                 labels = {**labels, "launcher.env.kind": KIND}
-                self.delegate.build(
-                    recipe, source=source, tag=temp, labels=labels, say=say, halt=halt
-                )
+                with self.engine.walled():
+                    self.delegate.build(
+                        recipe, source=source, tag=temp, labels=labels, say=say, halt=halt
+                    )
             else:
                 self.build_itself(
                     recipe, source=source, tag=temp, labels=labels, say=say, halt=halt
@@ -223,6 +229,8 @@ class DockerImages:
         """Build without repo2docker."""
         if recipe.dockerfile:
             text = without_syntax_line(read_lines(source, recipe.dockerfile), say)
+            if self.engine.walls and not self.engine.walls.off:
+                refuse_downloads(text)
         elif recipe.image:
             text = f"FROM {self.existing.ensure(recipe.image, say=say)}\n"
         else:

@@ -136,7 +136,12 @@ class DockerRuntime:
     def protect(self) -> str | None:
         names = [network_of(self.network, egress) for egress in EGRESS]
         try:
-            return self.walls.ensure() or trouble_with(self.client, names)
+            builds = self.images.engine.walls
+            return (
+                self.walls.ensure()
+                or trouble_with(self.client, names)
+                or (builds.trouble() if builds else None)
+            )
         except (DockerException, OSError) as error:
             return f"The Docker engine does not answer ({type(error).__name__})."
 

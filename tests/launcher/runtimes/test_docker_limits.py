@@ -147,10 +147,11 @@ def test_credentials_of_an_index_serve_the_install_and_are_nowhere_afterwards(
         "postBuild": 'test -z "$NETRC" && ! ls -A /run/launcher | grep . && echo saw '
         f"{PASSWORD[:9]}''{PASSWORD[9:]}\n",
     }
+    walls = replace(images.engine.walls, private=(f"{host}/32",))
     with pytest.raises(BuildFailed):
-        build(files)
+        build(files, walls=walls)
     said = []
-    image = build(files, netrc=netrc, say=said.append)
+    image = build(files, netrc=netrc, walls=walls, say=said.append)
     assert (
         inside(images, image.name, "python -c 'import private_course as p; print(p.x)'") == "42\n"
     )

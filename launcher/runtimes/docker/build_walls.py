@@ -1,0 +1,269 @@
+"""What the steps of builds reach: the internet, and not this machine's ports or private networks.
+
+BuildKit runs steps on the engine's own bridge and on no other, where an administrator's containers
+are as well. So while a build of ours runs, all that comes from that bridge is walled but for the
+addresses of the containers that the engine lists: steps of BuildKit are none of them. A container
+that starts meanwhile is listed before its process begins, and is taken out at once. What runs in
+containers of ours (builds with limits) has a network of its own, behind the same wall.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import docker
+from docker.errors import DockerException
+
+from launcher.runtimes.docker.network import bridge_of, ensure_network
+from launcher.runtimes.docker.walls import (
+    ANSWERS,
+    PRIVATE,
+    REFUSE,
+    REFUSED,
+    Chains,
+    NoFilter,
+    asked,
+    devices,
+    parse_rules,
+    refusal,
+    resolvers_of,
+    restore_input,
+    take_down,
+)
+
+log = logging.getLogger(__name__)
+
+INWARD, OUTWARD = "LAUNCHER-BUILD-IN", "LAUNCHER-BUILD-OUT"
+"""The chains for what comes from builds to the host itself, and for what the host passes on."""
+LOCK = Path("/run/launcher-builds.lock")
+"""Shared by all builds of this machine, whichever launcher's: the last one takes the wall down."""
+BRIDGE = "com.docker.network.bridge.name"
+ICMP = {"iptables": "icmp-port-unreachable", "ip6tables": "icmp6-port-unreachable"}
+PORTS = {"http": 80, "https": 443}
+PACKAGES = (
+    "https://pypi.org",
+    "https://files.pythonhosted.org",
+    "https://conda.anaconda.org",
+    "http://deb.debian.org",
+    "http://security.debian.org",
+    "http://archive.ubuntu.com",
+    "http://security.ubuntu.com",
+)
+"""Where packages come from unless settings say otherwise; some networks have copies of their own
+under these names."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """An address that builds may reach though it is private."""
+
+    network: str
+    port: int = 0
+    """TCP; 0 is every port of every kind."""
+
+
+def chains_of(
+    spared: Sequence[str], openings: Sequence[Opening], resolvers: Sequence[str]
+) -> Chains:
+    """The rules while a build runs; none opens what somebody else's rules close. No I/O here."""
+    before = [
+        *(f"-s {one} -j RETURN" for one in spared),
+        f"{ANSWERS} -j RETURN",
+        *(f"-d {one} -p {kind} --dport 53 -j RETURN"
+          for one in resolvers for kind in ("udp", "tcp")),
+        # As it was sent: a port that a container publishes has become that container's by now.
+        *(f"{tcp_to(one.port)}--ctorigdst {one.network} -j RETURN" for one in openings),
+    ]  # fmt: skip
+    return {
+        INWARD: [*before, REFUSED],
+        OUTWARD: [*before, *(f"-d {network} {REFUSED}" for network in PRIVATE)],
+    }
+
+
+def tcp_to(port: int) -> str:
+    return f"-p tcp -m conntrack --ctorigdstport {port} " if port else "-m conntrack "
+
+
+def chains_of_ipv6(spared: Sequence[str]) -> Chains:
+    """The same for IPv6, by which builds reach nothing; neighbours must find each other."""
+    rules = ["-p ipv6-icmp -j RETURN", *(f"-s {one} -j RETURN" for one in spared), REFUSED]
+    return {INWARD: rules, OUTWARD: rules}
+
+
+def containers_on(network: Mapping[str, Any], known: set[str], kind: str) -> list[str]:
+    """The addresses of containers on the engine's bridge; steps of builds are in no list."""
+    found = (network.get("Containers") or {}).items()
+    addresses = [one.get(kind, "").partition("/")[0] for name, one in found if name in known]
+    return sorted(one for one in addresses if one)
+
+
+def bridge_in(network: Mapping[str, Any]) -> str:
+    """The device of the engine's own bridge."""
+    return str((network.get("Options") or {}).get(BRIDGE, "docker0"))
+
+
+def openings_to(urls: Sequence[str]) -> list[Opening]:
+    """Where these addresses lead, as far as that is known now."""
+    with ThreadPoolExecutor(8) as threads:  # a name that nobody knows takes its time
+        found = set().union(*threads.map(places_of, urls))
+    return [Opening(f"{address}/32", port) for address, port in sorted(found)]
+
+
+def places_of(url: str) -> set[tuple[str, int]]:
+    """The addresses and the port that a URL leads to; none where its name is not known."""
+    parts = urlsplit(url)
+    port = parts.port or PORTS.get(parts.scheme, 0)
+    if not parts.hostname or not port:
+        return set()
+    try:
+        every = socket.getaddrinfo(parts.hostname, port, socket.AF_INET, socket.SOCK_STREAM)
+    except OSError:
+        return set()
+    return {(str(info[4][0]), port) for info in every}
+
+
+@dataclass
+class BuildWalls:
+    """The wall round builds of one engine."""
+
+    client: docker.DockerClient
+    name: str
+    """Of the network for builds that run in containers of ours."""
+    private: tuple[str, ...] = ()
+    """Networks that builds may reach all the same."""
+    urls: tuple[str, ...] = ()
+    """Of what the settings let builds use: package indexes and the like."""
+    off: bool = False
+    """True where the settings leave it to somebody else, or the engine is another machine's."""
+    lock: Path = LOCK
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+
+    def network(self) -> str:
+        """The network for builds in containers, made if it is not there."""
+        ensure_network(self.client, self.name)
+        return self.name
+
+    @contextlib.contextmanager
+    def around(self) -> Iterator[None]:
+        """Wall all builds in for as long as this one runs.
+
+        Where the packet filter cannot be told, the build runs all the same: `trouble` says so.
+        """
+        if self.off or os.geteuid() != 0:
+            yield
+            return
+        with contextlib.ExitStack() as undo:
+            try:
+                file = undo.enter_context(self.lock.open("w"))
+                fcntl.flock(file, fcntl.LOCK_SH)
+                undo.callback(self._end, file.fileno())
+                openings = [*map(Opening, self.private), *openings_to(self.urls)]
+                self._put_up(openings)
+                undo.enter_context(self._following(openings))
+            except (NoFilter, DockerException, OSError) as error:
+                log.warning("builds are not walled: %s", error)
+            yield
+
+    def trouble(self) -> str | None:
+        """Why builds cannot be walled, in a sentence; what a killed launcher left is taken down."""
+        if self.off:
+            return None
+        try:
+            asked(["iptables", "-w", "-S", "INPUT"])
+            self.sweep()
+        except (NoFilter, OSError) as error:
+            return f"Builds can reach this machine's ports and private networks, because {error}."
+        bridge = bridge_in(self._default())
+        if bridge not in devices():
+            return f"Builds are not walled: the engine's bridge {bridge} is not on this machine."
+        return None
+
+    def sweep(self) -> None:
+        """Take down what the builds of a killed launcher left, at once: it would hold others up.
+
+        :raises NoFilter: the packet filter cannot be asked or told.
+        """
+        if os.geteuid() != 0:
+            return
+        with self.lock.open("w") as file:
+            self._take_down_if_last(file.fileno())
+
+    def _default(self) -> Mapping[str, Any]:
+        attrs: Mapping[str, Any] = self.client.networks.get("bridge").attrs
+        return attrs
+
+    def _put_up(self, openings: Sequence[Opening]) -> None:
+        """Write both chains anew, and lead all builds into them.
+
+        :raises NoFilter: the packet filter cannot be told.
+        """
+        with self._guard:
+            default = self._default()
+            known = {str(row["Id"]) for row in self.client.api.containers(all=True)}
+            spared = containers_on(default, known, "IPv4Address")
+            written = {
+                "iptables": chains_of(spared, openings, resolvers_of()),
+                "ip6tables": chains_of_ipv6(containers_on(default, known, "IPv6Address")),
+            }
+            bridges = [bridge_in(default), bridge_of(self.name)]
+            for program, chains in written.items():
+                found = parse_rules(asked([program, "-w", "-S"]))
+                if REFUSE not in found:
+                    chains = refusal(ICMP[program]) | chains
+                asked([f"{program}-restore", "-w", "--noflush"], restore_input(chains))
+                forward = "DOCKER-USER" if "DOCKER-USER" in found else "FORWARD"
+                for bridge in bridges:
+                    for parent, chain in (("INPUT", INWARD), (forward, OUTWARD)):
+                        rule = f"-i {bridge} -j {chain}"
+                        if rule not in found.get(parent, []):
+                            asked([program, "-w", "-I", parent, *rule.split()])
+
+    @contextlib.contextmanager
+    def _following(self, openings: Sequence[Opening]) -> Iterator[None]:
+        """Keep the list of containers as it is; the engine tells of each before it begins."""
+        wanted = {"type": "network", "event": ["connect", "disconnect"]}
+        events = self.client.events(filters=wanted, decode=True)
+        follower = threading.Thread(target=self._follow, args=(events, openings), daemon=True)
+        follower.start()
+        try:
+            self._put_up(openings)  # for what began between the first list and the first event
+            yield
+        finally:
+            with contextlib.suppress(OSError, AttributeError, DockerException):
+                events.close()
+            follower.join(10)
+
+    def _follow(self, events: Any, openings: Sequence[Opening]) -> None:
+        try:
+            for event in events:
+                if event["Actor"]["Attributes"].get("name") == "bridge":
+                    self._put_up(openings)
+        except Exception as error:  # the outermost edge of this thread: the list stays as it is
+            log.warning("builds: containers are not followed any more: %s", error)
+
+    def _end(self, lock: int) -> None:
+        try:
+            self._take_down_if_last(lock)
+        except NoFilter as error:
+            log.warning("the wall round builds stays: %s", error)
+
+    def _take_down_if_last(self, lock: int) -> None:
+        """Nobody else holds the lock: no build of this machine needs the wall."""
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return
+        for program in ICMP:
+            if INWARD in parse_rules(asked([program, "-w", "-S"])):
+                take_down(program, {INWARD, OUTWARD})

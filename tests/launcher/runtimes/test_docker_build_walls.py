@@ -1,0 +1,327 @@
+"""Builds are strangers' programs: what their steps reach, by each way to build them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import uuid
+from dataclasses import replace
+from ipaddress import ip_network
+
+import pytest
+
+from envs.errors import BadEnvironment, BuildFailed
+from envs.readers import read_recipe
+from launcher.config import load_config
+from launcher.runtimes import RUNTIMES
+from launcher.runtimes.docker import build_walls
+from launcher.runtimes.docker.build_walls import (
+    INWARD,
+    OUTWARD,
+    Opening,
+    chains_of,
+    containers_on,
+    openings_to,
+)
+from launcher.runtimes.docker.context import refuse_downloads
+from launcher.runtimes.docker.limits import BuildLimits
+from launcher.runtimes.docker.network import bridge_of
+from launcher.runtimes.docker.walls import REFUSED, parse_rules
+from tests.e2e.scratch_engine import own_network
+
+METADATA = "169.254.169.254"
+TRY = """
+import socket, sys
+for place in sys.argv[1:]:
+    host, _, port = place.rpartition(":")
+    with socket.socket() as one:
+        one.settimeout(10)
+        try:
+            one.connect((host, int(port)))
+            said = "connected"
+        except OSError as error:
+            said = type(error).__name__
+    print(f"tried {place} {said}\\n", end="", flush=True)
+"""
+
+
+def test_containers_of_others_come_first_then_openings_then_refusals():
+    rules = chains_of(["172.17.0.5"], [Opening("10.1.0.0/16"), Opening("10.2.3.4/32", 3141)], [])
+    for chain in (INWARD, OUTWARD):
+        assert rules[chain][0] == "-s 172.17.0.5 -j RETURN"
+        assert rules[chain][-1].endswith(REFUSED)
+        assert "-m conntrack --ctorigdst 10.1.0.0/16 -j RETURN" in rules[chain]
+        port = "-p tcp -m conntrack --ctorigdstport 3141 --ctorigdst 10.2.3.4/32 -j RETURN"
+        assert port in rules[chain]
+    assert not any("ACCEPT" in rule for chain in rules.values() for rule in chain)
+    assert f"-d 169.254.0.0/16 {REFUSED}" in rules[OUTWARD]
+
+
+def test_only_what_the_engine_lists_as_a_container_is_spared():
+    network = {
+        "Containers": {
+            "a" * 64: {"IPv4Address": "172.17.0.2/16", "IPv6Address": ""},
+            "vzub7zi3uqs56n4ixkvwdmax5": {"IPv4Address": "172.17.0.3/16"},
+        }
+    }
+    assert containers_on(network, {"a" * 64}, "IPv4Address") == ["172.17.0.2"]
+    assert containers_on(network, {"a" * 64}, "IPv6Address") == []
+    assert containers_on({"Containers": None}, set(), "IPv4Address") == []
+
+
+def test_what_the_settings_name_is_open_on_its_port_only():
+    assert openings_to(
+        ["http://127.0.0.1:3141/simple", "https://127.0.0.2/x", "", "file:///a"]
+    ) == [
+        Opening("127.0.0.1/32", 3141),
+        Opening("127.0.0.2/32", 443),
+    ]
+    assert openings_to(["https://no-such-host.invalid/simple"]) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ADD http://169.254.169.254/latest /x",
+        'ADD ["https://example.org/a.tar", "/x"]',
+        "add --chown=1000:1000 a.txt git@example.org:repo.git /x",
+        "ADD $FROM /x",
+        "ADD h${REST}/a /x",
+        "ONBUILD ADD http://10.0.0.1/ /x",
+        "ADD a.txt \\\n # why\n http://10.0.0.1/ \\\n /x",
+    ],
+)
+def test_an_add_that_the_engine_would_download_is_refused(line):
+    with pytest.raises(BadEnvironment, match="ADD fetch"):
+        refuse_downloads(f"FROM launcher/base:3.11\n{line}\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ADD a.txt b.txt /x/",
+        "ADD --chown=1000:1000 data/${NAME}.tar /x",
+        'ADD ["a b.txt", "/x"]',
+        "COPY http:/a /x",
+        "RUN curl http://example.org/a > /x",
+        "ENV ADD=http://example.org",
+    ],
+)
+def test_an_add_of_files_is_not(line):
+    refuse_downloads(f"FROM launcher/base:3.11\n{line}\n")
+
+
+# On the engine
+
+
+@pytest.fixture(scope="module")
+def images(data_root):
+    if os.geteuid() != 0:
+        pytest.skip("only root may change the packet filter")
+    name = f"launcher-test-{uuid.uuid4().hex[:8]}"
+    config = load_config(
+        data=str(data_root / "build-walls"), runtime="docker", docker__network=name
+    )
+    images = RUNTIMES["docker"](config, uuid.uuid4().hex[:12]).images
+    yield images
+    for network in images.client.networks.list(names=[name]):
+        network.remove()
+    images.client.close()
+
+
+@pytest.fixture
+def build(images, tmp_path):
+    """Build a folder of files; the image is removed afterwards."""
+    made = []
+
+    def build(files, **engine):
+        source = tmp_path / f"source{len(made)}"
+        source.mkdir()
+        for path, content in files.items():
+            (source / path).write_text(content)
+        name = f"env/walls:{uuid.uuid4().hex[:12]}"
+        made.append(name)
+        said = []
+        builder = replace(images, engine=replace(images.engine, **engine))
+        labels = {"launcher.env.name": name, "launcher.env.repo": "test-walls"}
+        recipe = read_recipe(source)
+        try:
+            builder.build(name, recipe, source=source, labels=labels, say=said.append)
+        except BuildFailed as error:
+            raise AssertionError("\n".join([*said, str(error)])) from error
+        return said
+
+    yield build
+    for name in made:
+        images.remove_image(name)
+
+
+@pytest.fixture
+def listening():
+    """A port of this machine that anybody may connect to."""
+    with socket.create_server(("0.0.0.0", 0), backlog=50) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def gateway(images):
+    """This machine's address on the engine's own bridge."""
+    known = images.client.networks.get("bridge").attrs["IPAM"]["Config"][0]
+    return known.get("Gateway") or str(next(ip_network(known["Subnet"]).hosts()))
+
+
+def own_address():
+    """The address by which this machine goes out."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.connect(("192.0.2.1", 9))
+        return one.getsockname()[0]
+
+
+def outcomes(said):
+    tried = (line.split("tried ", 1)[1].split() for line in said if "tried " in line)
+    return {words[0]: words[1] for words in tried if len(words) == 2}
+
+
+WAYS = {
+    "buildkit": {},
+    "commit": {"commits": True},
+    "limited": {"limits": BuildLimits(memory=1 << 30), "commits": True},
+}
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("way", list(WAYS))
+@pytest.mark.parametrize("kind", ["postBuild", "Dockerfile"])
+def test_a_step_reaches_packages_and_neither_this_machine_nor_private_networks(
+    build, listening, gateway, way, kind
+):
+    hosts = (gateway, own_address())
+    private = [f"{host}:{listening}" for host in hosts] + [f"{METADATA}:80", "10.255.255.1:80"]
+    expected = dict.fromkeys(private, "ConnectionRefusedError") | {"pypi.org:443": "connected"}
+    steps = f"python3 try.py {' '.join(expected)} && : {uuid.uuid4().hex}"
+    files = {"try.py": TRY, "requirements.txt": "cowsay==6.1\n", "postBuild": f"{steps}\n"}
+    if kind == "Dockerfile":
+        text = f"FROM launcher/base:3.11\nCOPY try.py .\nRUN {steps}\nRUN pip install cowsay==6.1\n"
+        files = {"try.py": TRY, "Dockerfile": text}
+    assert outcomes(build(files, **WAYS[way])) == expected
+    for host in hosts:
+        socket.create_connection((host, listening), 2).close()  # a control: it is there
+
+
+@pytest.mark.docker
+def test_the_engine_fetches_nothing_for_a_dockerfile(build, listening, gateway):
+    address = f"http://{gateway}:{listening}/secret"
+    with pytest.raises(BadEnvironment, match="ADD fetch"):
+        build({"Dockerfile": f"FROM launcher/base:3.11\nADD {address} /x\n"})
+
+
+@pytest.mark.docker
+def test_what_the_settings_open_is_reached_by_steps(images, build, listening, gateway):
+    place = f"{gateway}:{listening}"
+    for more in ({"private": (f"{gateway}/32",)}, {"urls": (f"http://{place}/simple",)}):
+        steps = f"python3 try.py {place} && : {uuid.uuid4().hex}\n"
+        walls = replace(images.engine.walls, **more)
+        assert outcomes(build({"try.py": TRY, "postBuild": steps}, walls=walls)) == {
+            place: "connected"
+        }
+
+
+def inside(container, place):
+    done = container.exec_run(["python3", "-c", TRY, place])
+    return outcomes(done.output.decode().splitlines())[place]
+
+
+def new_container(client):
+    idle = ["sleep", "600"]
+    return client.containers.run(
+        "launcher/base:3.11", idle[1:], entrypoint=idle[:1], detach=True, network_mode="bridge"
+    )
+
+
+@pytest.mark.docker
+def test_an_administrator_s_containers_go_on_before_during_and_after(images, listening, gateway):
+    place = f"{gateway}:{listening}"
+    with contextlib.ExitStack() as undo:
+        first = new_container(images.client)
+        undo.callback(first.remove, force=True)
+        assert inside(first, place) == "connected"
+        with images.engine.walls.around():
+            assert inside(first, place) == "connected"
+            starts = ["python3", "-c", TRY, place]  # at its first moment
+            second = images.client.containers.run(
+                "launcher/base:3.11", starts[1:], entrypoint=starts[:1], detach=True,
+                network_mode="bridge",
+            )  # fmt: skip
+            undo.callback(second.remove, force=True)
+            second.wait(timeout=60)
+            assert outcomes(second.logs().decode().splitlines()) == {place: "connected"}
+        assert inside(first, place) == "connected"
+
+
+def chains():
+    return parse_rules(subprocess.check_output(["iptables", "-w", "-S"], text=True))
+
+
+@pytest.fixture
+def alone(images, tmp_path):
+    """Walls in a packet filter of their own, which no other build of this machine touches."""
+    with own_network():
+        yield replace(images.engine.walls, lock=tmp_path / "lock")
+
+
+@pytest.mark.docker
+def test_the_last_build_takes_the_wall_down(alone):
+    with alone.around():
+        with replace(alone).around():
+            assert chains()["FORWARD"].count(f"-i docker0 -j {OUTWARD}") == 1
+            assert f"-i {bridge_of(alone.name)} -j {INWARD}" in chains()["INPUT"]
+            alone.sweep()
+        assert INWARD in chains(), "one build is left"
+    assert not {INWARD, OUTWARD} & chains().keys()
+    assert "LAUNCHER-BUILD" not in str(chains())
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+import docker
+from launcher.runtimes.docker.build_walls import BuildWalls
+with BuildWalls(docker.from_env(), "launcher-test", lock=Path(sys.argv[1])).around():
+    print("up", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.docker
+def test_what_a_killed_launcher_left_is_taken_down_at_the_next_look(alone):
+    command = [sys.executable, "-c", KILLED, str(alone.lock)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"up\n"
+        alone.sweep()
+        assert INWARD in chains(), "its build runs"
+        process.kill()
+        process.wait(10)
+    assert INWARD in chains()
+    alone.sweep()
+    assert "LAUNCHER-BUILD" not in str(chains())
+
+
+@pytest.mark.docker
+def test_an_engine_whose_bridge_is_elsewhere_is_said(images, monkeypatch):
+    monkeypatch.setattr(build_walls, "devices", lambda: {"lo", "eth0"})
+    assert "is not on this machine" in images.engine.walls.trouble()
+
+
+@pytest.mark.docker
+def test_nothing_is_wrong_here(images):
+    assert images.engine.walls.trouble() is None
+
+
+@pytest.mark.docker
+def test_a_firewall_that_is_somebody_else_s_is_left_alone(alone):
+    with replace(alone, off=True).around():
+        assert "LAUNCHER-BUILD" not in str(chains())
+    assert replace(alone, off=True).trouble() is None
