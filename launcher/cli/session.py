@@ -11,6 +11,7 @@ from launcher.cli import Context
 from launcher.errors import SessionGone
 from launcher.gateway.process import find_gateway
 from launcher.people.audit import Audit, at_the_terminal
+from launcher.people.identity import code_of
 from launcher.session import Session, session_json
 
 AT_ONCE = 16
@@ -28,12 +29,15 @@ def add_parser(commands: Any) -> None:
 
 def list_(_args: argparse.Namespace, context: Context) -> int:
     sessions = context.parts.runtime.list()
+    codes = {session.id: code_of(context.parts.secret, session.owner) for session in sessions}
     lines = [
-        f"{session.id}  {'running' if session.running else session.ended or 'ended':10}  "
+        f"{session.id}  {codes[session.id]}  "
+        f"{'running' if session.running else session.ended or 'ended':10}  "
         f"{(time.time() - session.started) / 60:5.0f} min  {session.course}  {session.image}"
         for session in sessions
     ]
-    context.show([session_json(session) for session in sessions], "\n".join(lines) or "No session.")
+    rows = [{**session_json(session), "code": codes[session.id]} for session in sessions]
+    context.show(rows, "\n".join(lines) or "No session.")
     return 0
 
 

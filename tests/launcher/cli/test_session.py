@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from launcher.cli.session import stop
+from launcher.cli.session import list_, stop
 from launcher.config import load_config
 from launcher.database import Database
 from launcher.errors import SessionGone
 from launcher.people.audit import Audit
+from launcher.people.identity import code_of
 from launcher.session import Limits, SessionSpec
 from launcher.sessions.history import History
 from tests.fakes import FakeRuntime
@@ -59,3 +60,11 @@ def test_an_id_that_is_none_stops_nothing(context):
     with pytest.raises(SessionGone, match="no session"):
         stop(argparse.Namespace(id="ff"), context)
     assert len(context.parts.runtime.list()) == 4
+
+
+def test_a_student_who_says_a_code_is_found(context, capsys):
+    context.show = lambda rows, text: print(rows[2]["code"], text, sep="\n")
+    assert list_(argparse.Namespace(), context) == 0
+    code, *lines = capsys.readouterr().out.splitlines()
+    assert code == code_of(context.parts.secret, "s2")
+    assert [line.split()[0] for line in lines if code in line] == ["2" * 24]
