@@ -145,7 +145,7 @@ def find_cgroups(instance: str, root: Path = CGROUPS) -> Cgroups:
             kept.append(controller)
         except (OSError, subprocess.SubprocessError) as error:
             said = error.strerror if isinstance(error, OSError) else "it lets no process in"
-            why = f"{controller}: {said}"
+            why = why or f"{controller}: {said}"
         finally:
             one.remove(probe)
     return Cgroups(instance, root, tuple(kept), why)

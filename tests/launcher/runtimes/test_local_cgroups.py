@@ -217,7 +217,7 @@ def test_a_machine_without_control_groups_is_told_exactly_what_is_not_kept(tmp_p
     assert found.kept == ()
     said = describe(Sandbox(bwrap="/usr/bin/bwrap"), found)
     assert "Kept: processes (counted for each session), the size of /tmp" in said
-    assert "Not limited: memory, CPU (control groups: pids: No such file or directory)" in said
+    assert "Not limited: memory, CPU (control groups: memory: No such file or directory)" in said
     assert "a death for want of memory is not told" in said
     bare = describe(Sandbox(why="bubblewrap is not installed"), found)
     assert "Not limited: memory, CPU, processes, the size of /tmp" in bare
