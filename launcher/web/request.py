@@ -85,7 +85,7 @@ def finish(response: Response) -> Response:
 
 def by_https() -> bool:
     """True where cookies must never go over plain http."""
-    return request.is_secure or current_app.config["PUBLIC_URL"].startswith("https://")
+    return request.is_secure or current_app.config.get("PUBLIC_URL", "").startswith("https://")
 
 
 def has_bearer() -> bool:

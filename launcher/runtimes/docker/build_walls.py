@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import logging
 import os
 import socket
@@ -18,6 +19,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -89,6 +91,16 @@ def chains_of(
         INWARD: [*before, REFUSED],
         OUTWARD: [*before, *(f"-d {network} {REFUSED}" for network in PRIVATE)],
     }
+
+
+def openings_in(found: Chains) -> list[Opening]:
+    """What the chains that are there open. No I/O here."""
+    rules = [rule.split() for rule in found.get(OUTWARD, []) if "--ctorigdst " in rule]
+    words = [dict(itertools.pairwise(rule)) for rule in rules]
+    return [
+        Opening(str(ip_network(one["--ctorigdst"])), int(one.get("--ctorigdstport", 0)))
+        for one in words
+    ]
 
 
 def tcp_to(port: int) -> str:
@@ -206,14 +218,18 @@ class BuildWalls:
     def _put_up(self, openings: Sequence[Opening]) -> None:
         """Write both chains anew, and lead all builds into them.
 
+        What the chains open already is what other builds need that run now.
+
         :raises NoFilter: the packet filter cannot be told.
         """
         with self._guard:
             default = self._default()
             known = {str(row["Id"]) for row in self.client.api.containers(all=True)}
             spared = containers_on(default, known, "IPv4Address")
+            standing = openings_in(parse_rules(asked(["iptables", "-w", "-S"])))
+            every = list(dict.fromkeys([*openings, *standing]))
             written = {
-                "iptables": chains_of(spared, openings, resolvers_of()),
+                "iptables": chains_of(spared, every, resolvers_of()),
                 "ip6tables": chains_of_ipv6(containers_on(default, known, "IPv6Address")),
             }
             bridges = [bridge_in(default), bridge_of(self.name)]

@@ -24,6 +24,7 @@ from launcher.runtimes.docker.build_walls import (
     Opening,
     chains_of,
     containers_on,
+    openings_in,
     openings_to,
 )
 from launcher.runtimes.docker.context import refuse_downloads
@@ -282,6 +283,17 @@ def test_the_last_build_takes_the_wall_down(alone):
         assert INWARD in chains(), "one build is left"
     assert not {INWARD, OUTWARD} & chains().keys()
     assert "LAUNCHER-BUILD" not in str(chains())
+
+
+@pytest.mark.docker
+def test_builds_of_launchers_with_other_settings_keep_their_openings(alone):
+    proxy = replace(alone, private=("10.9.0.0/16",))
+    index = replace(alone, urls=("http://127.0.0.9:3141/simple",))
+    with proxy.around(), index.around():
+        opened = openings_in(chains())
+        assert {Opening("10.9.0.0/16"), Opening("127.0.0.9/32", 3141)} == set(opened)
+        assert len(opened) == 2, "none is there twice"
+    assert not {INWARD, OUTWARD} & chains().keys()
 
 
 KILLED = """
