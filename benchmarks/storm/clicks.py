@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
-PAUSE, SLOWER, LONGEST = 0.5, 1.2, 2.0
+PAUSE, SLOWER, LONGEST = 0.25, 1.3, 2.0
 """As `waiting.js` has them."""
 PROBE = 0.1
 """Seconds between two looks at `/healthz`, which must go on answering."""

@@ -30,7 +30,7 @@ SURPLUS = 60.0
 """Seconds between two that are given up because fewer are wanted than there are."""
 TIDY = 30.0
 """Seconds between two looks for what others left."""
-CALM = 1.0
+CALM = 3.0
 """Seconds without a click after which the next is started: those who click now need the CPU."""
 END = 20.0
 """Seconds that a launcher which ends gives its warm sessions."""

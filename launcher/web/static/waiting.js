@@ -5,7 +5,7 @@ const log = document.getElementById("log");
 const said = document.getElementById("said");
 const words = { waiting: "waiting", active: "under way", done: "done", failed: "failed" };
 let cursor = Number(steps.dataset.cursor);
-let pause = 500;
+let pause = 250;
 
 function show(launch) {
   for (const step of launch.steps) {
@@ -90,7 +90,7 @@ async function look() {
       location.reload(); // the same address now shows what happened
       return;
     }
-    pause = Math.min(pause * 1.2, 2000);
+    pause = Math.min(pause * 1.3, 2000);
   } catch {
     said.className = "said";
     said.textContent = "Reconnecting… your session goes on";
