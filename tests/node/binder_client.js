@@ -5,6 +5,11 @@
 globalThis.window = globalThis;
 globalThis.document = { cookie: "", hidden: false, addEventListener() {}, removeEventListener() {} };
 
+// Where a build fails the client throws this to nobody: a browser goes on, Node would end.
+process.on("unhandledRejection", (error) => {
+  if (error?.constructor?.name !== "EventStreamClose") throw error;
+});
+
 const { BinderRepository } = await import("@jupyterhub/binderhub-client/client.js");
 const [host, spec] = process.argv.slice(2);
 const image = new BinderRepository(spec, new URL("/build/", host));
