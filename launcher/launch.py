@@ -48,7 +48,7 @@ class Launcher:
     delivery: Delivery
     sessions: Sessions
     asking: Asking
-    turnstile: Turnstile = field(default_factory=lambda: Turnstile(places=os.cpu_count() or 1))
+    turnstile: Turnstile = field(default_factory=lambda: Turnstile(2 * (os.cpu_count() or 1)))
 
     def launch(self, link: Link, student: str, tell: Tell) -> Opened:
         """Open the link for the student, saying each step to `tell`.
