@@ -57,10 +57,8 @@ PACKAGES = (
     "https://pypi.org",
     "https://files.pythonhosted.org",
     "https://conda.anaconda.org",
-    "http://deb.debian.org",
-    "http://security.debian.org",
-    "http://archive.ubuntu.com",
-    "http://security.ubuntu.com",
+    *(f"http://{name}.debian.org" for name in ("deb", "security")),
+    *(f"http://{name}.ubuntu.com" for name in ("archive", "security")),
 )
 """Where packages come from unless settings say otherwise; some networks have copies of their own
 under these names."""
