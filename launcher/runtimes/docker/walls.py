@@ -40,6 +40,7 @@ ANSWERS = "-m conntrack --ctstate RELATED,ESTABLISHED"
 REFUSE = "LAUNCHER-REFUSE"
 """The chain that refuses; TCP by a reset, because kernels send few ICMP messages a second."""
 REFUSED = f"-j {REFUSE}"
+DEVICES = Path("/proc/thread-self/net/dev")
 RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 PUBLIC_RESOLVERS = ("8.8.8.8/32", "8.8.4.4/32")
 """What the engine itself takes where the host's only resolver is on its loopback."""
@@ -298,12 +299,13 @@ def bridge_in(chain: str) -> str:
 
 
 def devices() -> set[str]:
-    """The network devices of this machine.
+    """The network devices of this machine, or of the network namespace that the launcher is in.
 
-    As files: `socket.if_nameindex` waits, and all of Python with it, while the engine connects a
-    container.
+    Read as a file: `socket.if_nameindex` waits, and all of Python with it, while the engine
+    connects a container. `/sys` may show those of another namespace.
     """
-    return set(os.listdir("/sys/class/net"))
+    rows = DEVICES.read_text("utf-8").splitlines()[2:]
+    return {row.partition(":")[0].strip() for row in rows}
 
 
 def asked(command: Sequence[str], given: str = "") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import uuid
 
@@ -13,6 +14,7 @@ from launcher.runtimes.docker.walls import (
     Reach,
     Walls,
     chains_of,
+    devices,
     inward,
     left_chains,
     outward,
@@ -20,6 +22,7 @@ from launcher.runtimes.docker.walls import (
     resolvers_of,
     restore_input,
 )
+from tests.e2e.scratch_engine import own_network
 
 DNS = ["10.9.8.7/32"]
 
@@ -241,3 +244,10 @@ def test_a_launcher_that_leaves_the_firewall_to_others_sweeps_nothing(monkeypatc
 
 def test_chains_are_replaced_at_once():
     assert restore_input({"A": ["-j RETURN"]}) == "*filter\n:A - [0:0]\n-A A -j RETURN\nCOMMIT\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes networks")
+def test_devices_are_those_of_the_launcher_s_own_network():
+    assert devices() == {name for _, name in socket.if_nameindex()}
+    with own_network():
+        assert devices() == {name for _, name in socket.if_nameindex()}
