@@ -30,9 +30,9 @@ def adopt(sessions: Sessions) -> list[Session]:
 
     Called at start and by the reaper, so a restart of anything heals within a round.
     """
+    routes = sessions.gateway.routes()  # first: one that is opened meanwhile keeps its own
     found = [one for one in agreed(sessions) if one.owner]
     running = {session.id: session for session in found if session.running}
-    routes = sessions.gateway.routes()
     for session_id in routes.keys() - running.keys():
         sessions.gateway.remove_route(session_id)
     for session in running.values():
@@ -42,7 +42,7 @@ def adopt(sessions: Sessions) -> list[Session]:
             sessions.gateway.add_route(session.id, session.address, session.owner, token)
     for session in found:
         if not session.running:
-            sessions.stop_if_free(session, why=session.ended or "its server ended")
+            end_stopped(sessions, session)
     end_removed(sessions, {session.id for session in found})
     return list(running.values())
 
@@ -56,6 +56,14 @@ def agreed(sessions: Sessions) -> list[Session]:
         return [*nobodys, *sessions.runtime.list()]
 
     return sessions.queue.capacity.agree(everything)
+
+
+def end_stopped(sessions: Sessions, seen: Session) -> None:
+    """Clear a session away that was seen not to run, unless a launch has started it meanwhile."""
+    with sessions.turns.if_free(seen.owner, seen.course) as mine:
+        now = sessions.runtime.find(seen.id) if mine else None
+        if mine and not (now and now.running):
+            sessions.stop(seen.id, why=(now or seen).ended or "its server ended")
 
 
 def end_removed(sessions: Sessions, known: Collection[str]) -> None:

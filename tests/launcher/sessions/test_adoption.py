@@ -26,6 +26,26 @@ def test_routes_to_nowhere_go(sessions):
     assert sessions.gateway.routes() == {}
 
 
+@pytest.mark.parametrize("asked", ["routes", "list"])
+def test_a_session_that_is_opened_while_both_are_asked_keeps_its_route(
+    sessions, monkeypatch, asked
+):
+    part = sessions.gateway if asked == "routes" else sessions.runtime
+    ask, opened = getattr(part, asked), []
+
+    def meanwhile(*of):
+        found = ask(*of)
+        monkeypatch.undo()
+        spec, session = ensure(sessions)
+        sessions.open(spec, session)
+        opened.append(spec.id)
+        return found
+
+    monkeypatch.setattr(part, asked, meanwhile)
+    adopt(sessions)
+    assert list(sessions.gateway.routes()) == opened
+
+
 def test_a_dead_session_is_cleared_and_remembered(sessions):
     spec, session = ensure(sessions)
     sessions.runtime.rows[spec.id] = replace(session, running=False, ended="exit code 137")
@@ -41,6 +61,16 @@ def test_a_session_that_a_launch_is_just_starting_is_left_alone(sessions):
     with sessions.turns.wait_for("s1", "c1"):
         adopt(sessions)
     assert sessions.runtime.find(spec.id)
+
+
+def test_a_session_that_a_launch_has_started_since_the_look_is_left_alone(sessions, monkeypatch):
+    """An engine lists a container before it starts it: as one that does not run."""
+    spec, session = ensure(sessions)
+    created = replace(session, running=False, ended="it was never started")
+    monkeypatch.setattr(sessions.runtime, "list", lambda owner="": [created])
+    adopt(sessions)
+    assert sessions.runtime.find(spec.id) == session
+    assert not sessions.history.find(spec.id).ended
 
 
 def test_a_session_that_somebody_removed_by_hand_is_over(sessions):
