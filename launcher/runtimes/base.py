@@ -36,7 +36,10 @@ class Warm(Protocol):
         """
 
     def settle(self, session_id: str) -> str | None:
-        """Called when its server answers: None, or the reason why it cannot be given out."""
+        """Called when its server answers: None, or the reason why it cannot be given out.
+
+        One that is claimed is left as it is.
+        """
 
     def claim(self, spec: SessionSpec) -> bool:
         """Take the session for `spec.owner`: True exactly once, whoever asks at that instant."""

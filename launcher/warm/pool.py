@@ -373,6 +373,8 @@ class Pool:
             with self._guard:
                 if session.id in self._mine or not session.running:
                     continue
+                if self.warm.is_claimed(session.id):  # since the look: it is a student's now
+                    continue
                 self._mine[session.id] = kind_of(session)
             self._later(self._take_over, session)
         self.warm.sweep(self._others, unfinished=unfinished)
@@ -381,6 +383,10 @@ class Pool:
         try:
             self._settle(session)
         except Exception as error:  # the outermost edge of a worker
+            if self.warm.is_claimed(session.id):  # not ours to stop
+                with self._guard:
+                    self._mine.pop(session.id, None)
+                return
             log.warning("a warm session was not taken over: %s", error)
             self._discard(session.id)
 

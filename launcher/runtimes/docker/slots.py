@@ -10,6 +10,7 @@ while their container exists: its processes would write where nobody finds it ag
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -84,9 +85,9 @@ class Slots:
         try:
             mounts.forbid_writing(slot)
         except OSError as error:
-            raise SlotFailed(
-                f"its server keeps a file open in its home ({error.strerror})"
-            ) from error
+            if error.errno == errno.EBUSY:
+                raise SlotFailed("its server keeps a file open in its home") from error
+            raise SlotFailed(f"its home cannot be made read-only: {error.strerror}") from error
         if inode(Path(f"/proc/{process}/root{HOME_IN_SESSION}")) != inode(slot):
             raise SlotFailed("the engine does not see what the launcher mounts")
         return empty_folders(slot)

@@ -78,6 +78,8 @@ class DockerWarm:
                 self._starting.discard(spec.id)
 
     def settle(self, session_id: str) -> str | None:
+        if self.is_claimed(session_id):
+            return "somebody has it already"
         try:
             container = self.runtime.container(session_id)
             if container is None or container.status != "running":

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import subprocess
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -87,6 +88,43 @@ def spec(tmp_path):
     home = tmp_path / "homes" / "s1" / "c1"
     home.mkdir(parents=True)
     return SessionSpec(new_session_id(), "s1", "c1", "i", "l", "t", home, Limits(1, 1, 1))
+
+
+@pytest.mark.parametrize("name", ["dépôt", "a b", "a\tb", "a\\b", "a\u00a0b", "\udce9t\udce9"])
+@needs_root
+def test_slots_go_whatever_the_data_folder_is_called(tmp_path, name):
+    slots, session_id = Slots(tmp_path / name / "slots", 1000), new_session_id()
+    slot = slots.make(session_id)
+    assert (mounts.mounts_at(slot), mounts.mounts_at(slots.folder)) == (1, 1)
+    assert mounts.is_shared(slots.folder)
+    slots.release(session_id)
+    assert os.listdir(slots.folder) == []
+    assert mounts.mounts_at(slots.folder) == 0
+
+
+@needs_root
+def test_a_home_that_was_mounted_meanwhile_can_still_be_written(slots, spec):
+    subprocess.run(["mount", "-t", "tmpfs", "homes", spec.home], check=True)
+    slot = slots.make(spec.id)
+    mounts.bind(str(spec.home), slot)
+    with pytest.raises(SlotFailed, match="another folder"):
+        slots.settle(spec.id, os.getpid())
+    (spec.home / "work.txt").write_text("mine")
+    slots.release(spec.id)
+    mounts.unmount(spec.home)
+
+
+@needs_root
+def test_nothing_writes_into_a_settled_slot_through_another_mount_of_it(slots, spec, tmp_path):
+    """As a container has: a read-only mount here would not reach it."""
+    slot, inside = slots.make(spec.id), tmp_path / "inside"
+    inside.mkdir()
+    mounts.bind(str(slot), inside)
+    mounts.forbid_writing(slot)
+    with pytest.raises(OSError, match="Read-only"):
+        (inside / "x").touch()
+    mounts.unmount(inside)
+    slots.release(spec.id)
 
 
 @needs_root

@@ -198,6 +198,13 @@ def test_a_session_is_claimed_once(runtime, config, given):
     assert runtime.find(spec.id).owner == "s1"
 
 
+def test_one_that_a_student_has_is_never_settled_again(runtime, given):
+    spec, session = given
+    assert runtime.warm.settle(spec.id) == "somebody has it already"
+    body = {"type": "file", "format": "text", "content": "mine"}
+    assert ask(session, spec, "contents/on.txt", method="PUT", body=body).status_code == 201
+
+
 def test_a_folder_that_vanished_takes_no_writing_and_is_attached_again(runtime, config, given):
     spec, session = given
     mounts.unmount(config.data / "slots" / spec.id)

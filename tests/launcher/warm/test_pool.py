@@ -51,7 +51,7 @@ class FakeWarm:
         return self.runtime.start(spec)
 
     def settle(self, session_id):
-        return self.unsettled
+        return "somebody has it already" if session_id in self.claims else self.unsettled
 
     def claim(self, spec):
         if spec.id in self.others:
@@ -361,6 +361,35 @@ def test_one_that_a_launch_has_just_reserved_is_not_stopped_under_its_hands(pool
     until(lambda: len(runtime.rows) == 2 and not pool._ending)
     assert mine.id in runtime.rows
     pool.put_back(mine)
+
+
+def test_one_that_was_given_out_while_the_pool_looked_is_the_student_s(
+    pool, warm, runtime, tmp_path, monkeypatch
+):
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3})
+    outdated, given = warm.outdated, []
+
+    def click_meanwhile():
+        monkeypatch.undo()
+        given.append(take(pool, tmp_path)[0].id)
+        return outdated()
+
+    monkeypatch.setattr(warm, "outdated", click_meanwhile)
+    pool._tidied = 0
+    until(lambda: given and pool.counts() == {I1: 3})
+    assert runtime.rows[given[0]].owner == "s1"
+    assert given[0] not in pool._mine
+
+
+def test_one_that_is_claimed_while_it_is_taken_over_is_not_stopped(pool, warm, runtime, tmp_path):
+    left = runtime.start(spec_of_nobody(I1))
+    pool.answers = lambda session: warm.claims.setdefault(session.id, "s1") == "s1"
+    pool._mine[left.id] = I1
+    pool._take_over(left)
+    assert left.id in runtime.rows
+    assert left.id not in pool._mine
+    assert pool.counts() == {}
 
 
 def test_a_launcher_that_starts_takes_over_none_of_an_old_image(pool, warm, runtime):
