@@ -152,8 +152,13 @@ class Queue:
         return len(self._places)
 
     def lacking(self) -> int:
-        """How many wait for room, and not for a limit of their own or for their page."""
+        """How many wait for room, and not for a limit of their own or for their page.
+
+        This is asked all the time, also where nobody clicks or waits any more: who is gone since
+        then is forgotten here, and gives back the room that was kept.
+        """
         with self._changed:
+            self._turn()
             waiting = [one for one in self._places.values() if not one.offered and not one.passed]
             return sum(not one.full.own for one in waiting)
 

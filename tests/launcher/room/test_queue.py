@@ -191,6 +191,28 @@ def test_a_restart_keeps_the_order_and_waits_for_nobody_for_ever(tmp_path, clock
     assert called(after, "bob", "new") == ["bob"]
 
 
+def test_who_never_comes_back_after_a_restart_lacks_no_room_though_nobody_clicks(tmp_path, clock):
+    sessions = full(make(Database.of(tmp_path), clock), "ann", "bob")
+    after = make(Database.of(tmp_path), clock)
+    running = [Session(one, one, "c", IMAGE, "", 0, "x", True) for one in sessions]
+    after.capacity.agree(lambda: running)
+    assert after.lacking() == 2, "they may come back"
+    clock.at += GRACE + 1
+    assert after.lacking() == 0
+    assert after.line.all() == []
+
+
+def test_room_that_is_kept_for_somebody_who_is_gone_is_free_though_nobody_clicks(queue, clock):
+    one, _ = full(queue, "ann")
+    clock.at += PRESENT + 1
+    queue.capacity.release(one)
+    assert queue.lacking() == 0, "it is kept for ann"
+    assert queue.capacity.fits(IMAGE) == 0
+    clock.at += TAKE + 1
+    assert queue.lacking() == 0
+    assert queue.capacity.fits(IMAGE) == 1
+
+
 def test_a_guess_is_made_of_measured_sessions_only(queue):
     full(queue, "ann", "bob")
     assert queue.standing("bob", "c").seconds is None
