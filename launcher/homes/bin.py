@@ -97,6 +97,8 @@ class Bin:
             home.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
             for note in place.glob(".delivered-*"):
                 note.rename(home.with_name(note.name))
+            # Whoever brings it back wants it kept: it counts as used now, or goes with the next look.
+            os.utime(place / "home", follow_symlinks=False)
             (place / "home").rename(home)
         except OSError as error:
             self._take_notes_back(found, place)

@@ -76,6 +76,18 @@ def test_a_folder_that_nobody_came_back_to_goes_into_the_bin_and_comes_back_whol
     assert work.bin.all() == []
 
 
+def test_a_folder_that_was_brought_back_counts_as_used_then(work):
+    spec = begin(work)
+    end(work, spec)
+    work.sessions.history.forget("s1")  # as old as its folder, or older
+    for one in (spec.home, *work.sessions.homes.notes("s1", COURSE)):
+        os.utime(one, (time.time() - 40 * DAY,) * 2)
+    assert [one.what for one in work.run()] == ["home"]
+    work.bin.restore(work.bin.all()[0].id)
+    assert work.run() == []
+    assert (spec.home / "week1.ipynb").read_text() == "mine"
+
+
 def test_a_session_that_runs_keeps_its_folder_however_old(work, monkeypatch):
     spec = begin(work)
     later(monkeypatch, 1000)
