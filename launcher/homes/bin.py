@@ -97,7 +97,7 @@ class Bin:
             home.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
             for note in place.glob(".delivered-*"):
                 note.rename(home.with_name(note.name))
-            # Whoever brings it back wants it kept: it counts as used now, or goes with the next look.
+            # It counts as used now, or the next look for unused folders would bin it again.
             os.utime(place / "home", follow_symlinks=False)
             (place / "home").rename(home)
         except OSError as error:

@@ -65,6 +65,8 @@ class Capacity:
     freed: Callable[[], None] = lambda: None
     """Called when room has become free."""
     _held: dict[str, Held] = field(default_factory=dict)
+    _looks: list[set[str]] = field(default_factory=list)
+    """For each look at the runtime that goes on, the sessions that came or went meanwhile."""
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def hold(
@@ -76,11 +78,13 @@ class Capacity:
         stopped.
         """
         with self._guard:
-            others = {key: one for key, one in self._held.items() if key != instead_of}
+            same = (session, instead_of)
+            others = {key: one for key, one in self._held.items() if key not in same}
             memory = self.reserve(image)
             full = self._why_full(others.values(), student, course, memory)
             if full is None:
                 self._held[session] = Held(session, student, course, image, memory)
+                self._note(session)
             return full
 
     def started(self, session: str) -> None:
@@ -99,36 +103,48 @@ class Capacity:
         """The session has ended or did not start; one that is not known is fine."""
         with self._guard:
             gone = self._held.pop(session, None)
+            self._note(session)
         if gone:
             self.freed()
+
+    def _note(self, session: str) -> None:
+        """It came or went: no look that goes on knows better. The guard must be held."""
+        for meanwhile in self._looks:
+            meanwhile.add(session)
 
     def agree(self, look: Callable[[], list[Session]]) -> list[Session]:
         """Make the account agree with what `look` sees in the runtime; what it saw.
 
         What ended behind our back gives its room back, what runs unknown to us takes its own,
-        and what started while `look` looked is left as it is.
+        and what came or went while `look` looked is left as it is.
         """
+        meanwhile: set[str] = set()
         with self._guard:
             before = {key for key, one in self._held.items() if not one.starting}
-        seen = look()
-        running = {session.id: session for session in seen if session.running}
-        with self._guard:
-            gone = before - {session.id for session in seen}
-            for key in gone:
-                self._held.pop(key, None)
-            for key, session in running.items():
-                if key not in self._held:
-                    self._held[key] = Held(
-                        key,
-                        session.owner,
-                        session.course,
-                        session.image,
-                        self.reserve(session.image),
-                        starting=False,
-                    )
+            self._looks.append(meanwhile)
+        try:
+            seen = look()
+            running = {session.id: session for session in seen if session.running}
+            with self._guard:
+                gone = before - {session.id for session in seen} - meanwhile
+                for key in gone:
+                    self._held.pop(key, None)
+                for key, session in running.items():
+                    if key not in self._held and key not in meanwhile:
+                        self._held[key] = self._of(session)
+        finally:
+            with self._guard:
+                self._looks = [one for one in self._looks if one is not meanwhile]
         if gone:
             self.freed()
         return seen
+
+    def _of(self, session: Session) -> Held:
+        """The room of a session that runs, and that the account did not know."""
+        memory = self.reserve(session.image)
+        return Held(
+            session.id, session.owner, session.course, session.image, memory, starting=False
+        )
 
     def fits(self, image: str) -> int:
         """How many more sessions of the image have room now, whoever they are for."""

@@ -121,6 +121,39 @@ def test_the_account_follows_the_runtime_and_leaves_alone_what_starts_meanwhile(
     assert calls == ["freed"]
 
 
+def test_what_ends_or_is_given_out_while_the_runtime_is_looked_at_stays_so():
+    room = capacity()
+    for name in ("ends", "given"):
+        hold(room, name)
+        room.started(name)
+
+    def look():
+        seen = [session("ends")]
+        room.release("ends")
+        room.release("given")  # a warm one: its room is the launch's that takes it
+        assert hold(room, "given", "ann") is None
+        room.started("given")
+        return seen
+
+    room.agree(look)
+    assert [(one.session, one.student) for one in room.held()] == [("given", "ann")]
+    room.agree(lambda: [session("ends")])
+    assert [one.session for one in room.held()] == ["ends"], "the next look counts again"
+
+
+def test_a_look_that_fails_is_over():
+    room = capacity()
+    with pytest.raises(OSError, match="away"):
+        room.agree(lambda: (_ for _ in ()).throw(OSError("the engine is away")))
+    assert not room._looks
+
+
+def test_a_session_is_never_in_its_own_way():
+    room = capacity(memory=1 * GB)
+    assert hold(room, "warm") is None
+    assert hold(room, "warm", "ann") is None
+
+
 @pytest.mark.parametrize(
     ("setting", "total", "memory"), [(None, 24, 22), (None, 3, 1.5), (5, 24, 5)]
 )
