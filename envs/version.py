@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import difflib
 import json
 import math
@@ -10,6 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -162,6 +164,21 @@ def resolve_image(repo: str, ref: str, *, digest: Digest) -> Version:
     return Version(repo, ref, digest(repo.removeprefix(EXISTING), ref), "tag")
 
 
+SOON = 5.0
+"""Seconds for a git host's answer where what the ref named last will do."""
+AGAIN = 20.0
+"""Seconds in which a host that was down is not asked again where that will do."""
+
+
+@dataclass
+class Question:
+    """One to a git host, and its answer for everybody who waits."""
+
+    began: float
+    """Monotonic seconds."""
+    answer: Future[Version] = field(default_factory=Future)
+
+
 @dataclass
 class VersionCache:
     """Remembers what refs named, for fast clicks, for a git host that is down, and for tags that
@@ -180,18 +197,23 @@ class VersionCache:
     """What knows the digests of images that exist already, if anything does."""
     _known: dict[tuple[str, str], tuple[float, Version]] = field(default_factory=dict)
     _told: set[Version] = field(default_factory=set)
+    _down: dict[tuple[str, str], float] = field(default_factory=dict)
+    """When the host of what is known last failed to answer, in monotonic seconds."""
+    _asked: dict[tuple[str, str], Question] = field(default_factory=dict)
+    """What `resolve_soon` asks now."""
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def resolve(self, repo: str, ref: str) -> Version:
         """Like `resolve_version`, from memory where that is fresh enough or the host is down."""
         at, known = self._remembered(repo, ref)
-        if known and known.kind in ("tag", "commit") and time.monotonic() - at < self.tag_life:
+        if known and self._believed(at, known):
             return known
         try:
             found = self._resolve(repo, ref)
         except GitHostDown:
             if known is None:
                 raise
+            self._down[repo, ref] = time.monotonic()
             return known
         if known and known.kind == found.kind == "tag" and known.commit != found.commit:
             if self.moved and found not in self._told:
@@ -201,6 +223,63 @@ class VersionCache:
                 found = known
         self._remember(found)
         return found
+
+    def resolve_soon(self, repo: str, ref: str, *, longest: float | None = None) -> Version:
+        """Like `resolve`, for many at once: who asks what is being asked gets the same answer.
+
+        Where the host has not answered after `SOON` seconds, or was down a moment ago, it is what
+        the ref named last; the question goes on, for those who come later. Where that is not known
+        either, the answer is waited for, or given up `longest` seconds after the question began.
+        """
+        at, known = self._remembered(repo, ref)
+        if known and self._believed(at, known):
+            return known
+        if known and time.monotonic() - self._down.get((repo, ref), -math.inf) < AGAIN:
+            return known
+        question = self._question(repo, ref)
+        wait = SOON if known else longest
+        if wait is not None:
+            wait = max(0.0, question.began + wait - time.monotonic())
+        try:
+            return question.answer.result(wait)
+        except TimeoutError as error:
+            if known:
+                return known
+            raise GitHostDown(
+                f"The git server of {repo} has not answered yet.",
+                hint="Try again in a minute; the link itself may be fine.",
+            ) from error
+
+    def _question(self, repo: str, ref: str) -> Question:
+        """The question that is being asked, or a new one, in a thread that nobody waits for."""
+        with self._guard:
+            question = self._asked.get((repo, ref))
+            if question is None:
+                question = Question(time.monotonic())
+                work = contextvars.copy_context().run  # with the ids that log lines carry
+                threading.Thread(
+                    target=work, args=(self._answer, repo, ref, question), name="ref", daemon=True
+                ).start()
+                self._asked[repo, ref] = question
+        return question
+
+    def _answer(self, repo: str, ref: str, question: Question) -> None:
+        found: Version | None = None
+        trouble: BaseException | None = None
+        try:
+            found = self.resolve(repo, ref)
+        except BaseException as error:  # whoever waits for the answer gets it
+            trouble = error
+        with self._guard:
+            del self._asked[repo, ref]  # who asks from now on asks anew
+        if found:
+            question.answer.set_result(found)
+        else:
+            question.answer.set_exception(trouble)
+
+    def _believed(self, at: float, known: Version) -> bool:
+        """Whether what was known at that moment need not be asked again."""
+        return known.kind in ("tag", "commit") and time.monotonic() - at < self.tag_life
 
     def _resolve(self, repo: str, ref: str) -> Version:
         if not repo.startswith(EXISTING):
@@ -236,6 +315,7 @@ class VersionCache:
                 temp.write_text(json.dumps(rows), "utf-8")
                 os.replace(temp, self.file)
             self._known[key] = (time.monotonic(), found)  # on a full disk not before it is kept
+            self._down.pop(key, None)
 
     def _rows(self) -> dict[str, Any]:
         try:

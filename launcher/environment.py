@@ -14,7 +14,7 @@ from envs.errors import BadEnvironment, BuildFailed, NotOffered
 from envs.image import Image
 from envs.slots import BUILDING, WAITING
 from envs.store import Store
-from envs.version import Version, VersionCache
+from envs.version import SOON, Version, VersionCache
 from launcher.homes.home import course_name
 from launcher.prebuild import Prebuild
 from launcher.progress import Phase, Progress, Tell
@@ -83,7 +83,7 @@ class Environments:
         """
         repo, tag = self.of(link)
         tell(Progress(Phase.ENVIRONMENT, f"Looking up {repo} {tag}".rstrip()))
-        version = self.versions.resolve(repo, tag)
+        version = self.versions.resolve_soon(repo, tag)
         called = tag or version.commit[:7]
         ready, older = self._ready_or_older(version)
         if ready:
@@ -112,10 +112,11 @@ class Environments:
     def find_image(self, link: Link) -> Image | None:
         """What a click on the link would get at once, without a build; None where it needs one.
 
-        :raises envs.errors.EnvError: its repository cannot be asked.
+        :raises envs.errors.EnvError: its repository cannot be asked, or does not answer soon.
         """
         repo, tag = self.of(link)
-        ready, older = self._ready_or_older(self.versions.resolve(repo, tag))
+        version = self.versions.resolve_soon(repo, tag, longest=SOON)
+        ready, older = self._ready_or_older(version)
         return ready or older
 
     def _ready_or_older(self, version: Version) -> tuple[Image | None, Image | None]:

@@ -60,8 +60,8 @@ class Pool:
     """True when the session's server serves requests."""
     rouse: Callable[[Session], None]
     """Lets a server that answers do what its first visitor would wait for."""
-    wishes: Callable[[], Counts]
-    """How many are wanted now, beside what the last clicks ask for."""
+    wishes: Callable[[], Counts | None]
+    """How many are wanted now, beside what the last clicks ask for; None: that is not known yet."""
     queue: Queue = field(default_factory=unlimited_queue)
     """Keeps room for each. Who waits in line comes before all of them."""
     most: int = 0
@@ -252,6 +252,8 @@ class Pool:
             self.give_back(waiting - len(self._ending))
             return
         wish = self._wish()
+        if wish is None:
+            return  # what an earlier launcher left may be wanted
         with self._guard:
             have: dict[Kind, int] = {}
             for kind in self._mine.values():
@@ -267,12 +269,15 @@ class Pool:
                 return  # what is free is for students
             self._started = now
 
-    def _wish(self) -> dict[Kind, int]:
+    def _wish(self) -> dict[Kind, int] | None:
+        wishes = self.wishes()
+        if wishes is None:
+            return None
         now = time.monotonic()
         with self._guard:
             self._taken = [one for one in self._taken if now - one.at <= self.window]
             recent = demand(self._taken, now=now, window=self.window) if self.window else {}
-        return wanted(self.wishes(), recent, most=self.most)
+        return wanted(wishes, recent, most=self.most)
 
     def _begin(self, kind: Kind) -> bool:
         """Start one in the background; False when there is no room."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from envs.errors import EnvError
 from launcher.environment import Environments, link_of
+from launcher.rounds import Rounds
 from launcher.warm.demand import Kind
 
 log = logging.getLogger(__name__)
@@ -30,15 +33,24 @@ class Wishes:
     """How many students have a session of the image: those of a class who are there already."""
     _kinds: dict[str, Kind | None] = field(default_factory=dict)
     _looked: float = -LOOK
+    _thread: threading.Thread | None = None
+    """The one that looks, or did."""
+    _answered: bool = False
+    """Whether one has looked at everything."""
+    _rounds: Rounds = field(default_factory=lambda: Rounds("looking up what to keep warm"))
 
-    def __call__(self) -> dict[Kind, int]:
-        """How many sessions to have ready."""
+    def __call__(self) -> dict[Kind, int] | None:
+        """How many sessions to have ready, as the last look found; None before the first has ended.
+
+        Git hosts are asked for it, which may hang, so it looks in a thread of its own.
+        """
         catalogue = self.environments.catalogue
         always = {name: entry.warm for name, entry in catalogue.items() if entry.warm}
         coming = self.classes()
         names = dict.fromkeys([*coming, *always])  # where not all fit, classes come first
-        if time.monotonic() - self._looked > LOOK or names.keys() - self._kinds.keys():
-            self._look(names)
+        self._look_in_time(names)
+        if names and not self._answered:
+            return None
         found: dict[Kind, int] = {}
         for name in names:
             if kind := self._kinds.get(name):  # two names of one image share its sessions
@@ -46,8 +58,21 @@ class Wishes:
                 found[kind] = max(late, always.get(name, 0), found.get(kind, 0))
         return found
 
+    def _look_in_time(self, names: Mapping[str, object]) -> None:
+        if not names or (self._thread and self._thread.is_alive()):
+            return
+        if time.monotonic() - self._looked > LOOK or names.keys() - self._kinds.keys():
+            self._looked = time.monotonic()
+            self._thread = threading.Thread(
+                target=self._run, args=(list(names),), name="wishes", daemon=True
+            )
+            self._thread.start()
+
+    def _run(self, names: Iterable[str]) -> None:
+        self._rounds.run(functools.partial(self._look, names))
+        self._answered = True
+
     def _look(self, names: Iterable[str]) -> None:
-        self._looked = time.monotonic()
         for name in names:
             link = link_of(name)
             try:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from envs.channels import Channels
-from envs.errors import BuildFailed
+from envs.errors import BuildFailed, GitHostDown
 from envs.git import Git
 from envs.store import Store
 from envs.version import VersionCache
@@ -17,6 +17,7 @@ from launcher.prebuild import Prebuild
 from launcher.settings.entries import CatalogueEntry
 from link_generator.link import Link
 from tests.envs.fake_builder import FileBuilder
+from tests.gated_git import GatedGit
 from tests.git_server import GitServer, Repo
 from tests.waiting import wait_for
 
@@ -155,6 +156,48 @@ def test_a_class_that_clicks_looks_an_image_up_once_or_twice(environments, monke
         found = list(pool.map(environments.images.find, [version] * 20))
     assert found == [image] * 20
     assert len(looked) <= 2, "the first one, and one for all who came while it looked"
+
+
+@pytest.fixture
+def gated(environments):
+    found = environments.versions.git = GatedGit(environments.versions.git)
+    yield found
+    found.gate.set()
+
+
+def test_a_class_that_clicks_asks_the_git_host_once(environments, gated):
+    link = Link(env="intro")
+    image, _ = ensure(environments, link)
+    gated.asked.clear()
+    gated.gate.clear()
+    said = []
+    with ThreadPoolExecutor(40) as pool:
+        found = [pool.submit(environments.ensure_image, link, said.append) for _ in range(40)]
+        wait_for(lambda: len(said) == 40)
+        time.sleep(0.5)  # each is about to ask, and few of them at most come after the answer
+        gated.gate.set()
+        assert [one.result(timeout=30) for one in found] == [image] * 40
+    assert len(gated.asked) <= 3
+
+
+def test_a_git_host_that_hangs_holds_nobody_up_whose_image_is_there(
+    environments, gated, monkeypatch
+):
+    monkeypatch.setattr("envs.version.SOON", 0.5)
+    link = Link(env="intro")
+    image, _ = ensure(environments, link)
+    gated.gate.clear()
+    assert ensure(environments, link)[0] == image
+    assert environments.find_image(link) == image
+
+
+def test_what_a_click_would_get_is_not_waited_for_while_a_git_host_hangs(
+    environments, gated, monkeypatch
+):
+    monkeypatch.setattr("launcher.environment.SOON", 0.1)
+    gated.gate.clear()
+    with pytest.raises(GitHostDown, match="not answered yet"):
+        environments.find_image(Link(env="intro"))
 
 
 def test_an_image_that_was_removed_is_missed_within_a_second(environments, monkeypatch):

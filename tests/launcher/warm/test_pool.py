@@ -308,6 +308,17 @@ def test_a_killed_launcher_s_warm_sessions_are_taken_over(pool, runtime):
     assert left.id in runtime.rows
 
 
+def test_none_is_given_up_before_it_is_known_what_is_wanted(pool, runtime):
+    left, asked = runtime.start(spec_of_nobody(I1)), []
+    pool.wishes = lambda: asked.append(1)
+    pool.start()
+    until(lambda: pool.counts() == {I1: 1} and len(asked) > 5)
+    assert left.id in runtime.rows
+    pool.wishes = lambda: {I1: 2}
+    until(lambda: pool.counts() == {I1: 2})
+    assert left.id in runtime.rows
+
+
 def test_none_is_kept_where_that_cannot_work_and_leftovers_go(pool, warm, runtime, tmp_path):
     runtime.start(spec_of_nobody(I1))
     warm.why = "only root may"
