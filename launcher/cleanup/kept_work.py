@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Mapping
@@ -83,14 +84,21 @@ class KeptWork:
     def remove_all(self, student: str, *, who: str) -> list[Binned]:
         """Put all that the student has into the bin, and forget their sessions.
 
-        :raises InUse: a session runs; then nothing was removed.
+        :raises InUse: a session runs, or a launch is under way; then nothing was removed.
+        :raises launcher.homes.bin.NotMoved: that folder stays where it is, and those after it.
         """
-        if any(one.running for one in self.sessions.of(student)):
-            raise InUse("A session of yours runs.", hint="Stop it under My sessions.")
-        courses = self.sessions.homes.courses(student)
-        why = "the student asked for it"
-        gone = [self.remove(student, course, who=who, why=why) for course in courses]
-        self.sessions.history.forget(student)
+        courses, turns = self.sessions.homes.courses(student), self.sessions.turns
+        with contextlib.ExitStack() as taken:
+            if not all(taken.enter_context(turns.if_free(student, one)) for one in courses):
+                raise InUse(
+                    "A launch into a folder of yours is under way.", hint="Try again in a minute."
+                )
+            # Looked at with the turns in hand: a session that starts now is seen, or waits.
+            if any(one.running for one in self.sessions.of(student)):
+                raise InUse("A session of yours runs.", hint="Stop it under My sessions.")
+            why = "the student asked for it"
+            gone = [self._remove(student, course, who=who, why=why) for course in courses]
+            self.sessions.history.forget(student)
         return gone
 
     def run(self) -> list[Removed]:

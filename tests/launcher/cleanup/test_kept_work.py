@@ -170,6 +170,33 @@ def test_all_data_of_a_student_go_and_nobody_else_s(work):
     assert (other.home / "week1.ipynb").exists()
 
 
+def test_all_goes_or_nothing_where_a_launch_into_one_folder_is_under_way(work):
+    specs = [begin(work, course=course) for course in (COURSE, "second-0a1b2c3d")]
+    for spec in specs:
+        end(work, spec)
+    with work.sessions.turns.wait_for("s1", specs[1].course), pytest.raises(InUse, match="launch"):
+        work.remove_all("s1", who="s1")
+    assert work.bin.all() == []
+    assert all((spec.home / "week1.ipynb").exists() for spec in specs)
+    assert len(work.sessions.history.all()) == 2
+
+
+def test_no_launch_begins_between_the_look_for_sessions_and_the_end_of_everything(
+    work, monkeypatch
+):
+    end(work, begin(work))
+    listed, begun = work.sessions.runtime.list, []
+
+    def meanwhile(owner=""):
+        with work.sessions.turns.if_free("s1", COURSE) as mine:
+            begun.append(mine)
+        return listed(owner)
+
+    monkeypatch.setattr(work.sessions.runtime, "list", meanwhile)
+    assert len(work.remove_all("s1", who="s1")) == 1
+    assert not any(begun)
+
+
 def test_a_folder_that_cannot_be_moved_stays_as_it_was(work, monkeypatch):
     spec = begin(work)
     end(work, spec)
