@@ -102,6 +102,11 @@ class Launch:
             first = bisect.bisect_right(self._events, since, key=lambda event: event.cursor)
             return self._events[first:]
 
+    def was_opened(self, before: float) -> bool:
+        """True where it opened its session more than so many seconds before now."""
+        with self._changed:
+            return self.opened is not None and self.now() - self.ended > before
+
     def tell(self, progress: Progress) -> None:
         with self._changed:
             self._events.append(Event(self.cursor + 1, self.now(), progress))
@@ -162,13 +167,15 @@ class Launches:
     def ensure(self, link: Link, student: str, request_id: str, *, retry: bool = False) -> Launch:
         """The launch of this link by this student that nobody has seen the end of, or a new one.
 
-        With `retry` a failed one is never given again.
+        One that opened a while ago is never given again: its session may be gone by now, and its
+        content old. With `retry` neither is a failed one.
         """
         with self._guard:
             self._forget_old()
             for launch in self._known.values():
                 same = (launch.link, launch.student) == (link, student)
-                if same and not launch.told and not (retry and launch.error):
+                over = launch.told or launch.was_opened(WATCHED) or (retry and launch.error)
+                if same and not over:
                     self.asked_for(launch)
                     return launch
             launch = Launch(link, student, request_id)

@@ -118,6 +118,18 @@ def test_a_click_after_the_end_was_seen_starts_afresh(launches, gate):
     assert launches.ensure(LINK, "s1", "r3") is not first
 
 
+def test_a_click_long_after_an_end_that_nobody_saw_starts_afresh(launches, gate, monkeypatch):
+    opened = launches.ensure(LINK, "s1", "r1")
+    failed = launches.ensure(LINK, "unlucky", "r1")
+    gate.set()
+    assert opened.wait(5)
+    assert failed.wait(5)
+    monkeypatch.setattr("launcher.launches.WATCHED", 0.0)
+    assert launches.ensure(LINK, "s1", "r2") is not opened
+    assert launches.find(opened.id, "s1") is opened, "a page may still follow it"
+    assert launches.ensure(LINK, "unlucky", "r2") is failed, "why it failed is news"
+
+
 def test_events_come_after_the_cursor(launches, gate):
     launch = launches.ensure(LINK, "s1", "r1")
     gate.set()
