@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hmac
 import logging
 import threading
@@ -70,18 +71,20 @@ class Running:
                 log.error("the gateway did not start: %s", error)
 
     def stop(self) -> None:
-        """End the app and the gateway that it started. Sessions go on."""
+        """End the app and the gateway. Sessions go on."""
         if self._ended.is_set():
             return
         self._ended.set()
-        self._reaper.stop()
-        self._watch.stop()
-        for server in self._servers:
-            server.close()
-        if self._pool:
-            self._pool.stop()
-        self.gateway.stop()
-        self._lock.close()
+        try:
+            self._reaper.stop()
+            self._watch.stop()
+            for server in self._servers:
+                server.close()
+            if self._pool:
+                self._pool.stop()
+        finally:
+            self.gateway.stop()
+            self._lock.close()
         log.info("stopped; sessions go on")
 
 
@@ -97,10 +100,19 @@ def start(config: Config) -> Running:
         lock = undo.enter_context(hold(config.data / "serve.lock"))
         secret = identity.load_secret(config.data)
         gateway = ensure_gateway(config, secret)
-        undo.callback(gateway.stop)
+        undo.push(functools.partial(end_after, gateway))
         running = _serve(config, secret, gateway, lock)
         undo.pop_all()
         return running
+
+
+def end_after(gateway: Gateway, kind: type[BaseException] | None, *_: object) -> None:
+    """A start that fails ends what it began; one that is told to stop, the gateway of before, too.
+
+    Else that serves the sessions that run until a start succeeds.
+    """
+    if gateway.process or not (kind and issubclass(kind, Exception)):
+        gateway.stop()
 
 
 def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Running:

@@ -12,7 +12,7 @@ from launcher.database import Database
 from launcher.doctor import machine, network, secrets, state
 from launcher.doctor.finding import Finding
 from launcher.errors import NoRuntime, SecretGone
-from launcher.gateway.process import Gateway, client_of, find_gateway
+from launcher.gateway.process import find_gateway, url_of
 from launcher.runtimes.base import Runtime
 
 
@@ -58,9 +58,9 @@ def look(context: Context, *, fix: bool) -> Iterator[Finding]:
     warm = runtime.warm
     why = warm.why_not() if warm else "this runtime starts a session when somebody clicks"
     yield Finding("warm sessions", True, f"none: {why}" if why else "can be kept")
-    secret = context.parts.secret
-    gateway = find_gateway(config, secret)
-    here = Gateway(config, client_of(config, secret)).url
+    gateway = find_gateway(config, context.parts.secret)
+    announced = gateway.announced() if gateway else None
+    here = url_of(config, announced.public if announced else config.listen[1])
     yield from network.way_in(config, gateway, here)
     yield network.origin(config)
     yield from network.way_out(config)

@@ -11,6 +11,8 @@ from launcher import logs
 from launcher import serve as serving
 from launcher.cli import Context
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
 
 def add_parser(commands: Any) -> None:
     parser = commands.add_parser("serve")
@@ -26,13 +28,24 @@ def serve(args: argparse.Namespace, context: Context) -> int:
         public_url = f"http://{args.listen}"
     context.override(listen=args.listen, public_url=public_url, runtime=args.runtime)
     logs.set_up(context.config.log.format, context.config.log.level)
+    end_by_signals()
     running = serving.start(context.config)
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: sys.exit(0))
-    context.show({"url": running.url}, f"Make a launch link at {running.url}/")
-    sys.stdout.flush()
     try:
+        context.show({"url": running.url}, f"Make a launch link at {running.url}/")
+        sys.stdout.flush()
         running.wait()
     finally:
         running.stop()
     return 0
+
+
+def end_by_signals() -> None:
+    """The first one ends the launcher, from its start on; what ends is not disturbed by another."""
+
+    def end(*_: object) -> None:
+        for name in SIGNALS:
+            signal.signal(name, lambda *_: None)  # SIG_IGN would hold for programs that it runs
+        sys.exit(0)
+
+    for name in SIGNALS:
+        signal.signal(name, end)

@@ -33,7 +33,7 @@ LONGEST_FIELD = 16384
 
 
 def main() -> int:
-    """Serve until SIGTERM; 1 when the port is taken, 2 when the certificate cannot be used."""
+    """Serve until told to stop; 1 when the port is taken, 2 when the certificate cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m launcher.gateway", description=__doc__)
     parser.add_argument("--listen", required=True, metavar="HOST:PORT")
     parser.add_argument("--data", required=True, type=Path, help="the launcher's data folder")
@@ -97,7 +97,8 @@ class Running:
     """Where plain http listens, and the address that it sends everybody to."""
 
     async def serve(self, announce: Path, token: str, mark: str) -> None:
-        """Serve until SIGTERM; the admin port is one of loopback, and announced in a file."""
+        """Serve until told to stop; the admin port is one of loopback, and announced in a file."""
+        stop = stop_by_signals()
         proxy, door = self.proxy, self.proxy.door
         public = await set_up(public_app(proxy))
         context = self.certificate.context if self.certificate else None
@@ -106,16 +107,15 @@ class Running:
         if self.redirect:
             runners.append(await set_up(redirect_app(self.redirect[1])))
             listeners.append(await door.listen(runners[-1], *host_and_port(self.redirect[0])))
-        admin = await set_up(create_admin(proxy, token))
+        admin = await set_up(create_admin(proxy, token, stop))
         runners.append(admin)
         await web.TCPSite(admin, "127.0.0.1", 0).start()
-        announce.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         port = listeners[0].sockets[0].getsockname()[1]
-        announce.write_text(f"{admin.addresses[0][1]} {port} {os.getpid()} {mark}")
+        write(announce, f"{admin.addresses[0][1]} {port} {os.getpid()} {mark}")
         watching = [asyncio.ensure_future(door.watch())]
         if self.certificate:
             watching.append(asyncio.ensure_future(self.certificate.watch()))
-        await until_told_to_stop()
+        await stop.wait()
         for task in watching:
             task.cancel()
         for listener in listeners:
@@ -126,12 +126,21 @@ class Running:
         await asyncio.gather(*(one.cleanup() for one in runners))
 
 
-async def until_told_to_stop() -> None:
+def stop_by_signals() -> asyncio.Event:
+    """Set by a signal; the admin port sets it, too."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    await stop.wait()
+    return stop
+
+
+def write(announce: Path, text: str) -> None:
+    """At once: whoever reads it finds this gateway or the one before, never half a line."""
+    announce.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = announce.with_name(f"{announce.name}.{os.getpid()}")
+    new.write_text(text)
+    os.replace(new, announce)
 
 
 def host_and_port(text: str) -> tuple[str, int]:

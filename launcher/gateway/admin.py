@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import re
@@ -18,8 +19,11 @@ from launcher.machine import open_files
 APP = "/"
 
 
-def create_admin(proxy: Proxy, token: str) -> web.Application:
-    """The admin application; every request needs `Authorization: token <token>`."""
+def create_admin(proxy: Proxy, token: str, stop: asyncio.Event) -> web.Application:
+    """The admin application; every request needs `Authorization: token <token>`.
+
+    `stop` is set when the gateway shall end.
+    """
 
     @web.middleware
     async def only_the_app(
@@ -64,8 +68,13 @@ def create_admin(proxy: Proxy, token: str) -> web.Application:
             }
         )
 
+    async def end(_request: web.Request) -> web.Response:
+        stop.set()
+        return web.Response(status=202)
+
     admin = web.Application(middlewares=[only_the_app])
     admin.router.add_get("/api/numbers", numbers)
+    admin.router.add_post("/api/stop", end)
     admin.router.add_get("/api/routes", show)
     admin.router.add_get("/api/routes{path:/.*}", show_one)
     admin.router.add_post("/api/routes{path:.*}", put)

@@ -24,6 +24,16 @@ class GatewayGone(LaunchError):
 
 
 @dataclass(frozen=True)
+class Announced:
+    """What a gateway says of itself: ports, process, and a mark of its settings and version."""
+
+    admin: int
+    public: int
+    pid: int
+    mark: str
+
+
+@dataclass(frozen=True)
 class RouteState:
     """A session's route, as the gateway sees it."""
 
@@ -61,28 +71,44 @@ class GatewayClient:
     """Adds and removes routes."""
 
     announcement: Path
-    """The file in which the newest gateway says `<admin port> <public port> <pid>`."""
+    """The file in which the newest gateway says `<admin port> <public port> <pid> <mark>`."""
     token: str
     _http: requests.Session = field(default_factory=session_of_this_machine)
 
-    def ports(self) -> tuple[int, int] | None:
-        """The admin port and the public port of the newest gateway."""
+    def announced(self) -> Announced | None:
+        """What the newest gateway said when it began; it may have ended since."""
         try:
-            admin, public = self.announcement.read_text().split()[:2]
-            return int(admin), int(public)
+            admin, public, pid, *mark = self.announcement.read_text().split()
+            return Announced(int(admin), int(public), int(pid), "".join(mark))
         except (OSError, ValueError):
             return None
 
     def listens(self) -> bool:
         """False when nothing listens on the admin port any more; a slow gateway does listen."""
-        ports = self.ports()
+        announced = self.announced()
+        if announced is None:
+            return False
         try:
-            socket.create_connection(("127.0.0.1", ports[0] if ports else 0), TIMEOUT).close()
+            socket.create_connection(("127.0.0.1", announced.admin), TIMEOUT).close()
         except ConnectionRefusedError:
             return False
         except OSError:
-            return ports is not None
+            return True
         return True
+
+    def is_slow(self) -> bool:
+        """True for one that lives but does not answer in time."""
+        try:
+            self._call("GET")
+        except requests.Timeout:
+            return True
+        except requests.RequestException:  # it is gone, or another program has its port now
+            return False
+        return False
+
+    def stop(self) -> None:
+        """Ask it to end, which takes it a moment; one of an older version may not know how."""
+        self._call("POST", of="stop")
 
     def set_app(self, target: str) -> None:
         """Send everything that is no session to the app at `target`."""
@@ -149,12 +175,12 @@ class GatewayClient:
     def _call(
         self, method: str, path: str = "", body: object = None, *, of: str = "routes"
     ) -> requests.Response:
-        ports = self.ports()
-        if ports is None:
+        announced = self.announced()
+        if announced is None:
             raise requests.ConnectionError("no gateway has announced itself")
         answer = self._http.request(
             method,
-            f"http://127.0.0.1:{ports[0]}/api/{of}{path}",
+            f"http://127.0.0.1:{announced.admin}/api/{of}{path}",
             json=body,
             headers={"Authorization": f"token {self.token}"},
             timeout=TIMEOUT,

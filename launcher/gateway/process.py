@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import logging
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
 
+import requests
+
+import launcher
 from launcher.config import Config
 from launcher.errors import LaunchError
-from launcher.gateway.client import GatewayClient
+from launcher.gateway.client import Announced, GatewayClient
 from launcher.gateway.secrets import admin_token
 
 log = logging.getLogger(__name__)
+
+PATIENCE = 20.0
+"""Seconds that a gateway may take to answer: one that starts, and one that is very busy."""
+END = 10.0
+"""Seconds that it may take to end. The warm sessions' own come before, and systemd waits for 30."""
 
 
 class GatewayFailed(LaunchError):
@@ -23,20 +35,19 @@ class GatewayFailed(LaunchError):
 
 @dataclass
 class Gateway:
-    """The running gateway."""
+    """The gateway of this launcher, which holds the data folder: whoever started it."""
 
     config: Config
     client: GatewayClient
+    port: int
+    """The public one; that of the settings may be 0."""
     process: subprocess.Popen[bytes] | None = None
-    """Set when this launcher started it; whoever starts it ends it."""
+    """Set when this launcher started it."""
 
     @property
     def url(self) -> str:
         """The address that its public port answers on, for port 0 in the settings."""
-        host, _ = self.config.listen
-        ports = self.client.ports()
-        scheme = "https" if self.config.tls.cert_file else "http"
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{ports[1] if ports else 0}"
+        return url_of(self.config, self.port)
 
     def ensure(self) -> None:
         """Start it again if it died, whoever started it; its routes come back from its file."""
@@ -46,19 +57,28 @@ class Gateway:
             died = not self.client.listens()
         if died:
             log.error("the gateway ended; starting it again")
-            listen = (self.config.listen[0], int(self.url.rsplit(":", 1)[1]))
-            config = replace(self.config, listen=listen)
+            config = replace(self.config, listen=(self.config.listen[0], self.port))
             self.process = start_gateway(config, self.client)
 
     def stop(self) -> None:
-        """End it if it was started here; it closes sockets politely and keeps its routes."""
-        if self.process and self.process.poll() is None:
+        """End it; it closes sockets politely and keeps its routes."""
+        if self.process is None:
+            if not end_found(self.client):
+                log.error("the gateway goes on: it did not end within %.0f s", END)
+        elif self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(10)
+                self.process.wait(END)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(5)
+
+
+def url_of(config: Config, port: int) -> str:
+    """The address of a gateway on that public port."""
+    host, _ = config.listen
+    scheme = "https" if config.tls.cert_file else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def client_of(config: Config, secret: bytes) -> GatewayClient:
@@ -72,40 +92,75 @@ def find_gateway(config: Config, secret: bytes) -> GatewayClient | None:
 
 
 def ensure_gateway(config: Config, secret: bytes) -> Gateway:
-    """The gateway that runs already, or a new one.
+    """The gateway that a killed launcher left, if it is as a new one would be; else a new one.
 
     :raises GatewayFailed: it ended at once, most often because its port is taken; or the one
-        that runs listens elsewhere than the settings say.
+        that runs does not answer, or cannot be ended.
     """
     client = client_of(config, secret)
-    if client.health() is None:
-        refuse_another(config, client)
-        return Gateway(config, client)
-    return Gateway(config, client, start_gateway(config, client))
+    wait_while_slow(client)
+    left = client.announced() if client.health() is None else None
+    if left and is_as_asked(config, left):
+        return Gateway(config, client, left.public)
+    if left:
+        log.info("the gateway runs with other settings or another version; replacing it")
+        if not end_found(client):
+            raise GatewayFailed(
+                f"The gateway of {config.data} runs with other settings or another version.",
+                hint=f"End it (process {left.pid}) and start again.",
+            )
+    process = start_gateway(config, client)
+    started = client.announced()
+    return Gateway(config, client, started.public if started else config.listen[1], process)
 
 
-def refuse_another(config: Config, client: GatewayClient) -> None:
-    """A gateway outlives its launcher; one from before a change of the settings must go first."""
-    words = client.announcement.read_text().split()
-    ports = client.ports()
-    if ports and config.listen[1] not in (0, ports[1]):
-        raise GatewayFailed(
-            f"The gateway of {config.data} still listens on port {ports[1]}, "
-            f"not on {config.listen[1]} as the settings say.",
-            hint=f"End it (process {words[2]}) and start again, or set `listen` back.",
-        )
-    if words[3:] != [mark_of(config)]:
-        raise GatewayFailed(
-            f"The gateway of {config.data} still runs with other settings than these.",
-            hint=f"End it (process {words[2]}) and start again.",
-        )
+def is_as_asked(config: Config, announced: Announced) -> bool:
+    """True for a gateway that listens and does as the settings say, and has our own code."""
+    return config.listen[1] in (0, announced.public) and announced.mark == mark_of(config)
+
+
+def wait_while_slow(client: GatewayClient) -> None:
+    """:raises GatewayFailed: there is one that does not answer, and another cannot start."""
+    deadline = time.monotonic() + PATIENCE
+    while client.is_slow():
+        if time.monotonic() > deadline:
+            announced = client.announced()
+            raise GatewayFailed(
+                f"The gateway that runs did not answer within {PATIENCE:.0f} s.",
+                hint=f"End it (process {announced.pid if announced else '?'}) and start again.",
+            )
+        log.warning("the gateway that runs is slow to answer; waiting for it")
+
+
+def end_found(client: GatewayClient) -> bool:
+    """End a gateway that another launcher started; False when it goes on."""
+    with contextlib.suppress(requests.RequestException):  # it may end without an answer
+        client.stop()
+    deadline = time.monotonic() + END
+    while client.listens():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def start_gateway(config: Config, client: GatewayClient) -> subprocess.Popen[bytes]:
     """Start the process and wait until it answers."""
-    client.announcement.unlink(missing_ok=True)
     process = subprocess.Popen(gateway_command(config), stdin=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
+    try:
+        wait_until_it_answers(process, config, client)
+    except BaseException:  # a signal, too: nobody else knows this process
+        process.kill()
+        process.wait(5)
+        raise
+    return process
+
+
+def wait_until_it_answers(
+    process: subprocess.Popen[bytes], config: Config, client: GatewayClient
+) -> None:
+    """:raises GatewayFailed: it ended, or does not answer in time."""
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         if process.poll() is not None:
             host, port = config.listen
@@ -120,18 +175,24 @@ def start_gateway(config: Config, client: GatewayClient) -> subprocess.Popen[byt
                 f"The gateway could not listen on {host}:{port}.",
                 hint="Another program may use that port: choose one with `listen` or --listen.",
             )
-        if client.health() is None:
-            return process
+        announced = client.announced()
+        if announced and announced.pid == process.pid and client.health() is None:
+            return
         time.sleep(0.05)
-    process.kill()
-    process.wait(5)
-    raise GatewayFailed("The gateway did not answer within 20 s.", hint="See its log lines above.")
+    raise GatewayFailed(
+        f"The gateway did not answer within {PATIENCE:.0f} s.", hint="See its log lines above."
+    )
 
 
 def gateway_command(config: Config) -> list[str]:
     """The argv of the gateway's process."""
+    return [sys.executable, "-m", "launcher.gateway", *options(config), "--mark", mark_of(config)]
+
+
+def options(config: Config) -> list[str]:
+    """What the settings say, in the gateway's words."""
     host, port = config.listen
-    command = [sys.executable, "-m", "launcher.gateway", "--listen", f"{host}:{port}"]
+    command = ["--listen", f"{host}:{port}"]
     command += ["--data", str(config.data), "--log-format", config.log.format]
     command += ["--log-level", config.log.level]
     for network in config.trusted_proxies:
@@ -149,17 +210,22 @@ def gateway_command(config: Config) -> list[str]:
         if tls.redirect:
             listen = "{}:{}".format(*tls.redirect)
             command += ["--redirect", listen, "--redirect-to", config.public_url]
-    return [*command, "--mark", mark_of(config)]
+    return command
 
 
 def mark_of(config: Config) -> str:
-    """Differs where the settings do that a running gateway cannot take on."""
-    told: list[object] = [
-        config.trusted_proxies,
-        config.web.origins,
-        config.web.largest,
-        config.tls,
-    ]
-    if config.sessions_url:
-        told += [config.sessions_url, config.public_url]
-    return hashlib.sha256(repr(tuple(told)).encode()).hexdigest()[:12]
+    """Differs where a running gateway does not do what one that is started now would do.
+
+    Its port says itself whether it is the right one.
+    """
+    any_port = replace(config, listen=(config.listen[0], 0))
+    return hashlib.sha256(repr((options(any_port), code())).encode()).hexdigest()[:12]
+
+
+@functools.cache
+def code() -> str:
+    """Differs between versions of the launcher, released or not."""
+    digest = hashlib.sha256(version("aiohttp").encode())
+    for file in sorted(Path(launcher.__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

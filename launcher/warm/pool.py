@@ -32,8 +32,9 @@ TIDY = 30.0
 """Seconds between two looks for what others left."""
 CALM = 3.0
 """Seconds without a click after which the next is started: those who click now need the CPU."""
-END = 20.0
-"""Seconds that a launcher which ends gives its warm sessions."""
+END = 15.0
+"""Seconds that a launcher which ends gives its warm sessions. Its gateway ends after them, and
+systemd kills what takes 30."""
 IMPATIENCE = 10.0
 """Seconds after which it is started though clicks go on."""
 
@@ -112,31 +113,36 @@ class Pool:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the sessions that nobody has; those of students go on."""
+        """Stop the sessions that nobody has, within `END` seconds; those of students go on."""
         self._ended.set()
         self._wake.set()
+        ending = threading.Thread(target=self._end, name="pool-end", daemon=True)
+        ending.start()
+        ending.join(END)
+        if ending.is_alive():
+            log.warning("warm sessions did not end in time; the next start ends them")
+
+    def _end(self) -> None:
+        self._end_ready()  # at once: what starts may wait for the engine
         if self._thread:
             self._thread.join()
         self._workers.shutdown(wait=True, cancel_futures=True)
-        with self._guard:
-            self._take([session.id for sessions in self._ready.values() for session in sessions])
-            ending = list(self._ending)
-        self._end_all(ending)
+        self._end_ready()
         # Those that could not be stopped when it was their time: the engine was away.
         self._rounds.run(lambda: self.warm.sweep(tuple, unfinished=60.0))
 
-    def _end_all(self, session_ids: Sequence[str]) -> None:
+    def _end_ready(self) -> None:
         """Stop them side by side: each takes the engine a second, and an administrator waits."""
+        with self._guard:
+            self._take([session.id for sessions in self._ready.values() for session in sessions])
+            ending = list(self._ending)
         threads = [
-            threading.Thread(target=self._discard, args=(one,), daemon=True) for one in session_ids
+            threading.Thread(target=self._discard, args=(one,), daemon=True) for one in ending
         ]
-        deadline = time.monotonic() + END
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        if late := sum(thread.is_alive() for thread in threads):
-            log.warning("%d warm sessions did not end in time; the next start ends them", late)
+            thread.join()
 
     def reserve(self, kind: Kind) -> Session | None:
         """A ready session for a launch that is about to ask for room; None: there is none.

@@ -76,3 +76,48 @@ def test_a_gateway_that_does_not_start_is_tried_again(caplog):
     serve.Running.wait(waiting)
     assert len(tries) == 3
     assert "killed while it started" in caplog.text
+
+
+def test_the_gateway_ends_though_something_before_it_fails(tmp_path):
+    ended = []
+    lock = serve.hold(tmp_path / "serve.lock")
+
+    def broken():
+        raise OSError("the engine is away")
+
+    running = serve.Running(
+        "http://h",
+        parts=None,
+        gateway=SimpleNamespace(stop=lambda: ended.append("gateway")),
+        _servers=(),
+        _reaper=SimpleNamespace(stop=lambda: None),
+        _watch=SimpleNamespace(stop=lambda: None),
+        _pool=SimpleNamespace(stop=broken),
+        _lock=lock,
+        _ended=threading.Event(),
+    )
+    with pytest.raises(OSError, match="away"):
+        running.stop()
+    assert ended == ["gateway"]
+    assert lock.closed
+
+
+@pytest.mark.parametrize(
+    ("error", "found", "ends"),
+    [(NoRuntime, False, True), (NoRuntime, True, False), (SystemExit, True, True)],
+)
+def test_a_start_that_fails_leaves_a_gateway_that_it_only_found(
+    tmp_path, monkeypatch, error, found, ends
+):
+    """It serves sessions that run; a signal is an end of all."""
+    ended = []
+    gateway = SimpleNamespace(process=None if found else 1, stop=lambda: ended.append("gateway"))
+
+    def broken(*_):
+        raise error("stop")
+
+    monkeypatch.setattr(serve, "ensure_gateway", lambda *_: gateway)
+    monkeypatch.setattr(serve, "_serve", broken)
+    with pytest.raises(error):
+        serve.start(load_config(data=str(tmp_path), listen="127.0.0.1:0", runtime="local"))
+    assert bool(ended) is ends

@@ -212,7 +212,7 @@ def test_no_framing_hides_a_second_request(gateway, mine, backend, victim, frami
     "path", ["/api/routes", "/api/routes/", "//127.0.0.1:{admin}/api/routes", "@127.0.0.1:{admin}/"]
 )
 def test_the_public_port_does_not_lead_to_the_admin_port(gateway, mine, path):
-    admin = gateway.client.ports()[0]
+    admin = gateway.client.announced().admin
     line = f"GET {path.format(admin=admin)} HTTP/1.1\r\n".encode()
     allowed = f"Authorization: token {gateway.client.token}\r\n".encode()
     answer = say(gateway.url, line + mine + allowed + b"\r\n")
@@ -220,7 +220,7 @@ def test_the_public_port_does_not_lead_to_the_admin_port(gateway, mine, path):
 
 
 def test_the_admin_port_is_one_of_loopback_and_wants_the_whole_token(gateway):
-    admin, _ = gateway.client.ports()
+    admin = gateway.client.announced().admin
     rows = Path("/proc/net/tcp").read_text().splitlines()[1:]
     listening = [row.split()[1] for row in rows if row.split()[3] == "0A"]
     assert f"0100007F:{admin:04X}" in listening

@@ -32,7 +32,7 @@ def test_a_route_is_added_as_soon_as_the_gateway_is_back(client):
 
     def start():
         time.sleep(0.5)
-        with http.server.HTTPServer(("127.0.0.1", client.ports()[0]), Admin) as server:
+        with http.server.HTTPServer(("127.0.0.1", client.announced().admin), Admin) as server:
             server.seen = seen
             server.handle_request()
 

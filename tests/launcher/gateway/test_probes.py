@@ -209,7 +209,7 @@ def test_headers_that_only_the_gateway_sets_cannot_be_sent(browser, gateway):
 
 
 def test_the_admin_port_needs_its_token(gateway):
-    port = gateway.client.ports()[0]
+    port = gateway.client.announced().admin
     assert requests.get(f"http://127.0.0.1:{port}/api/routes", timeout=5).status_code == 403
 
 

@@ -135,20 +135,6 @@ def test_a_certificate_that_is_none_is_named(tmp_path):
     assert cert.exists()
 
 
-def test_a_gateway_from_before_the_certificate_is_not_taken_for_one_with_it(tmp_path):
-    cert, key = make_certificate(tmp_path)
-    config = load_config(data=str(tmp_path / "data"), listen="127.0.0.1:0")
-    secret = identity.load_secret(config.data)
-    plain = ensure_gateway(config, secret)
-    try:
-        with pytest.raises(GatewayFailed, match="other settings"):
-            ensure_gateway(
-                replace(config, tls=replace(config.tls, cert_file=cert, key_file=key)), secret
-            )
-    finally:
-        plain.stop()
-
-
 @pytest.mark.parametrize(
     ("lines", "sentence"),
     [

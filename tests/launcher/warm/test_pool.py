@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from launcher.errors import NoRoom, SessionFailed
+from launcher.errors import LaunchError, NoRoom, SessionFailed
 from launcher.homes.home import Homes, has_server_settings
 from launcher.session import Limits, SessionSpec, new_session_id
 from launcher.sessions.sessions import Sessions
@@ -447,6 +447,32 @@ def test_one_that_does_not_end_keeps_no_launcher_from_ending(pool, warm, runtime
     warm.sweep = lambda keep, *, unfinished: None
     pool.stop()
     assert not may_end.is_set()
+    may_end.set()
+
+
+@pytest.mark.parametrize("what", ["a start", "a round", "the last look"])
+def test_nothing_that_hangs_keeps_a_launcher_from_ending(pool, warm, what, monkeypatch):
+    monkeypatch.setattr("launcher.warm.pool.END", 0.2)
+    may_end, hangs = threading.Event(), threading.Event()
+
+    def hang(*_, **__):
+        hangs.set()
+        may_end.wait(30)
+        raise LaunchError("the engine is away")
+
+    if what == "a start":
+        warm.start = hang
+    if what == "a round":
+        pool.wishes = hang
+    pool.start()
+    if what == "the last look":
+        until(lambda: pool.counts() == {I1: 3})
+        warm.sweep = hang
+    else:
+        assert hangs.wait(5)
+    began = time.monotonic()
+    pool.stop()
+    assert time.monotonic() - began < 5
     may_end.set()
 
 
