@@ -25,6 +25,8 @@ from link_generator.link import Link
 log = logging.getLogger(__name__)
 
 DAY = 86400.0
+FIRST = 900.0
+"""Seconds after the start of a launcher in which it cleans up for the first time."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ def regularly(
 ) -> None:
     """Clean up each `every` seconds until `ended`; what goes wrong once is tried again.
 
+    The first time is soon: a launcher that is started again each night would never get to it.
     Not on the day after the clock jumped: one that is a year ahead makes everybody's work old, and
     whoever runs the server sets it right.
     """
@@ -139,5 +142,7 @@ def regularly(
         gone = run()
         log.info("cleaned up", extra={"removed": [one.name for one in gone]})
 
-    while not ended.wait(every):
+    pause = min(every, FIRST)
+    while not ended.wait(pause):
         rounds.run(clean)
+        pause = every

@@ -129,6 +129,17 @@ def test_a_checkout_of_any_depth_goes(scene, dig):
     assert list(sources.iterdir()) == []
 
 
+def test_a_launcher_that_is_started_again_each_night_cleans_up_too():
+    waits, calls = [], []
+
+    def wait(seconds):
+        waits.append(seconds)
+        return len(waits) > 2
+
+    regularly(lambda: calls.append(1) or [], DAY, SimpleNamespace(wait=wait))
+    assert (waits, len(calls)) == ([900, DAY, DAY], 2)
+
+
 def test_it_goes_on_though_it_fails_once():
     ended, calls = threading.Event(), []
 
