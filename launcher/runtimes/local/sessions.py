@@ -129,13 +129,25 @@ class LocalRuntime:
                 (self.folder / f"{spec.id}.log").unlink()
                 raise SessionFailed(f"The session's server did not start: {error}") from error
         row |= {"pid": process.pid, "pid_started": start_time(process.pid)}
-        handle, temp = tempfile.mkstemp(dir=self.folder)  # mode 600
-        with os.fdopen(handle, "w") as file:
-            json.dump(row, file)
-        os.replace(temp, self.folder / f"{spec.id}.json")
         # The Popen is let go on purpose: `start_time` reaps it, and a restart finds it by its row.
         process.returncode = 0
+        try:
+            self._write(row)
+        except OSError:  # without its row nobody would ever find it, or end it
+            self._end(row)
+            raise
         return session_of(row)
+
+    def _write(self, row: Mapping[str, Any]) -> None:
+        """Keep the session's row, which appears at once or not at all."""
+        handle, temp = tempfile.mkstemp(dir=self.folder)  # mode 600
+        try:
+            with os.fdopen(handle, "w") as file:
+                json.dump(row, file)
+            os.replace(temp, self.folder / f"{row['id']}.json")
+        except OSError:
+            os.unlink(temp)
+            raise
 
     def find(self, session_id: str) -> Session | None:
         row = self._row(session_id)
@@ -185,13 +197,16 @@ class LocalRuntime:
 
     def stop(self, session_id: str) -> None:
         row = self._row(session_id)
-        if row is None:
-            return
+        if row is not None:
+            self._end(row)
+
+    def _end(self, row: Mapping[str, Any]) -> None:
+        """End all that a session started, and forget it."""
         if row["pid_started"] is not None:
             stop_tree(row["pid"], row["pid_started"])
-        self.cgroups.remove(session_id)
-        (self.folder / f"{session_id}.json").unlink(missing_ok=True)
-        (self.folder / f"{session_id}.log").unlink(missing_ok=True)
+        self.cgroups.remove(row["id"])
+        (self.folder / f"{row['id']}.json").unlink(missing_ok=True)
+        (self.folder / f"{row['id']}.log").unlink(missing_ok=True)
 
     def run(
         self,
