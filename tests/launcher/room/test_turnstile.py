@@ -1,9 +1,9 @@
 import threading
-import time
 
 import pytest
 
 from launcher.room.turnstile import Turnstile
+from tests.waiting import wait_for
 
 
 def enter(turnstile, name, order, leave, waits=lambda before: None):
@@ -19,13 +19,6 @@ def enter(turnstile, name, order, leave, waits=lambda before: None):
     return thread
 
 
-def until(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def test_a_few_at_a_time_in_the_order_in_which_they_came():
     turnstile, order = Turnstile(places=2, longest=1000), []
     leaves = [threading.Event() for _ in range(6)]
@@ -34,13 +27,14 @@ def test_a_few_at_a_time_in_the_order_in_which_they_came():
         threads.append(
             enter(turnstile, name, order, leave, lambda before, me=name: told.update({me: before}))
         )
-        until(lambda n=name: len(turnstile._waiting) + len(order) == n + 1)
+        entered, wait = min(name + 1, 2), max(name - 1, 0)
+        wait_for(lambda now=(entered, wait): (len(order), len(told)) == now)
     assert order == [0, 1]
     assert told == {2: 0, 3: 1, 4: 2, 5: 3}
     for done, leave in enumerate(leaves):
         assert len(order) <= done + 2
         leave.set()
-        until(lambda n=done: len(order) >= min(6, n + 3))
+        wait_for(lambda n=done: len(order) >= min(6, n + 3))
     for thread in threads:
         thread.join(30)
     assert order == [0, 1, 2, 3, 4, 5]
@@ -51,7 +45,7 @@ def test_a_few_at_a_time_in_the_order_in_which_they_came():
 def test_one_that_hangs_holds_the_others_up_for_a_while_only():
     turnstile, order, never, at_once = Turnstile(1, longest=0.05), [], threading.Event(), []
     hanging = enter(turnstile, "hangs", order, never)
-    until(lambda: order)
+    wait_for(lambda: order)
     with turnstile.turn():
         at_once.append("in")
     assert at_once
@@ -66,7 +60,7 @@ def test_an_error_inside_or_while_waiting_frees_the_place():
         raise ValueError("inside")
     leave, order = threading.Event(), []
     first = enter(turnstile, "first", order, leave)
-    until(lambda: order)
+    wait_for(lambda: order)
 
     def waits(before):
         raise ValueError("the page is gone")
