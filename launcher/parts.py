@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from dataclasses import dataclass
 
 from envs.channels import Channels
@@ -76,6 +77,9 @@ def create_parts(config: Config) -> Parts:
 
     :raises launcher.errors.NoRuntime: the runtime that the settings name cannot work here.
     """
+    # Students read what builds make, as users of their own. What nobody else may read gets its
+    # mode where it is made, and the data folder is closed.
+    os.umask(0o022)
     config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     secret = identity.load_secret(config.data)
     git = Git(config.git.hosts, config.git.timeout, config.ca_bundle, config.git.credentials)

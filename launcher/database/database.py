@@ -61,6 +61,7 @@ class Database:
 
     def copy(self, target: Path) -> None:
         """Write the database as it is at this moment to a new file, while others go on."""
+        target.touch(mode=0o600)
         try:
             with contextlib.closing(self._engine.raw_connection()) as connection:
                 connection.cursor().execute("VACUUM INTO ?", (str(target),))

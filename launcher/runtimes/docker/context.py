@@ -122,6 +122,8 @@ def context_of(
 
 
 def as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Whatever umask it was made under, every user of the image may read it."""
+    member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     member.mtime = 0

@@ -215,6 +215,7 @@ def test_a_copy_made_while_others_write_is_whole(tmp_path):
     copied = Database(tmp_path / "copy")
     assert copied.check() is None
     assert rows(copied) <= rows(database)
+    assert (tmp_path / "copy").stat().st_mode & 0o077 == 0, "a backup keeps this mode"
 
 
 def test_the_file_is_for_nobody_else(tmp_path):

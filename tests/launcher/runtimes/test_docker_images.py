@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 import uuid
@@ -93,6 +94,20 @@ def test_a_build_keeps_to_a_lock_and_makes_one(images, build):
     assert "six==1.15.0" in images.lock(image.name).splitlines()
     assert any(line.startswith("jupyterlab==4") for line in images.lock(image.name).splitlines())
     assert images.lock("env/none:at-all") == ""
+
+
+@pytest.fixture
+def closed_umask():
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+def test_a_dockerfile_copies_what_only_the_launcher_may_read(images, build, closed_umask):
+    dockerfile = "FROM launcher/base:3.11\nUSER 1000\nCOPY . /srv/repo\nRUN cat /srv/repo/notes/a\n"
+    image = build({"Dockerfile": dockerfile, "notes/a": "mine\n"})
+    script = "cat /srv/repo/notes/a; stat -c %a /srv/repo/notes /srv/repo/notes/a"
+    assert inside(images, image.name, "sh", "-c", script).split() == ["mine", "755", "644"]
 
 
 def test_an_image_that_is_removed_while_all_are_listed_is_left_out(images, build, monkeypatch):
