@@ -26,7 +26,7 @@ from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.browser]
 NAMES = ("class.example.test", "sessions.example.test")
-IDLE = 24
+IDLE = 40
 
 ATTACK = """
 async (home) => {
