@@ -20,8 +20,11 @@ STUDENT = 1000
 """User and group id of the student inside every image."""
 BASE_REF = "refs/launcher/base"
 """The upstream commit of the last pull; the reconcile program reads and moves it."""
+NO_LOGS = ("-c", "core.logAllRefUpdates=false")
+"""Nothing that the student did has happened yet."""
 RAW = "* -text !eol -ident !filter !working-tree-encoding\n"
-
+NEEDED = ("objects", "refs")
+"""Folders without which git sees no repository."""
 
 Bring = Callable[[Path], Upstream]
 """Brings the commit into a git folder under `BASE_REF`; says what came."""
@@ -43,6 +46,7 @@ def make_clone(
         git.run("init", "--quiet", "--template=", f"--initial-branch={branch}", "--", str(made))
         got = bring(made / ".git")
         check_out(got, made, git=git)
+        pack(made, git=git)
         made.chmod(0o755)
         if owner is not None and os.geteuid() == 0:
             command = ["chown", "--no-dereference", "--recursive", f"{owner}:{owner}", "--"]
@@ -62,17 +66,25 @@ def check_out(upstream: Upstream, made: Path, *, git: Git) -> None:
     if branch:
         named = (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}")
         git.run(
-            "update-ref",
-            "--stdin",
+            *NO_LOGS,
+            *("update-ref", "--stdin"),
             cwd=made,
             stdin="".join(f"update {n} {commit}\n" for n in named),
         )
     else:
-        git.run("update-ref", "--no-deref", "HEAD", commit, cwd=made)
+        git.run(*NO_LOGS, "update-ref", "--no-deref", "HEAD", commit, cwd=made)
     with (made / ".git/config").open("a", encoding="utf-8") as config:
         config.write(config_of(upstream))
     git.run("read-tree", "-m", "-u", upstream.commit, cwd=made, timeout=600)
     attributes.unlink()
+
+
+def pack(made: Path, *, git: Git) -> None:
+    """Leave as few files and folders in `.git` as git allows: each is copied for each student."""
+    git.run("pack-refs", "--all", cwd=made)
+    for folder, _, _ in os.walk(made / ".git", topdown=False):
+        if os.path.basename(folder) not in NEEDED and not os.listdir(folder):
+            os.rmdir(folder)
 
 
 def config_of(upstream: Upstream) -> str:

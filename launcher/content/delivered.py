@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,7 @@ def record(spec: SessionSpec, delivered: Delivered) -> None:
     path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".delivered-")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(asdict(delivered), file)
+        file.write(json.dumps(vars(delivered)))
     os.replace(name, path)
 
 

@@ -226,7 +226,9 @@ def copy_clone(clone: Path, target: Path, owner: os.stat_result) -> None:
         ids = f"{owner.st_uid}:{owner.st_gid}"
         commands.append(["chown", "--no-dereference", "--recursive", ids, "--", str(target)])
     for command in commands:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
+        )
         if done.returncode != 0:
             said = done.stderr.strip().splitlines()
             raise ContentFailed(

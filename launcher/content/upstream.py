@@ -202,10 +202,11 @@ def fetch(
 def fetch_local(
     commit: str, mirror: Path, folder: Path, *, into: str, depth: int, git: Git
 ) -> None:
-    """Bring a commit that a mirror of this host has into the repository `folder`."""
+    """Bring a commit that a mirror of this host has into the repository `folder`, as one pack."""
     shallow = [f"--depth={depth}"] if depth else []
     git.run(
-        *("-c", "protocol.file.allow=always", "--git-dir", str(folder)),
+        *("-c", "protocol.file.allow=always", "-c", "fetch.unpackLimit=1"),
+        *("-c", "core.logAllRefUpdates=false", "--git-dir", str(folder)),
         *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *shallow, "--", str(mirror)),
         f"+refs/launcher/commits/{commit}:{into}",
         timeout=600,

@@ -7,8 +7,9 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-import requests
+import urllib3
 
 from launcher.errors import LaunchError
 from launcher.gateway.routes import HEALTH
@@ -17,6 +18,14 @@ TIMEOUT = 5.0
 """Seconds; the gateway is on this machine."""
 PATIENCE = 15.0
 """Seconds that a change waits for a gateway that died and is started again."""
+
+
+class NoAnswer(OSError):
+    """The gateway does not answer, or refuses."""
+
+
+class TooSlow(NoAnswer):
+    """It listens, and says nothing in time."""
 
 
 class GatewayGone(LaunchError):
@@ -55,17 +64,6 @@ class Numbers:
     turned_away: int
 
 
-def session_of_this_machine() -> requests.Session:
-    """For a server on loopback: without proxies, and without connections that it may forget.
-
-    A session per call would look for proxies each time, which takes longer than the call.
-    """
-    http = requests.Session()
-    http.trust_env = False
-    http.headers["Connection"] = "close"
-    return http
-
-
 @dataclass(frozen=True)
 class GatewayClient:
     """Adds and removes routes."""
@@ -73,7 +71,7 @@ class GatewayClient:
     announcement: Path
     """The file in which the newest gateway says `<admin port> <public port> <pid> <mark>`."""
     token: str
-    _http: requests.Session = field(default_factory=session_of_this_machine)
+    _http: urllib3.PoolManager = field(default_factory=urllib3.PoolManager)
 
     def announced(self) -> Announced | None:
         """What the newest gateway said when it began; it may have ended since."""
@@ -100,9 +98,9 @@ class GatewayClient:
         """True for one that lives but does not answer in time."""
         try:
             self._call("GET")
-        except requests.Timeout:
+        except TooSlow:
             return True
-        except requests.RequestException:  # it is gone, or another program has its port now
+        except NoAnswer:  # it is gone, or another program has its port now
             return False
         return False
 
@@ -135,7 +133,7 @@ class GatewayClient:
                 datetime.fromisoformat(row["last_activity"]).timestamp(),
                 row.get("websockets", 0),
             )
-            for path, row in self._call("GET").json().items()
+            for path, row in self._call("GET").items()
             if path.startswith("/s/")
         }
 
@@ -143,20 +141,20 @@ class GatewayClient:
         """True where the session has a route, or the gateway cannot say."""
         try:
             return session_id in self.routes()
-        except requests.RequestException:
+        except NoAnswer:
             return True
 
     def numbers(self) -> Numbers:
         """What it counted."""
-        said = self._call("GET", of="numbers").json()
+        said = self._call("GET", of="numbers")
         return Numbers(**{**said, "requests": tuple(tuple(row) for row in said["requests"])})
 
     def health(self) -> str | None:
         """None when the gateway answers with our token, else why not."""
         try:
             self._call("GET")
-        except requests.RequestException as error:
-            return f"The gateway does not answer: {type(error).__name__}."
+        except NoAnswer as error:
+            return f"The gateway does not answer: {error}."
         return None
 
     def _change(self, method: str, path: str, body: object = None) -> None:
@@ -165,26 +163,38 @@ class GatewayClient:
             try:
                 self._call(method, path, body)
                 return
-            except (requests.ConnectionError, requests.Timeout) as error:
+            except NoAnswer as error:
                 if time.monotonic() > deadline:
                     raise GatewayGone(
                         "The way to your session cannot be opened: the gateway does not answer."
                     ) from error
             time.sleep(0.2)
 
-    def _call(
-        self, method: str, path: str = "", body: object = None, *, of: str = "routes"
-    ) -> requests.Response:
+    def _call(self, method: str, path: str = "", body: object = None, *, of: str = "routes") -> Any:
+        """What it says as JSON; None where it has nothing to say, or does not know the path.
+
+        :raises NoAnswer: with why.
+        """
         announced = self.announced()
         if announced is None:
-            raise requests.ConnectionError("no gateway has announced itself")
-        answer = self._http.request(
-            method,
-            f"http://127.0.0.1:{announced.admin}/api/{of}{path}",
-            json=body,
-            headers={"Authorization": f"token {self.token}"},
-            timeout=TIMEOUT,
-        )
-        if answer.status_code != 404:
-            answer.raise_for_status()
-        return answer
+            raise NoAnswer("no gateway has announced itself")
+        try:
+            answer = self._http.request(
+                method,
+                f"http://127.0.0.1:{announced.admin}/api/{of}{path}",
+                json=body,
+                # closed after it: a gateway that was started again knows no older connection
+                headers={"Authorization": f"token {self.token}", "Connection": "close"},
+                timeout=TIMEOUT,
+                retries=False,
+                redirect=False,
+            )
+            if answer.status >= 400 and answer.status != 404:
+                raise NoAnswer(f"it answers {answer.status}")
+            return answer.json() if answer.status == 200 else None
+        except urllib3.exceptions.NewConnectionError as error:  # it counts as a timeout, too
+            raise NoAnswer(type(error).__name__) from error
+        except urllib3.exceptions.TimeoutError as error:
+            raise TooSlow(type(error).__name__) from error
+        except (urllib3.exceptions.HTTPError, ValueError) as error:
+            raise NoAnswer(type(error).__name__) from error

@@ -13,12 +13,10 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
-import requests
-
 import launcher
 from launcher.config import Config
 from launcher.errors import LaunchError
-from launcher.gateway.client import Announced, GatewayClient
+from launcher.gateway.client import Announced, GatewayClient, NoAnswer
 from launcher.gateway.secrets import admin_token
 
 log = logging.getLogger(__name__)
@@ -134,7 +132,7 @@ def wait_while_slow(client: GatewayClient) -> None:
 
 def end_found(client: GatewayClient) -> bool:
     """End a gateway that another launcher started; False when it goes on."""
-    with contextlib.suppress(requests.RequestException):  # it may end without an answer
+    with contextlib.suppress(NoAnswer):  # it may end without an answer
         client.stop()
     deadline = time.monotonic() + END
     while client.listens():

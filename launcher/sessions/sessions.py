@@ -78,9 +78,7 @@ class Sessions:
         :raises launcher.errors.SessionFailed: the server did not start.
         """
         old = ""
-        for session in self.of(student):
-            if session.course != course:
-                continue
+        for session in self._in(course, student):
             if session.running and (session.image, session.egress) == (image, egress):
                 logs.session_id.set(session.id)
                 tell(Progress(Phase.SESSION, "Your session is already running"))
@@ -116,6 +114,15 @@ class Sessions:
         self.queue.capacity.started(session_id)
         tell(Progress(Phase.SESSION, "Session started"))
         return spec, session
+
+    def _in(self, course: str, student: str) -> list[Session]:
+        """The student's sessions for the course, running or ended.
+
+        Who has no folder yet has none, and nobody needs to ask: the folder comes first.
+        """
+        if self.runtime.attaches_folders and not self.homes.path(student, course).exists():
+            return []
+        return [one for one in self.of(student) if one.course == course]
 
     @contextlib.contextmanager
     def _reserved(self, kind: Kind, home: Path) -> Iterator[Session | None]:

@@ -18,7 +18,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from launcher.homes.home import folder_below
@@ -97,7 +97,7 @@ class Slots:
         handle, name = tempfile.mkstemp(dir=self.folder, prefix=".claim-")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(asdict(claim), file)
+                file.write(json.dumps(vars(claim)))
             os.link(name, self._claim(session_id))
             return True
         except FileExistsError:

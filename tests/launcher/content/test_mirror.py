@@ -1,5 +1,6 @@
 """Mirrors: one question when nothing is new, one fetch a class, a copy when the host is down."""
 
+import functools
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -188,6 +189,22 @@ def test_a_prepared_clone_is_made_once(mirrors, url):
     assert [path.name for path in clone.parent.iterdir()] == [clone.name]
     assert not (clone / ".git/hooks").exists()
     assert url in (clone / ".git/config").read_text()
+
+
+def test_a_prepared_clone_has_few_files_since_each_student_gets_a_copy(mirrors, url, teacher):
+    for number in range(5):
+        teacher.commit({f"week{number}/a.txt": f"{number}\n"})
+    clone = mirrors.prepared_clone(mirrors.refresh(url))
+    inside = {str(path.relative_to(clone / ".git")) for path in (clone / ".git").rglob("*")}
+    packs = {name for name in inside if name.startswith("objects/pack/")}
+    assert sorted(name.rpartition(".")[2] for name in packs) == ["idx", "pack"]
+    files = {"HEAD", "config", "index", "packed-refs", "shallow"}
+    assert inside - packs - files == {"objects", "objects/pack", "refs"}
+    git = functools.partial(mirrors.git.run, "-c", f"safe.directory={clone}", cwd=clone)
+    assert git("status", "--porcelain") == ""
+    git("fsck", "--strict")
+    newest = teacher.git("rev-parse", "HEAD").strip()
+    assert git("rev-parse", "main", "origin/main", "HEAD").split() == [newest] * 3
 
 
 def test_attributes_of_the_course_change_no_byte(mirrors, url, teacher):

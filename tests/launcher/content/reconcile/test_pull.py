@@ -287,16 +287,28 @@ def test_a_merge_that_stopped_half_way_leaves_no_marks(mine, teacher):
 
 @pytest.mark.parametrize(
     "damage",
-    ["HEAD", "index", "config", "objects", "refs", "everything", "file", "gone", "base"],
+    [
+        "HEAD",
+        "index",
+        "config",
+        "packed-refs",
+        "objects",
+        "refs",
+        "everything",
+        "file",
+        "gone",
+        "base",
+    ],
 )
 def test_damaged_git_data_is_mended(mine, teacher, damage):
     mine.write("b.txt", "mine\n")
     git = mine.folder / ".git"
-    if damage in ("HEAD", "index", "config"):
+    if damage in ("HEAD", "index", "config", "packed-refs"):
         (git / damage).write_bytes(b"\0\0garbage")
     elif damage in ("objects", "refs"):
         shutil.rmtree(git / damage)
     elif damage == "base":
+        (git / "refs/launcher").mkdir()
         (git / "refs/launcher/base").write_text("")
     else:
         shutil.rmtree(git)
@@ -312,8 +324,10 @@ def test_damaged_git_data_is_mended(mine, teacher, damage):
 
 
 def test_stale_locks_are_removed(mine, teacher):
-    for name in ("index.lock", "HEAD.lock", "refs/heads/main.lock", "shallow.lock", "config.lock"):
-        (mine.folder / ".git" / name).touch()
+    (mine.folder / ".git/refs/heads").mkdir()
+    names = ("index", "HEAD", "refs/heads/main", "packed-refs", "shallow", "config")
+    for name in names:
+        (mine.folder / f".git/{name}.lock").touch()
     teacher.commit({"a.txt": "new\n"})
     mine.pull()
     assert mine.settled()
