@@ -42,11 +42,17 @@ def reason_to_stop(
     return None
 
 
+def nearly_unused(session: Session, use: Use, *, idle: float, now: float) -> bool:
+    """Whether nobody has used it for so long that it stops, or its student is told. No I/O here."""
+    unused = max(use.last, session.started) + idle
+    return not use.connected and now > unused - min(WARNING, idle / 2)
+
+
 def ending(session: Session, use: Use, *, idle: float, max_age: float, now: float) -> Notice | None:
     """What to tell the student of a session that stops soon. No I/O here."""
     oldest = session.started + max_age
     unused = max(use.last, session.started) + idle
-    if not use.connected and unused < oldest and now > unused - min(WARNING, idle / 2):
+    if unused < oldest and nearly_unused(session, use, idle=idle, now=now):
         text = (
             f"This session is not used and stops in {minutes(unused - now)}. "
             "Your saved files stay; what runs in notebooks ends."
@@ -68,7 +74,7 @@ def minutes(seconds: float) -> str:
 
 
 def use_of(session: Session, status: dict[str, object] | None, route: RouteState | None) -> Use:
-    """What Jupyter and the gateway together know; a busy server counts as used just now."""
+    """What Jupyter and the gateway together know; a cell that prints nothing is not seen here."""
     last, connected = session.started, False
     if route:
         last, connected = max(last, route.last_activity), route.websockets > 0
@@ -134,6 +140,8 @@ class Reaper:
         for session in running:
             use = use_of(session, self.sessions.status(session), routes.get(session.id))
             session, use = after_jump(session, use, jumped=jumped, now=now)
+            if nearly_unused(session, use, idle=idle, now=now) and self.sessions.computes(session):
+                use = replace(use, last=now)  # somebody waits for what it finds out
             why = reason_to_stop(session, use, idle=idle, max_age=self.max_age, now=now)
             if why and idle < self.idle and now - session.started <= self.max_age:
                 why += ", and others waited for a place"

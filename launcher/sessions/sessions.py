@@ -30,7 +30,7 @@ from launcher.session import (
     session_token,
 )
 from launcher.sessions.history import History
-from launcher.sessions.server import FIRST_PAGES, ask_status
+from launcher.sessions.server import FIRST_PAGES, ask_busy, ask_status
 from launcher.sessions.turns import Turns
 from launcher.warm.demand import Kind
 from launcher.warm.pool import Pool
@@ -246,6 +246,11 @@ class Sessions:
         """What Jupyter's `/api/status` says, or None while it does not answer."""
         token = session_token(self.secret, session.id)
         return ask_status(session.address, f"/s/{session.id}/api/status", token)
+
+    def computes(self, session: Session) -> bool:
+        """Whether a kernel of the session runs a cell, as far as its server says."""
+        token = session_token(self.secret, session.id)
+        return ask_busy(session.address, f"/s/{session.id}/", token)
 
     def of(self, student: str) -> list[Session]:
         """The student's sessions, running or ended."""

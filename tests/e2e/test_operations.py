@@ -13,7 +13,7 @@ import requests
 import yaml
 
 from launcher.machine.ports import free_port
-from launcher.rehearsal.click import Click
+from launcher.rehearsal.click import Click, ClickFailed
 from tests.waiting import wait_for
 
 
@@ -157,6 +157,13 @@ def test_a_link_is_checked_without_starting_anything(box):
     assert len(box.cli("session", "list")) == before
 
 
+CELL = """
+import time
+time.sleep(25)  # the reaper looks every 15 s, and stops what was not used for three
+open("result.txt", "w").write("42")
+"""
+
+
 @pytest.fixture
 def idle(box):
     """The box while sessions stop after three seconds without use."""
@@ -187,6 +194,15 @@ def test_an_unused_session_stops_and_its_work_comes_back(idle):
     assert student.session_url != first
     answer = student.browser.get(f"{student.session_url}api/contents/course/mine.txt", timeout=10)
     assert answer.json()["content"] == "my work"
+
+
+def test_a_cell_that_prints_nothing_ends_before_its_session_does(idle):
+    student = click(idle)
+    home = home_of(student, idle)
+    with pytest.raises(ClickFailed, match="took longer"):  # the laptop is closed meanwhile
+        student.run(CELL, kernel=student.kernel(notebook="course/week1.ipynb"), timeout=4)
+    wait_for(lambda: idle.cli("session", "list") == [], 90, every=1)
+    assert (home / "result.txt").read_text() == "42"
 
 
 def notebook(*sources, tags=()):

@@ -1,7 +1,9 @@
 """Sessions on a runtime that answers at once, and what tests ask of them."""
 
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
 
 import pytest
 
@@ -14,13 +16,16 @@ from tests.fakes import FakeRuntime, fake_sessions
 
 @pytest.fixture
 def server():
-    """Answers `/api/status` of every session, as Jupyter does."""
+    """Answers `/api/status` and `/api/kernels` of every session, as Jupyter does."""
 
     class Status(BaseHTTPRequestHandler):
+        kernels: ClassVar = []
+
         def do_GET(self):
             self.send_response(200 if self.headers["Authorization"] else 403)
             self.end_headers()
-            self.wfile.write(b'{"connections": 0}')
+            kernels = self.path.endswith("/api/kernels?no_track_activity=1")
+            self.wfile.write(json.dumps(self.kernels if kernels else {"connections": 0}).encode())
 
         def log_message(self, *args):
             pass
@@ -28,14 +33,21 @@ def server():
     with HTTPServer(("127.0.0.1", 0), Status) as http:
         thread = threading.Thread(target=http.serve_forever, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{http.server_port}"
+        http.address = f"http://127.0.0.1:{http.server_port}"
+        yield http
         http.shutdown()
         thread.join()
 
 
 @pytest.fixture
+def kernels(server):
+    """What the sessions' servers say of their kernels."""
+    return server.RequestHandlerClass.kernels
+
+
+@pytest.fixture
 def sessions(tmp_path, server):
-    return fake_sessions(tmp_path, runtime=FakeRuntime(server))
+    return fake_sessions(tmp_path, runtime=FakeRuntime(server.address))
 
 
 @pytest.fixture

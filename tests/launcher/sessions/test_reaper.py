@@ -13,6 +13,7 @@ from launcher.room.line import Line
 from launcher.room.measured import Measured
 from launcher.room.queue import Queue
 from launcher.session import Session
+from launcher.sessions.notices import Notices
 from launcher.sessions.reaper import Reaper, Use, after_jump, ending, reason_to_stop, use_of
 from tests.fakes import FakeRuntime, fake_sessions
 
@@ -124,6 +125,47 @@ def test_while_people_wait_an_unused_session_stops_earlier_and_its_files_stay(tm
     assert (spec.home / "work.txt").read_text() == "mine"
     assert sessions.history.find(spec.id).why.endswith("min, and others waited for a place")
     assert sessions.queue.called([("bob", "c")], 0) == {("bob", "c")}
+
+
+@pytest.fixture
+def reaper(sessions):
+    """Of a session whose page was closed seven minutes ago; it began at the clock's begin."""
+    spec, running = sessions.ensure("ann", "c", "i", "/launch", lambda progress: None)
+    sessions.gateway.known[spec.id] = RouteState(running.address, time.time() - 420, 0)
+    return Reaper(sessions, idle=600, max_age=1e12, notices=Notices())
+
+
+def test_a_cell_that_runs_is_use_and_nobody_is_told_of_an_end(reaper, sessions, kernels):
+    (session,) = sessions.runtime.rows
+    kernels[:] = [{"execution_state": "idle"}, {"execution_state": "busy"}]
+    assert reaper.round() == []
+    assert reaper.notices.of(session) == []
+    reaper.idle = 400
+    assert reaper.round() == []
+    assert reaper.notices.of(session) == []
+    kernels[1] = {"execution_state": "idle"}
+    reaper.idle = 600
+    assert reaper.round() == []
+    assert "is not used and stops in" in reaper.notices.of(session)[0].text
+    reaper.idle = 400
+    assert reaper.round() == [session]
+
+
+def test_a_cell_that_runs_is_no_reason_to_be_older_than_allowed(reaper, sessions, kernels):
+    kernels[:] = [{"execution_state": "busy"}]
+    reaper.max_age = time.time() - 60
+    reaper.idle = 400
+    (session,) = sessions.runtime.rows
+    assert reaper.round() == [session]
+    assert "the longest allowed" in sessions.history.find(session).why
+
+
+def test_a_session_that_is_used_is_not_asked_what_it_runs(reaper, sessions, monkeypatch):
+    monkeypatch.setattr(sessions, "computes", None)
+    (session,) = sessions.runtime.list()
+    for last, websockets in ((time.time() - 5, 0), (0.0, 1)):
+        sessions.gateway.known[session.id] = RouteState(session.address, last, websockets)
+        assert reaper.round() == []
 
 
 def told(age, last_used_ago, *, connected=False, idle=600, max_age=43200):

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from launcher.sessions.server import ask_status
+from launcher.sessions.server import ask_busy, ask_status
 
 ODD = {
     "a number": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n5",
@@ -16,11 +16,13 @@ ODD = {
     "elsewhere": b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\n\r\n",
     "no http": b"\0\1\2\r\n\r\n",
     "nothing": b"",
+    "no kernels": b'HTTP/1.1 200 OK\r\n\r\n[null, "busy", ["busy"], {"execution_state": 1}]',
 }
 
 
+@pytest.mark.parametrize(("ask", "found"), [(ask_status, None), (ask_busy, False)])
 @pytest.mark.parametrize("said", ODD.values(), ids=ODD)
-def test_a_server_that_a_student_wrote_may_answer_anything(said):
+def test_a_server_that_a_student_wrote_may_answer_anything(said, ask, found):
     with socket.create_server(("127.0.0.1", 0)) as odd:
 
         def serve():
@@ -31,7 +33,7 @@ def test_a_server_that_a_student_wrote_may_answer_anything(said):
 
         thread = threading.Thread(target=serve)
         thread.start()
-        assert ask_status(f"http://127.0.0.1:{odd.getsockname()[1]}", "/x", "t") is None
+        assert ask(f"http://127.0.0.1:{odd.getsockname()[1]}", "/x/", "t") is found
         thread.join()
 
 
