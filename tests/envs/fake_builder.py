@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from envs.errors import BuildFailed
 from envs.halt import NO_HALT
 from envs.image import Image
+from tests.waiting import wait_for
+
+
+def at_once() -> bool:
+    return True
 
 
 @dataclass
@@ -16,6 +22,8 @@ class FileBuilder:
     folder: Path
     lines: int = 3
     pause: float = 0.0
+    goes_on: Callable[[], object] = at_once
+    """After each line a build waits until this is true."""
     kind: str = "fake"
     packages: str = ""
     locks: list = field(default_factory=list)
@@ -39,6 +47,7 @@ class FileBuilder:
         for number in range(self.lines):
             say(f"line {number}")
             time.sleep(self.pause)
+            wait_for(self.goes_on, 60, every=0.01)
             halt.check()
         if recipe.requirements and "broken" in (source / recipe.requirements).read_text():
             raise BuildFailed("broken is not a package")

@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import time
 
 import pytest
 
@@ -14,6 +13,7 @@ from envs.store import Store
 from envs.version import resolve_version
 from tests.envs.fake_builder import FileBuilder
 from tests.git_server import Repo
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -64,8 +64,8 @@ def test_the_log_says_what_is_built_from_what(store, version):
 
 
 def test_ten_at_once_build_once_and_all_see_the_log(store, version, builder):
-    builder.pause = 0.1
     logs = [[] for _ in range(10)]
+    builder.goes_on = lambda: all("line 0" in log for log in logs)
     threads = [
         threading.Thread(target=store.ensure_image, args=(version,), kwargs={"say": log.append})
         for log in logs
@@ -73,7 +73,7 @@ def test_ten_at_once_build_once_and_all_see_the_log(store, version, builder):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert builder.count() == 1
     assert all("line 2" in log and "line 0" in log for log in logs)
 
@@ -97,19 +97,17 @@ def test_two_processes_build_once(store, version, builder):
     second = child(store, builder, version, 0.2)
     said = []
     store.ensure_image(version, say=said.append)
-    first.join(20)
-    second.join(20)
+    first.join(60)
+    second.join(60)
     assert (first.exitcode, second.exitcode) == (0, 0)
     assert builder.count() == 1
 
 
 def test_a_build_that_is_killed_half_way_is_done_again(store, version, builder):
     process = child(store, builder, version, 5)
-    deadline = time.monotonic() + 20
-    while builder.count() == 0 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for(builder.count, 60)
     os.kill(process.pid, signal.SIGKILL)
-    process.join(10)
+    process.join(60)
     *_, name = store.plan(version)
     assert builder.find_image(name) is None, "nothing may look built"
     store.ensure_image(version, say=ignore)
@@ -134,20 +132,20 @@ def test_who_waited_for_a_failed_build_gets_its_error_not_another_build(
 ):
     env.commit({"requirements.txt": "broken\n"})
     version = resolve_version(host.url("env"), "main", git=git)
-    builder.pause = 0.1
-    errors = []
+    errors, logs = [], [[] for _ in range(5)]
+    builder.goes_on = lambda: all("line 0" in log for log in logs)
 
-    def ensure():
+    def ensure(log):
         try:
-            store.ensure_image(version, say=ignore)
+            store.ensure_image(version, say=log.append)
         except BuildFailed as error:
             errors.append(error.message)
 
-    threads = [threading.Thread(target=ensure) for _ in range(5)]
+    threads = [threading.Thread(target=ensure, args=(log,)) for log in logs]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert errors == ["broken is not a package"] * 5
     assert builder.count() == 1
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass
 
 import pytest
@@ -16,6 +15,7 @@ from envs.store import Store
 from envs.version import resolve_version
 from tests.envs.fake_builder import FileBuilder
 from tests.git_server import Repo
+from tests.waiting import wait_for
 
 SAYS = """$ uv pip install --requirements requirements.txt
 error: No solution found when resolving dependencies
@@ -28,9 +28,9 @@ class Uv(FileBuilder):
     """Fails as uv does."""
 
     def build(self, name, recipe, *, source, labels, say, halt=NO_HALT):
-        time.sleep(self.pause)
         for line in SAYS.splitlines():
             say(line)
+        wait_for(self.goes_on, 60, every=0.01)
         raise BuildFailed("[3/7] RUN uv pip install: exit code: 1", log_tail=["x"])
 
 
@@ -67,26 +67,27 @@ def test_a_failure_is_told_by_its_first_error_everywhere(store, version):
 
 
 def test_who_waited_gets_the_same_error(store, version):
-    store.builder.pause = 0.3
-    errors = []
+    errors, logs = [], [[], []]
+    store.builder.goes_on = lambda: all(SAYS.splitlines()[0] in log for log in logs)
 
-    def ensure():
+    def ensure(log):
         try:
-            store.ensure_image(version, say=ignore)
+            store.ensure_image(version, say=log.append)
         except BuildFailed as error:
             errors.append((error.message, error.hint, error.image))
 
-    threads = [threading.Thread(target=ensure) for _ in range(2)]
+    threads = [threading.Thread(target=ensure, args=(log,)) for log in logs]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert len(errors) == 2
     assert len(set(errors)) == 1
 
 
 def test_a_build_under_way_is_known_and_a_killed_one_is_not_under_way(store, version):
-    store.builder.pause = 0.5
+    gate = threading.Event()
+    store.builder.goes_on = gate.is_set
     *_, name = store.plan(version)
     assert store.records.newest(name) is None
 
@@ -96,14 +97,13 @@ def test_a_build_under_way_is_known_and_a_killed_one_is_not_under_way(store, ver
 
     thread = threading.Thread(target=ensure)
     thread.start()
-    while not store.records.unfinished():
-        assert thread.is_alive()
-        time.sleep(0.01)
+    wait_for(store.records.unfinished)
     mark = next(store.folder.glob("logs/*/now"))
     kept = mark.read_text()
     assert store.records.newest(name).outcome == "running"
     assert [build.outcome for build in store.records.unfinished()] == ["running"]
-    thread.join(20)
+    gate.set()
+    thread.join(60)
     assert store.records.unfinished() == []
     assert store.records.newest(name).outcome == "failed"
     for record in mark.parent.glob("*.json"):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import time
 from datetime import datetime
+from typing import Any
 
 import docker
-from docker.errors import DockerException
+from docker.errors import APIError, DockerException, ImageNotFound
 from docker.models.images import Image
 
 from launcher.runtimes.docker import buildkit
@@ -22,13 +23,19 @@ Row = tuple[str, str, int]
 def sweep(client: docker.DockerClient, *, older: float, cache: int, dry_run: bool) -> list[Row]:
     """As `envs.builder.Builder.sweep`; what something uses, the engine keeps."""
     found: list[Row] = []
-    for container in client.containers.list(all=True, filters={"name": f"^/{CONTAINER}"}):
+    for container in client.containers.list(
+        all=True, filters={"name": f"^/{CONTAINER}"}, ignore_removed=True
+    ):
         if age(container.attrs["Created"]) > older:
             with contextlib.suppress(DockerException):
                 if not dry_run:
                     container.remove(force=True)
                 found.append(("container", str(container.name), 0))
-    for image in client.images.list(f"{IMAGES}*"):
+    for row in client.api.images(f"{IMAGES}*"):
+        try:
+            image = client.images.get(row["Id"])
+        except ImageNotFound:  # its build has just ended
+            continue
         # An image of cached steps may have good names as well.
         for tag in image.tags if age(tagged(image)) > older else ():
             with contextlib.suppress(DockerException):
@@ -41,7 +48,7 @@ def sweep(client: docker.DockerClient, *, older: float, cache: int, dry_run: boo
 
 def caches(client: docker.DockerClient, *, keep: int, dry_run: bool) -> list[Row]:
     """The caches of builds, where they are larger than what is to stay."""
-    usage = client.df()
+    usage = disk_usage(client)
     cached = sum(int(one["Size"]) for one in usage.get("BuildCache") or () if not one["Shared"])
     found: list[Row] = []
     if cached > keep:
@@ -57,6 +64,18 @@ def caches(client: docker.DockerClient, *, keep: int, dry_run: bool) -> list[Row
                 with contextlib.suppress(DockerException):
                     client.volumes.get(one["Name"]).remove()
     return found
+
+
+def disk_usage(client: docker.DockerClient, *, every: float = 1.0) -> dict[str, Any]:
+    """What takes how much of the engine's disk; engines before 23 tell one who asks at a time."""
+    for _ in range(60):
+        try:
+            return dict(client.df())
+        except APIError as error:
+            if "already running" not in str(error):
+                raise
+            time.sleep(every)
+    return dict(client.df())
 
 
 def tagged(image: Image) -> str:

@@ -18,6 +18,7 @@ from launcher.config import load_config
 from launcher.database import Database
 from launcher.doctor import machine, network, secrets, state
 from launcher.gateway.process import ensure_gateway
+from launcher.machine.ports import free_port
 from launcher.people import identity
 from tests.certificates import make_certificate
 from tests.fakes import FakeRuntime
@@ -159,7 +160,7 @@ def test_a_proxy_that_passes_no_websockets_on_is_noticed(config):
 
 
 def test_a_port_that_is_taken_is_named():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
         port = taken.getsockname()[1]
         assert network.port_is_free("127.0.0.1", port).level == "FAIL"
     assert network.port_is_free("127.0.0.1", port).ok

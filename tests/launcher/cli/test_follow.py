@@ -16,6 +16,20 @@ from envs.version import resolve_version
 from launcher.cli.follow import Display, follow_build, outcome_of
 from tests.envs.fake_builder import FileBuilder
 from tests.git_server import GitServer, Repo
+from tests.waiting import wait_for
+
+
+class Shown(Display):
+    """Once it has shown the first lines, the build goes on."""
+
+    def __init__(self, store, *, terminal):
+        super().__init__(io.StringIO(), terminal)
+        self.gate = store.builder.gate
+
+    def show(self, lines, stages, seconds):
+        super().show(lines, stages, seconds)
+        if any("line 0" in line.text for line in lines):
+            self.gate.set()
 
 
 class Steps(FileBuilder):
@@ -32,7 +46,9 @@ def repo(tmp_path):
 @pytest.fixture
 def store(tmp_path, repo):
     (tmp_path / "images").mkdir()
-    builder = Steps(tmp_path / "images", lines=8, pause=0.1)
+    builder = Steps(tmp_path / "images", lines=8)
+    builder.gate = threading.Event()
+    builder.goes_on = builder.gate.is_set
     with GitServer(tmp_path / "git") as host:
         store = Store(tmp_path / "builds", builder, Git((host.host,), timeout=20), poll=0.01)
         store.url = host.url("env")
@@ -49,28 +65,25 @@ def begin(store, ref="v1"):
 
     thread = threading.Thread(target=build)
     thread.start()
-    while not store.records.unfinished():
-        assert thread.is_alive()
-        thread.join(0.01)
-    return thread, store.records.unfinished()[0].name
+    return thread, wait_for(store.records.unfinished)[0].name
 
 
 def test_a_running_build_is_followed_to_its_end(store):
     thread, name = begin(store)
-    out = io.StringIO()
-    build = follow_build(store, name, Display(out, terminal=False), every=0.02)
-    thread.join(20)
-    assert out.getvalue() == store.records.log(name)
-    assert "line 7" in out.getvalue()
+    shown = Shown(store, terminal=False)
+    build = follow_build(store, name, shown, every=0.02)
+    thread.join(60)
+    assert shown.out.getvalue() == store.records.log(name)
+    assert "line 7" in shown.out.getvalue()
     assert outcome_of(build).startswith(f"{name} was ready after ")
 
 
 def test_a_terminal_shows_the_stages_and_where_the_build_is(store):
     thread, name = begin(store)
-    out = io.StringIO()
-    follow_build(store, name, Display(out, terminal=True), every=0.02)
-    thread.join(20)
-    said = out.getvalue()
+    shown = Shown(store, terminal=True)
+    follow_build(store, name, shown, every=0.02)
+    thread.join(60)
+    said = shown.out.getvalue()
     assert "\x1b[1mFetch\x1b[0m\n" in said
     assert "\x1b[1mPython packages\x1b[0m\n  $ uv pip install" in said
     assert " Python packages 0." in said
@@ -83,8 +96,8 @@ def test_a_terminal_shows_the_stages_and_where_the_build_is(store):
 def test_a_failure_is_its_last_word(store, repo):
     repo.commit({"requirements.txt": "broken\n"})
     thread, name = begin(store, "main")
-    build = follow_build(store, name, Display(io.StringIO(), terminal=False), every=0.02)
-    thread.join(20)
+    build = follow_build(store, name, Shown(store, terminal=False), every=0.02)
+    thread.join(60)
     assert build.outcome == "failed"
     assert outcome_of(build).endswith("broken is not a package")
 

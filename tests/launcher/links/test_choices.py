@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -26,6 +27,7 @@ from launcher.settings.entries import CatalogueEntry
 from link_generator.link import Link
 from tests.envs.fake_builder import FileBuilder
 from tests.git_server import GitServer, Repo
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def looking(tmp_path, host):
         Store(tmp_path / "builds", builder, git, poll=0.01),
         Prebuild(lambda repo, ref: None),
     )
-    return Looking(environments, Mirrors(tmp_path / "content", git), Asking(), patience=5.0)
+    return Looking(environments, Mirrors(tmp_path / "content", git), Asking(), patience=60.0)
 
 
 @pytest.fixture
@@ -110,13 +112,15 @@ def test_a_failed_or_running_build_is_told(choices, looking, host):
     env.commit({"requirements.txt": "slow\n"})
     env.git("tag", "--force", "v1.9")
     looking.environments.versions.tag_life = 0
-    looking.environments.store.builder.pause = 0.1
-    running = ThreadPoolExecutor(1).submit(build, looking, host, "v1.9")
-    while looking.environments.store.builder.count() < 2:
-        time.sleep(0.01)
-    (card,) = choices.environments()
-    assert (card.word, card.dot) == ("Building", "active")
-    running.result()
+    gate, builder = threading.Event(), looking.environments.store.builder
+    builder.goes_on = gate.is_set
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(build, looking, host, "v1.9")
+        wait_for(lambda: builder.count() == 2)
+        (card,) = choices.environments()
+        assert (card.word, card.dot) == ("Building", "active")
+        gate.set()
+        running.result()
 
 
 def test_versions_are_channels_then_tags_then_what_never_moves(choices, looking, host):

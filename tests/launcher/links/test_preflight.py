@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -29,6 +30,7 @@ from launcher.settings.entries import CatalogueEntry
 from link_generator.link import Link
 from tests.envs.fake_builder import FileBuilder
 from tests.git_server import GitServer, Repo
+from tests.waiting import wait_for
 
 
 def notebook(kernel):
@@ -58,7 +60,9 @@ def preflight(tmp_path, host):
         store,
         Prebuild(lambda repo, ref: None),
     )
-    return Preflight(Looking(environments, Mirrors(tmp_path / "content", git), Asking()))
+    return Preflight(
+        Looking(environments, Mirrors(tmp_path / "content", git), Asking(), patience=60.0)
+    )
 
 
 def states(preflight, link):
@@ -109,16 +113,17 @@ def test_a_build_that_failed_or_runs_is_told(preflight, host, tmp_path):
     assert "broken is not a package" in found.sentence
     env.commit({"requirements.txt": "slow\n"})
     env.git("tag", "v3")
-    store.builder.pause = 0.2
+    gate = threading.Event()
+    store.builder.goes_on = gate.is_set
     with ThreadPoolExecutor(1) as pool:
         built = pool.submit(
             store.ensure_image, versions.resolve(host.url("env"), "v3"), say=lambda line: None
         )
-        while store.builder.count() < 2:
-            time.sleep(0.01)
+        wait_for(lambda: store.builder.count() == 2)
         found = by_name(preflight, Link("intro", "v3"), "environment")
         assert "is being built" in found.sentence
         assert "Share it now" in found.hint
+        gate.set()
         built.result()
 
 

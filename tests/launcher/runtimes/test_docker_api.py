@@ -63,13 +63,6 @@ class OnSocket(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def answering(port=0):
-    """An engine without containers; its port."""
-    with serving(http.server.ThreadingHTTPServer(("127.0.0.1", port), Answering)) as server:
-        yield server.server_port
-
-
-@contextlib.contextmanager
 def serving(server):
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -81,16 +74,22 @@ def serving(server):
         server.server_close()
 
 
-def test_the_log_has_one_line_when_the_engine_goes_and_one_when_it_is_back(caplog, monkeypatch):
+@LEAVES
+def test_the_log_has_one_line_when_the_engine_goes_and_one_when_it_is_back(
+    tmp_path, caplog, monkeypatch
+):
     caplog.set_level(logging.INFO)
-    with answering() as port:
-        api = EngineApi(base_url=f"http://127.0.0.1:{port}", version="1.41")
+    monkeypatch.setattr("launcher.runtimes.docker.api.SETTLED", 1000)
+    place = tmp_path / "engine.sock"
+    with serving(OnSocket(str(place), Answering)):
+        api = EngineApi(base_url=f"unix://{place}", version="1.41")
         assert api.containers() == []
     with contextlib.closing(api):
         with ThreadPoolExecutor(4) as pool:
             asked = [pool.submit(api.containers) for _ in range(12)]
         assert {type(one.exception()) for one in asked} == {EngineGone}
-        with answering(port):
+        place.unlink()
+        with serving(OnSocket(str(place), Answering)):
             assert api.containers() == api.containers() == []
             assert len(caplog.records) == 1, "an engine that ends gives answers, too"
             monkeypatch.setattr("launcher.runtimes.docker.api.SETTLED", 0)
@@ -101,6 +100,7 @@ def test_the_log_has_one_line_when_the_engine_goes_and_one_when_it_is_back(caplo
         "The Docker engine answers again.",
     ]
     assert not any(one.exc_info for one in caplog.records)
+    gc.collect()
 
 
 def test_a_class_that_clicks_at_once_throws_no_connection_away(tmp_path, caplog, monkeypatch):

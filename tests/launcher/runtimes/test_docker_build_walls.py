@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -174,6 +175,19 @@ def gateway(images):
     return known.get("Gateway") or str(next(ip_network(known["Subnet"]).hosts()))
 
 
+@pytest.fixture
+def private():
+    """A private address of this machine that no other test uses."""
+    name, address = f"lt-{uuid.uuid4().hex[:8]}", f"10.254.{secrets.randbelow(250)}.1"
+    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+    try:
+        subprocess.run(["ip", "addr", "add", f"{address}/32", "dev", name], check=True)
+        subprocess.run(["ip", "link", "set", name, "up"], check=True)
+        yield address
+    finally:
+        subprocess.run(["ip", "link", "del", name], check=True)
+
+
 def own_address():
     """The address by which this machine goes out."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
@@ -220,9 +234,13 @@ def test_the_engine_fetches_nothing_for_a_dockerfile(build, listening, gateway):
 
 
 @pytest.mark.docker
-def test_what_the_settings_open_is_reached_by_steps(images, build, listening, gateway):
-    place = f"{gateway}:{listening}"
-    for more in ({"private": (f"{gateway}/32",)}, {"urls": (f"http://{place}/simple",)}):
+def test_what_the_settings_open_is_reached_by_steps(images, build, listening, gateway, private):
+    # What is open for a build is open for all that run meanwhile: nothing that others try.
+    index = f"{gateway}:{listening}"
+    for place, more in (
+        (f"{private}:{listening}", {"private": (f"{private}/32",)}),
+        (index, {"urls": (f"http://{index}/simple",)}),
+    ):
         steps = f"python3 try.py {place} && : {uuid.uuid4().hex}\n"
         walls = replace(images.engine.walls, **more)
         assert outcomes(build({"try.py": TRY, "postBuild": steps}, walls=walls)) == {
@@ -251,13 +269,17 @@ def test_an_administrator_s_containers_go_on_before_during_and_after(images, lis
         assert inside(first, place) == "connected"
         with images.engine.walls.around():
             assert inside(first, place) == "connected"
-            starts = ["python3", "-c", TRY, place]  # at its first moment
+            # From its first moment on; the engine tells of it at about the same time.
+            tries = (
+                'until python3 -c "$0" "$1" | tee /dev/stderr | grep connected; do sleep 0.2; done'
+            )
+            starts = ["sh", "-c", tries, TRY, place]
             second = images.client.containers.run(
                 "launcher/base:3.11", starts[1:], entrypoint=starts[:1], detach=True,
                 network_mode="bridge",
             )  # fmt: skip
             undo.callback(second.remove, force=True)
-            second.wait(timeout=60)
+            second.wait(timeout=120)
             assert outcomes(second.logs().decode().splitlines()) == {place: "connected"}
         assert inside(first, place) == "connected"
 
@@ -315,7 +337,7 @@ def test_what_a_killed_launcher_left_is_taken_down_at_the_next_look(alone):
         alone.sweep()
         assert INWARD in chains(), "its build runs"
         process.kill()
-        process.wait(10)
+        process.wait(60)
     assert INWARD in chains()
     alone.sweep()
     assert "LAUNCHER-BUILD" not in str(chains())

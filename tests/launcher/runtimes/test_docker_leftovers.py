@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
+from types import SimpleNamespace
 
 import docker
 import pytest
+from docker.errors import APIError, ImageNotFound
 
 from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
@@ -52,3 +54,32 @@ def test_leftovers_of_killed_builds_go(base, monkeypatch):
         finally:
             used.remove(force=True)
             client.images.remove(f"leftover-{mark}/b:new")
+
+
+def test_an_engine_that_tells_somebody_else_its_disk_s_use_is_asked_again():
+    busy = APIError("a disk usage operation is already running")
+    answers = iter([busy, busy, {"Volumes": []}, APIError("no space left on device")])
+
+    def df():
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    client = SimpleNamespace(df=df)
+    assert leftovers.disk_usage(client, every=0) == {"Volumes": []}
+    with pytest.raises(APIError, match="no space"):
+        leftovers.disk_usage(client, every=0)
+
+
+def test_an_image_whose_build_ends_while_it_is_looked_at_is_no_leftover():
+    def get(name):
+        raise ImageNotFound("no such image")
+
+    client = SimpleNamespace(
+        containers=SimpleNamespace(list=lambda **asked: []),
+        api=SimpleNamespace(images=lambda name: [{"Id": "sha256:ab"}]),
+        images=SimpleNamespace(get=get),
+        df=dict,
+    )
+    assert leftovers.sweep(client, older=0, cache=ALL, dry_run=False) == []

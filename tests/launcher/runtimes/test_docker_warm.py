@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +17,7 @@ from launcher.runtimes import RUNTIMES
 from launcher.runtimes.docker import mounts
 from launcher.session import Limits, SessionSpec, new_session_id
 from launcher.sessions.server import ask_status
+from tests.waiting import wait_for
 
 pytestmark = [
     pytest.mark.docker,
@@ -72,10 +72,8 @@ def warm_session(runtime, image):
 
 
 def wait_for_answer(session, spec):
-    deadline = time.monotonic() + 60
-    while ask_status(session.address, f"{spec.base_url}api/status", spec.token) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    status = f"{spec.base_url}api/status"
+    wait_for(lambda: ask_status(session.address, status, spec.token) is not None, 60)
 
 
 def of_student(config, spec, owner="s1", course="c1"):
@@ -162,13 +160,12 @@ def test_kernels_and_terminals_begin_in_the_student_s_folder(runtime, given):
     assert ask(session, spec, "terminals", method="POST", body={}).status_code == 200
     body = {"cwd": "week"}
     assert ask(session, spec, "terminals", method="POST", body=body).status_code == 200
-    deadline = time.monotonic() + 20
-    while True:
+
+    def all_work_there():
         said = runtime.run(spec.id, ["sh", "-c", "readlink /proc/[0-9]*/cwd"]).out.split()
-        if said.count(b"/home/jovyan/week") >= 2 and b"/home/jovyan" in said:
-            break
-        assert time.monotonic() < deadline, said
-        time.sleep(0.1)
+        return said.count(b"/home/jovyan/week") >= 2 and b"/home/jovyan" in said
+
+    wait_for(all_work_there, 60)
 
 
 def test_what_jupyter_keeps_for_a_student_is_in_their_folder(given):
@@ -265,7 +262,9 @@ def test_one_that_left_something_in_its_home_is_not_given_out(runtime, warm_sess
 
 def test_one_whose_process_works_in_its_home_is_not_given_out(runtime, warm_session):
     spec = warm_session()
-    runtime.container(spec.id).exec_run(["sleep", "60"], workdir="/home/jovyan", detach=True)
+    container = runtime.container(spec.id)
+    container.exec_run(["sleep", "987"], workdir="/home/jovyan", detach=True)
+    wait_for(lambda: "sleep 987" in str(container.top()["Processes"]))
     assert "works in its home" in runtime.warm.settle(spec.id)
     runtime.stop(spec.id)
 

@@ -17,6 +17,7 @@ from launcher.runtimes import RUNTIMES
 from launcher.runtimes.local.images import write_inside
 from tests.private_index import CREDENTIALS, PASSWORD, private_index
 from tests.processes import runs
+from tests.waiting import limit_once
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +60,7 @@ def test_a_build_ends_by_a_wish_and_at_its_time_limit(images, tmp_path, monkeypa
     recipe = read_recipe(tmp_path)
     halt = Halt(lambda: wish and runs(mark))
     if not wish:
-        monkeypatch.setattr(images, "timeout", 8.0)
+        limit_once(lambda: runs(mark), monkeypatch)
     with pytest.raises(BuildCancelled if wish else OverLimit):
         images.build("env/test:x", recipe, source=tmp_path, labels={}, say=print, halt=halt)
     assert not runs(mark)

@@ -117,12 +117,12 @@ def test_a_death_before_the_launcher_s_restart_is_old(watch, spec):
 
 
 def test_a_disk_that_fills_quickly_is_looked_at_out_of_turn(watch, spec):
+    watch.every, watch.free = 3600, lambda: 1000 * MB
     watch.round(now=True)
     fill(spec, 30 * MB)
     watch.round()
     assert watch.sessions.runtime.find(spec.id), "its turn has not come"
-    free = watch.free()
-    watch.free = lambda: free - 200 * MB
+    watch.free = lambda: 800 * MB
     watch.round()
     assert watch.sessions.runtime.find(spec.id) is None
 

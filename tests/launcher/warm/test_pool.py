@@ -1,5 +1,6 @@
 """Warm sessions: kept, handed over once, replaced, and given up; with a runtime that is a dict."""
 
+import functools
 import threading
 import time
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from launcher.sessions.sessions import Sessions
 from launcher.warm.demand import Kind
 from launcher.warm.pool import Pool
 from tests.fakes import FakeGateway, FakeRuntime
+from tests.waiting import wait_for
 
 I1, I2, I3 = Kind("i1"), Kind("i2"), Kind("i1-new")
 
@@ -117,13 +119,7 @@ def pool(runtime, warm):
     pool.stop()
 
 
-def until(what, seconds=5.0):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if what():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not come to pass")
+until = functools.partial(wait_for, every=0.01)
 
 
 def take(pool, tmp_path, student="s1", kind=I1):
@@ -238,10 +234,13 @@ def test_surplus_goes_one_by_one(pool, monkeypatch):
     monkeypatch.setattr("launcher.warm.pool.SURPLUS", 0.2)
     pool.start()
     until(lambda: pool.counts() == {I1: 3})
+    take, taken = pool._take, []
+    monkeypatch.setattr(pool, "_take", lambda going: taken.append(take(going)) or taken[-1])
+    began = time.monotonic()
     pool.asked[I1] = 1
-    seen = set()
-    until(lambda: seen.add(pool.counts()[I1]) or pool.counts() == {I1: 1})
-    assert seen == {3, 2, 1}
+    until(lambda: pool.counts() == {I1: 1})
+    assert time.monotonic() - began > 0.2, "the second one has its time"
+    assert [len(going) for going in taken if going] == [1, 1]
 
 
 def test_what_cannot_start_is_tried_again_later_and_later(pool, warm):

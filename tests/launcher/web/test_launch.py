@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 
 import pytest
 from flask import Flask
@@ -22,6 +21,7 @@ from launcher.room.queue import Queue, unlimited_queue
 from launcher.session import Session
 from launcher.web import errors, launch, request
 from link_generator import page
+from tests.waiting import wait_for
 
 SECRET = b"k" * 32
 OPENED = Opened(Session("ab12", "s", "c", "i", "", 0, "", True), "http://x/s/ab12/lab/tree/r")
@@ -35,6 +35,7 @@ class Scene:
     def __init__(self):
         self.gate = threading.Event()
         self.gate.set()
+        self.reached = threading.Event()
         self.error = None
         self.full = lambda student: None
         self.runs = 0
@@ -42,12 +43,24 @@ class Scene:
     def build_page(self, image):
         return image.replace("env/x:", "/env/x/") if image else ""
 
+    def hold(self, browser):
+        """Click; the launch says its lines and waits, and who clicks again does not."""
+        self.gate.clear()
+        launch.STRAIGHT_IN = 0.0
+        browser.get(LINK)
+        assert self.reached.wait(60)
+
+    def let_go(self):
+        launch.STRAIGHT_IN = 60.0
+        self.gate.set()
+
     def run(self, link, student, tell):
         self.runs += 1
         tell(Progress(Phase.ENVIRONMENT, "Building env/x:1-2", log=True))
         tell(Progress(Phase.LINK, "Link read"))
         tell(Progress(Phase.ENVIRONMENT, "<b>building</b>", log=True))
-        self.gate.wait(10)
+        self.reached.set()
+        self.gate.wait(120)
         self.full(student)
         if self.error:
             raise self.error
@@ -61,7 +74,7 @@ def scene():
 
 @pytest.fixture
 def app(scene, monkeypatch):
-    monkeypatch.setattr(launch, "STRAIGHT_IN", 0.3)
+    monkeypatch.setattr(launch, "STRAIGHT_IN", 60.0)
     return make_app(scene, unlimited_queue())
 
 
@@ -97,9 +110,9 @@ def test_a_new_student_gets_a_signed_cookie_that_scripts_cannot_read(browser):
 
 
 def test_a_slow_launch_shows_its_steps_and_its_log_escaped(browser, scene):
-    scene.gate.clear()
+    scene.hold(browser)
     answer = browser.get(LINK)
-    scene.gate.set()
+    scene.let_go()
     assert answer.status_code == 200
     assert "Opening week9.ipynb" in answer.text
     assert "&lt;b&gt;building" in answer.text
@@ -108,35 +121,33 @@ def test_a_slow_launch_shows_its_steps_and_its_log_escaped(browser, scene):
 
 
 def test_a_build_under_way_or_failed_has_a_link_to_its_page(browser, scene):
-    scene.gate.clear()
+    scene.hold(browser)
     assert 'href="/env/x/1-2"' in browser.get(LINK).text
     scene.error = BuildFailed("no", image="env/x:3-4")
-    scene.gate.set()
+    scene.let_go()
     assert 'href="/env/x/3-4">Show the build' in browser.get(LINK).text
     scene.error = BuildFailed("no")
     assert "Show the build" not in browser.get(LINK).text
 
 
 def test_a_reload_while_waiting_is_the_same_launch(browser, scene):
-    scene.gate.clear()
+    scene.hold(browser)
     browser.get(LINK)
-    browser.get(LINK)
-    scene.gate.set()
+    scene.let_go()
     assert browser.get(LINK).status_code == 303
     assert scene.runs == 1
 
 
 def test_programs_follow_with_a_cursor(browser, scene):
-    scene.gate.clear()
+    scene.hold(browser)
     first = browser.get(LINK, headers=JSON).json
     assert first["url"] is None
     said = [event["message"] for event in first["events"]]
     assert said == ["Building env/x:1-2", "Link read", "<b>building</b>"]
-    scene.gate.set()
-    while not (later := browser.get(f"/api/launches/{first['id']}?since={first['cursor']}").json)[
-        "url"
-    ]:
-        pass
+    scene.let_go()
+    more = f"/api/launches/{first['id']}?since={first['cursor']}"
+    wait_for(lambda: browser.get(more).json["url"])
+    later = browser.get(more).json
     assert later["events"] == []
     assert later["phase"] == "ready"
     assert later["url"] == OPENED.url
@@ -239,7 +250,7 @@ def test_what_a_person_types_never_becomes_markup(browser):
 def test_in_a_storm_only_some_clicks_wait_and_the_others_get_their_page_at_once(
     app, scene, monkeypatch
 ):
-    monkeypatch.setattr(launch, "STRAIGHT_IN", 20.0)
+    monkeypatch.setattr(launch, "STRAIGHT_IN", 120.0)
     scene.gate.clear()
     answers = []
 
@@ -249,10 +260,7 @@ def test_in_a_storm_only_some_clicks_wait_and_the_others_get_their_page_at_once(
     threads = [threading.Thread(target=click) for _ in range(launch.PATIENT + 20)]
     for thread in threads:
         thread.start()
-    for _ in range(500):
-        if len(answers) == 20:
-            break
-        time.sleep(0.02)
+    wait_for(lambda: len(answers) >= 20, 60)
     assert answers == [200] * 20, "those who need not wait have their page"
     scene.gate.set()
     for thread in threads:
