@@ -47,6 +47,8 @@ class Door:
     """Connections that never had a request, oldest first."""
     _idle: dict[web.RequestHandler, float] = field(default_factory=dict)
     """Connections between two requests, oldest first."""
+    _heard: dict[web.RequestHandler, float] = field(default_factory=dict)
+    """When each connection's last bytes came."""
 
     async def listen(
         self, runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None = None
@@ -78,6 +80,17 @@ class Door:
             if connection.transport is not None:
                 self._idle[connection] = asyncio.get_running_loop().time()
 
+    def heard(self, request: web.BaseRequest) -> float:
+        """The loop's time when bytes last came; now, where nobody reads those that come."""
+        now = asyncio.get_running_loop().time()
+        transport = cast(asyncio.ReadTransport | None, request.transport)
+        if transport is not None and not transport.is_reading():
+            return now
+        return self._heard.get(request.protocol, 0.0)
+
+    def hear(self, connection: web.RequestHandler) -> None:
+        self._heard[connection] = asyncio.get_running_loop().time()
+
     def enter(self, connection: web.RequestHandler) -> bool:
         """True when there is room, after the longest silent connection has left if need be."""
         if self.open >= self.most and not self._turn_out():
@@ -89,8 +102,8 @@ class Door:
 
     def leave(self, connection: web.RequestHandler) -> None:
         self.open -= 1
-        self._new.pop(connection, None)
-        self._idle.pop(connection, None)
+        for kept in (self._new, self._idle, self._heard):
+            kept.pop(connection, None)
 
     def _turn_out(self) -> bool:
         for silent in (self._new, self._idle):
@@ -136,6 +149,7 @@ class Visitor(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.inner:
+            self.door.hear(self.inner)
             self.inner.data_received(data)
 
     def eof_received(self) -> bool | None:

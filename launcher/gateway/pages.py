@@ -124,6 +124,14 @@ def told(status: int, code: str, why: str, request_id: str) -> web.Response:
 
 
 def gone(request_id: str) -> web.Response:
-    """A session that does not answer, to a program."""
+    """A session that is not there any more, to a program."""
     why = "This session has stopped. Open its link again to bring it back."
     return told(503, "E-GONE", why, request_id)
+
+
+def silent(request_id: str) -> web.Response:
+    """A session that should answer, to a program."""
+    why = "This session does not answer at the moment. Try again."
+    response = told(503, "E-SILENT", why, request_id)
+    response.headers["Retry-After"] = "2"
+    return response

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hmac
 import ipaddress
 import logging
@@ -36,8 +37,19 @@ SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 SESSION_PATH = re.compile(r"/s/([0-9a-f]{8,64})(?:/|$|\?)")
 LARGEST_MESSAGE = 64 << 20
 """Bytes of one WebSocket message, unpacked; it is held whole, so nobody may make it endless."""
+SMALL_MESSAGE = 4 << 20
+"""The same on a session's further WebSockets: all of them together must fit into memory."""
 SOCKETS = 256
 """WebSockets of one session at once; each kernel and terminal has one per tab."""
+LARGE_SOCKETS = 16
+"""Those of them that take large messages: the ones that were opened first."""
+PAUSE = 0.25
+"""Seconds before a session that could not be reached is asked once more."""
+NOT_REACHED = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ServerDisconnectedError,
+)
 HOST = re.compile(r"(([\w-]{1,63}\.)*[\w-]{0,63}|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
 """What a Host header may be; empty where there is none."""
 NOT_YOURS = "This session belongs to somebody else."
@@ -70,6 +82,8 @@ class Proxy:
     counted: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Requests by receiver (`app`, `session`) and status (`2xx`)."""
     sockets: dict[str, set[web.WebSocketResponse]] = field(default_factory=dict)
+    places: Counter[str] = field(default_factory=Counter)
+    """WebSockets by session, those that are being opened too."""
     _client: aiohttp.ClientSession | None = None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -225,10 +239,14 @@ class Proxy:
         body = self.body_for(request, name)
         try:
             if is_websocket(request) and name != APP:
-                if len(self.sockets.get(name, ())) >= SOCKETS:
-                    return pages.too_many_sockets(request_id)
-                return await self.websocket(request, name, route, sent)
-            return await self.http(request, name, route, sent, body)
+                return await self.place_for(request, name, route, sent, request_id)
+            if name == APP or request.body_exists or request.method not in SAFE_METHODS:
+                return await self.http(request, name, route, sent, body)
+            try:
+                return await self.http(request, name, route, sent, body)
+            except NOT_REACHED:
+                await asyncio.sleep(PAUSE)
+                return await self.http(request, name, route, sent, body)
         except (aiohttp.ClientError, TimeoutError, TooLarge, TooSlow) as error:
             if body.trouble:
                 return pages.gave_up(body.trouble, self.largest, request_id)
@@ -236,12 +254,13 @@ class Proxy:
             app = self.routes.known.get(APP)
             if name == APP or app is None:
                 return pages.starting(request_id)
+            why = pages.silent if name in self.routes.known else pages.gone
             if request.method not in SAFE_METHODS or is_websocket(request):
-                return pages.gone(request_id)
+                return why(request_id)
             if self.sessions_host and is_opened(request.method, request.headers):
                 return pages.lead_to(f"{self.sessions_host.home}/sessions/{name}/gone")
             if self.sessions_host:
-                return pages.gone(request_id)
+                return why(request_id)
             return await self.forward(request, APP, app, request_id)
 
     def body_for(self, request: web.Request, name: str) -> Body:
@@ -409,8 +428,33 @@ class Proxy:
                     request.transport.close()
             return response
 
+    async def place_for(
+        self,
+        request: web.Request,
+        name: str,
+        route: Route,
+        sent: CIMultiDict[str],
+        request_id: str,
+    ) -> web.StreamResponse:
+        """A WebSocket, where the session has a place for one more; those being opened count."""
+        if self.places[name] >= SOCKETS:
+            return pages.too_many_sockets(request_id)
+        self.places[name] += 1
+        largest = LARGEST_MESSAGE if self.places[name] <= LARGE_SOCKETS else SMALL_MESSAGE
+        try:
+            return await self.websocket(request, name, route, sent, largest)
+        finally:
+            self.places[name] -= 1
+            if not self.places[name]:
+                del self.places[name]
+
     async def websocket(
-        self, request: web.Request, name: str, route: Route, sent: CIMultiDict[str]
+        self,
+        request: web.Request,
+        name: str,
+        route: Route,
+        sent: CIMultiDict[str],
+        largest: int,
     ) -> web.StreamResponse:
         """A WebSocket, frame by frame in both directions, until one side ends it."""
         wanted = request.headers.get("Sec-WebSocket-Protocol", "")
@@ -423,7 +467,7 @@ class Proxy:
                 protocols=[part.strip() for part in wanted.split(",") if part.strip()],
                 autoping=False,
                 autoclose=False,
-                max_msg_size=LARGEST_MESSAGE,
+                max_msg_size=largest,
             )
         except aiohttp.WSServerHandshakeError as error:  # the session says no: a kernel is gone
             return web.Response(status=error.status if error.status >= 400 else 502)
@@ -432,7 +476,7 @@ class Proxy:
                 protocols=[upstream.protocol] if upstream.protocol else (),
                 autoping=False,
                 autoclose=False,
-                max_msg_size=LARGEST_MESSAGE,
+                max_msg_size=largest,
             )
             await here.prepare(request)
             if name not in self.routes.known:  # removed while this was being opened
@@ -440,7 +484,8 @@ class Proxy:
                 return here
             self.sockets.setdefault(name, set()).add(here)
             try:
-                await join(here, upstream, lambda: self.routes.used(name))
+                used = functools.partial(self.routes.used, name)
+                await join(here, upstream, used, functools.partial(self.door.heard, request))
             finally:
                 self.sockets.get(name, set()).discard(here)
             return here

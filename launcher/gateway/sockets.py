@@ -13,13 +13,27 @@ from aiohttp import web
 GOING_AWAY = 1001
 """Tells a page that its server went away, not that the talk was over."""
 
+PING = 30.0
+"""Seconds between two questions whether a browser is there: a closed laptop ends no connection."""
+UNANSWERED = 4
+"""Questions after which it is not; an answer on a slow line waits behind what is sent before it."""
+
 Side = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
 
 
-async def join(here: web.WebSocketResponse, upstream: Side, used: Callable[[], None]) -> None:
-    """Pass frames on until one side ends, then end the other one the same way."""
+async def join(
+    here: web.WebSocketResponse,
+    upstream: Side,
+    used: Callable[[], None],
+    heard: Callable[[], float],
+) -> None:
+    """Pass frames on until one side ends, then end the other one the same way.
+
+    `heard` is when the browser's last bytes came.
+    """
+    both = pump(here, upstream, used), pump(upstream, here, used)
     try:
-        await first_of(pump(here, upstream, used), pump(upstream, here, used))
+        await first_of(*both, until_silent(here, heard))
     finally:
         code = upstream.close_code or here.close_code or GOING_AWAY
         # 1005 and 1006 say that no code came; they may not be sent
@@ -53,9 +67,24 @@ async def pump(source: Side, sink: Side, used: Callable[[], None]) -> None:
             return
 
 
-async def first_of(*pumps: Coroutine[Any, Any, None]) -> None:
-    """Return when the first direction has ended; the other one is cancelled."""
-    tasks = [asyncio.ensure_future(one) for one in pumps]
+async def until_silent(side: Side, heard: Callable[[], float]) -> None:
+    """Return when nothing at all comes back, though it was asked again and again.
+
+    Every byte counts: an answer cannot overtake a large message, and busy browsers answer late.
+    """
+    await asyncio.sleep(PING)
+    unanswered = 0
+    while unanswered < UNANSWERED:
+        before = heard()
+        with contextlib.suppress(TimeoutError):  # it takes nothing; that alone says little
+            await asyncio.wait_for(side.ping(), PING)
+        await asyncio.sleep(PING)
+        unanswered = unanswered + 1 if heard() == before else 0
+
+
+async def first_of(*parts: Coroutine[Any, Any, None]) -> None:
+    """Return when the first has ended; the others are cancelled."""
+    tasks = [asyncio.ensure_future(one) for one in parts]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from flask import (
     Blueprint,
@@ -17,6 +18,7 @@ from flask import (
 
 from launcher.cleanup.kept_work import KeptWork
 from launcher.content.delivered import all_delivered
+from launcher.errors import LaunchError
 from launcher.session import Session, session_json
 from launcher.sessions.history import BY_STUDENT, History
 from launcher.sessions.sessions import Sessions
@@ -49,14 +51,16 @@ def create_blueprint(sessions: Sessions, history: History, work: KeptWork) -> Bl
         sessions.stop(session_id, why=BY_STUDENT)
         return make_response(redirect("/sessions", 303))
 
-    @views.route("/sessions/<session_id>/gone", defaults={"rest": ""})
-    @views.route("/s/<session_id>/", defaults={"rest": ""})
+    @views.route("/sessions/<session_id>/gone")
+    @views.route("/s/<session_id>/")
     @views.route("/s/<session_id>/<path:rest>")
-    def gone(session_id: str, rest: str) -> Response:
+    def gone(session_id: str, rest: str = "") -> Response:
         """The gateway has no running session of this id, or one that does not answer."""
         known = history.find(session_id)
         if known is None or known.owner != known_student():
             abort(404, "There is no such session of yours.")
+        if sessions.gateway.may_have(session_id) and may_run(sessions, session_id):
+            return silent(known.course, known.link)
         if wants_json():
             response = jsonify(error={"code": "E-GONE", "message": "This session has stopped."})
         else:
@@ -72,6 +76,27 @@ def create_blueprint(sessions: Sessions, history: History, work: KeptWork) -> Bl
         return response
 
     return views
+
+
+def may_run(sessions: Sessions, session_id: str) -> bool:
+    """True for one that runs, and where the runtime cannot say."""
+    try:
+        found = sessions.runtime.find(session_id)
+    except LaunchError:
+        return True
+    return found is not None and found.running
+
+
+def silent(course: str, link: str) -> Response:
+    """A session that should answer and does not."""
+    if wants_json():
+        said = "This session does not answer at the moment. Try again."
+        response = jsonify(error={"code": "E-SILENT", "message": said})
+    else:
+        again = quote(request.path) if request.path.startswith("/s/") else link
+        response = make_response(render_template("silent.html", course=course, again=again))
+    response.status_code = 503
+    return response
 
 
 def with_folders(session: Session, sessions: Sessions) -> dict[str, Any]:

@@ -39,6 +39,7 @@ def pages(site):
             "Snapshot",
         ),
         "gone": (site.student, f"/s/{site.stopped}/lab", "Stopped"),
+        "silent": (site.student, f"/s/{site.session}/lab", "No answer"),
         "disk": (site.student, f"{here}/disk", "Full"),
         "delete": (site.student, "/files/delete", "Delete all my data"),
         "builds": (site.other, "/env/", "Environments"),

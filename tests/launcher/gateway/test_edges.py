@@ -127,7 +127,7 @@ def test_a_websocket_that_the_session_refuses_keeps_its_status(session_url, secr
 
 def test_a_session_that_hangs_up_is_explained(browser, session_url):
     answer = browser.post(f"{session_url}hangup", data=b"1")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "E-GONE")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "E-SILENT")
 
 
 def test_a_program_learns_that_a_session_is_unknown(browser, gateway):
