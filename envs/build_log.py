@@ -38,7 +38,7 @@ class Line:
 
 @dataclass
 class LogWriter:
-    """Writes each line to the log in `place`, and says it to who watches."""
+    """Writes each line to the log in `place`, and says what it wrote to who watches."""
 
     place: Path
     say: Say
@@ -72,11 +72,11 @@ class LogWriter:
                 self._put(line)
                 if self._left <= 0 and not always:
                     self._put("The log ends here: it is longer than any that helps")
-            self.say(line)
 
     def _put(self, line: str) -> None:
         self._times.write(f"{time.monotonic() - self._began:.2f}\n")
         self._log.write(line + "\n")
+        self.say(line)
 
 
 def read_log_lines(place: Path) -> tuple[Line, ...]:

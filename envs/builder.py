@@ -16,6 +16,10 @@ from envs.recipe import Recipe
 
 Say = Callable[[str], None]
 """Takes one line of the build log, without its line end."""
+TAIL = 20
+"""Lines of a build's output that are kept in memory, for its error; the log has them all."""
+LONGEST_LINE = 10_000
+"""Characters; a stranger's program may print without ever ending its line."""
 
 
 class Builder(Protocol):

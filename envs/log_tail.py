@@ -10,6 +10,9 @@ from typing import IO
 
 from envs.builder import Say
 
+PIECE = 100_000
+"""Characters at a time: a whole class may begin to read a long log."""
+
 
 @dataclass
 class LogTail:
@@ -28,9 +31,10 @@ class LogTail:
                 self._file = self.path.open("r", encoding="utf-8", errors="replace")
         if self._file is None:
             return
-        *lines, self._rest = (self._rest + self._file.read()).split("\n")
-        for line in lines:
-            say(line)
+        while text := self._file.read(PIECE):
+            *lines, self._rest = (self._rest + text).split("\n")
+            for line in lines:
+                say(line)
 
     def close(self) -> None:
         if self._file is not None:

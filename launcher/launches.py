@@ -30,6 +30,8 @@ WATCHED = 30.0
 """Seconds after its end in which whoever watches has read it all: pages ask every 2 or 3."""
 LOG_BEGIN, LOG_END = 5, 100
 """Lines of a build's log that are kept of an ended launch; the build's page has them all."""
+LOG_NOW = 1000
+"""The same of a launch under way, at least: everybody of a class has a copy of it."""
 LOOK = 1.0
 """Seconds after which those in line are looked at, if nothing happened before."""
 
@@ -76,6 +78,8 @@ class Launch:
     """When somebody last asked for it."""
     _began: float = field(default_factory=time.monotonic)
     _events: list[Event] = field(default_factory=list)
+    _logged: int = 0
+    """How many of the events are lines of a build's log."""
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def now(self) -> float:
@@ -110,6 +114,9 @@ class Launch:
     def tell(self, progress: Progress) -> None:
         with self._changed:
             self._events.append(Event(self.cursor + 1, self.now(), progress))
+            self._logged += progress.log
+            if self._logged > 2 * LOG_NOW:
+                self._forget_log(LOG_NOW)
             self._changed.notify_all()
 
     def wait_for_news(self, since: int, timeout: float) -> bool:
@@ -144,12 +151,17 @@ class Launch:
             self._changed.notify_all()
 
     def shorten(self) -> None:
-        """Forget most of a build's log: everybody of a class has a copy of it."""
+        """Forget most of a build's log: nobody watches any more."""
         with self._changed:
-            log = [event.cursor for event in self._events if event.progress.log]
-            gone = set(log[LOG_BEGIN : max(LOG_BEGIN, len(log) - LOG_END)])
-            if gone:
-                self._events = [event for event in self._events if event.cursor not in gone]
+            self._forget_log(LOG_END)
+
+    def _forget_log(self, last: int) -> None:
+        """Keep the log's begin and its `last` lines; cursors stay what they were."""
+        log = [event.cursor for event in self._events if event.progress.log]
+        gone = set(log[LOG_BEGIN : max(LOG_BEGIN, len(log) - last)])
+        if gone:
+            self._events = [event for event in self._events if event.cursor not in gone]
+            self._logged = len(log) - len(gone)
 
 
 @dataclass

@@ -104,6 +104,33 @@ def test_the_begin_and_the_end_of_a_long_log_are_kept_and_cursors_go_on(monkeypa
     assert len(launch.events(3)) == 104, "whoever comes back late gets what is left"
 
 
+def test_a_build_that_prints_without_end_fills_no_memory():
+    said = (Progress(Phase.ENVIRONMENT, f"{number:0100}", log=True) for number in range(50_000))
+
+    def run(link, student, tell):
+        tell(Progress(Phase.LINK, "Link read"))
+        for line in said:
+            tell(line)
+        tell(Progress(Phase.OPENING, "Opening"))
+        return OPENED
+
+    tracemalloc.start()
+    try:
+        launch = Launches(run, ()).ensure(LINK, "s1", "r1")
+        assert launch.wait(30)
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()
+    events = launch.events()
+    assert launch.cursor == events[-1].cursor == 50_002
+    assert events[0].progress.message == "Link read"
+    log = [int(one.progress.message) for one in events if one.progress.log]
+    assert log[:6] == [0, 1, 2, 3, 4, log[5]]
+    assert log[5:] == list(range(log[5], 50_000)), "the newest lines, whole"
+    assert 1000 <= len(log) <= 2000
+    assert [one.cursor for one in launch.events(50_000)] == [50_001, 50_002]
+
+
 def test_another_student_gets_another_launch(launches, gate):
     assert launches.ensure(LINK, "s1", "r1") is not launches.ensure(LINK, "s2", "r2")
     gate.set()

@@ -11,6 +11,7 @@ import contextlib
 import json
 import math
 import uuid
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -20,7 +21,7 @@ from docker.errors import APIError, DockerException
 from docker.types import CancellableStream
 from urllib3.exceptions import HTTPError
 
-from envs.builder import Say
+from envs.builder import LONGEST_LINE, TAIL, Say
 from envs.errors import BuildFailed
 from envs.halt import NO_HALT, Halt
 from launcher.runtimes.docker.limits import KILLED, NO_LIMITS, BuildLimits
@@ -73,6 +74,7 @@ class Trace:
     def _log(self, digest: str, said: str) -> Iterator[str]:
         """Complete lines; of a progress display only its last state."""
         *lines, self._rest[digest] = (self._rest.get(digest, "") + said).split("\n")
+        self._rest[digest] = self._rest[digest][-LONGEST_LINE:]
         for line in lines:
             yield line.rstrip("\r").rsplit("\r", 1)[-1]
 
@@ -97,7 +99,7 @@ def build(
     :raises BuildCancelled: `halt` ended it.
     """
     api: Any = client.api
-    trace, tail = Trace(), list[str]()
+    trace, tail = Trace(), deque[str](maxlen=TAIL)
     params = {
         "version": "1" if legacy else "2",
         "buildid": uuid.uuid4().hex,
@@ -128,9 +130,9 @@ def build(
                     if "error" in event:
                         if limits.memory and event.get("errorDetail", {}).get("code") == KILLED:
                             raise limits.too_little_memory()
-                        raise BuildFailed(first_error(trace, event["error"]), log_tail=tail[-20:])
+                        raise BuildFailed(first_error(trace, event["error"]), log_tail=tuple(tail))
     except (APIError, OSError, HTTPError) as error:
-        raise BuildFailed(f"The engine ended the build: {error}", log_tail=tail[-20:]) from error
+        raise BuildFailed(f"The engine ended the build: {error}", log_tail=tuple(tail)) from error
 
 
 def commit(

@@ -15,6 +15,7 @@ import json
 import posixpath
 import tarfile
 import tempfile
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
@@ -23,7 +24,7 @@ import docker
 from docker.errors import DockerException
 from urllib3.exceptions import HTTPError
 
-from envs.builder import Say
+from envs.builder import LONGEST_LINE, TAIL, Say
 from envs.errors import BuildFailed
 from envs.halt import Halt
 from envs.netrc import Netrc
@@ -67,7 +68,7 @@ class CommitBuild:
         :raises BuildFailed: with the step that failed and the last lines.
         :raises BuildCancelled: `halt` ended it.
         """
-        tail: list[str] = []
+        tail = deque[str](maxlen=TAIL)
 
         def both(line: str) -> None:
             clean = self.netrc.hidden(line) if self.netrc else line
@@ -91,11 +92,11 @@ class CommitBuild:
                 finally:
                     container.remove(force=True)
         except BuildFailed as error:
-            error.log_tail = error.log_tail or tuple(tail[-20:])
+            error.log_tail = error.log_tail or tuple(tail)
             raise
         except (DockerException, OSError, HTTPError, LaunchError) as error:
             raise BuildFailed(
-                f"The engine ended the build: {error}", log_tail=tail[-20:]
+                f"The engine ended the build: {error}", log_tail=tuple(tail)
             ) from error
 
     def _container(self, script: Script, below: Mapping[str, Any]) -> Any:
@@ -178,7 +179,7 @@ class CommitBuild:
             *lines, rest = (rest + decoder.decode(chunk)).split("\n")
             for line in lines:
                 say(line.rstrip("\r").rsplit("\r", 1)[-1])
-            rest = rest[-10_000:]  # a progress display may never end its line
+            rest = rest[-LONGEST_LINE:]  # a progress display may never end its line
         if rest:
             say(rest.rsplit("\r", 1)[-1])
         return int(api.exec_inspect(made["Id"])["ExitCode"] or 0)

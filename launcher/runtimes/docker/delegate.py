@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from envs.builder import Say
+from envs.builder import LONGEST_LINE, Say
 from envs.errors import BadEnvironment, BuildFailed, NotOffered
 from envs.halt import NO_HALT, Halt
 from envs.recipe import Recipe
@@ -34,7 +34,6 @@ PASSED_ON = re.compile(
     re.IGNORECASE,
 )
 """What of the launcher's environment the program gets; the rest may hold secrets."""
-LONGEST_LINE = 10_000
 GRACE = 2.0
 """Seconds between the request to end and the end."""
 # Sessions cover the home, where Nix keeps its links, with the student's folder; and repo2docker's

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
 import uuid
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import uv
 
-from envs.builder import Say
+from envs.builder import LONGEST_LINE, TAIL, Say
 from envs.errors import BuildFailed
 from envs.halt import Halt
 from envs.netrc import Netrc
@@ -26,6 +28,8 @@ from launcher.runtimes.local.trust import trust_variables, trusted_files
 from launcher.settings.sections import CondaConfig
 
 BUILD_UID = FIRST_UID - 1
+WRONG = re.compile("error|its ", re.IGNORECASE)
+"""In a line of a tool, or of the smoke run."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ class BuildSteps:
             extra["NETRC"] = str(secret)
         if self.index_url:
             extra |= {"UV_DEFAULT_INDEX": self.index_url, "PIP_INDEX_URL": self.index_url}
-        tail: list[str] = []
+        tail, wrong = deque[str](maxlen=TAIL), ""
         process = subprocess.Popen(
             command,
             env=self.sandbox.environment(home, extra),
@@ -129,22 +133,20 @@ class BuildSteps:
         )
         try:
             with halt.ending(lambda: end_group(process)):
-                for line in process.stdout or ():
+                while line := process.stdout.readline(LONGEST_LINE) if process.stdout else "":
                     tail.append(line.rstrip("\n"))
+                    wrong = wrong or (tail[-1] if WRONG.search(line) else "")
                     say(tail[-1])
                 os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         finally:
             end_group(process)  # what it left behind; its id is its own until `wait`
             process.communicate()
         if process.returncode:
-            wrong = ("error", "its ")  # of a tool, or of the smoke run
-            errors = [line for line in tail if any(one in line.lower() for one in wrong)] or tail[
-                -1:
-            ]
-            said = errors[0].strip() if errors else f"exit code {process.returncode}"
+            said = wrong or (tail[-1] if tail else f"exit code {process.returncode}")
             raise BuildFailed(
-                f"{step[0].rsplit('/', 1)[-1]} failed with exit code {process.returncode}: {said}",
-                log_tail=tail[-20:],
+                f"{step[0].rsplit('/', 1)[-1]} failed with exit code {process.returncode}: "
+                f"{said.strip()}",
+                log_tail=tuple(tail),
             )
 
 

@@ -4,6 +4,7 @@ what they may take, and credentials of package indexes that are nowhere afterwar
 from __future__ import annotations
 
 import json
+import tracemalloc
 import uuid
 from dataclasses import replace
 from ipaddress import ip_network
@@ -95,6 +96,21 @@ def test_an_image_is_the_same_as_buildkits(images, build):
         config["Labels"].pop("launcher.env.name")
         config["Cmd"] = config["Cmd"] or None
     assert {k: v for k, v in first.items() if v} == {k: v for k, v in second.items() if v}
+
+
+@pytest.mark.parametrize("engine", [{}, {"commits": False}, {"commits": False, "legacy": True}])
+def test_a_build_that_prints_without_end_fills_no_memory(build, engine):
+    endless = (
+        "yes $(printf %0100d 1) | head -n 200000; yes x | head -c 20000000 | tr -d '\\n'; exit 3"
+    )
+    tracemalloc.start()
+    try:
+        with pytest.raises(BuildFailed, match="code: 3") as caught:
+            build({"postBuild": f"{endless}\n"}, say=len, **engine)
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()
+    assert len(caught.value.log_tail) == 20
 
 
 @pytest.mark.parametrize("kind", ["postBuild", "Dockerfile"])

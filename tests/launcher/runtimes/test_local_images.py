@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tracemalloc
 import uuid
 from dataclasses import replace
 
@@ -66,6 +67,35 @@ def test_a_build_ends_by_a_wish_and_at_its_time_limit(images, tmp_path, monkeypa
     assert not runs(mark)
     assert images.find_image("env/test:x") is None
     assert not any(one for one in (images.folder / "built").iterdir() if (one / "home").exists())
+
+
+ENDLESS = """\
+import sys
+print("an error of long ago")
+for _ in range(100_000):
+    print("y" * 100)
+for _ in range(30):
+    sys.stdout.write("x" * 1_000_000)
+sys.exit(3)
+"""
+
+
+def test_a_build_that_prints_without_end_fills_no_memory(images, tmp_path):
+    (tmp_path / "postBuild").write_text(f"#!/usr/bin/env python3\n{ENDLESS}")
+    recipe, longest = read_recipe(tmp_path), []
+
+    def say(line):
+        longest[:] = [max(len(line), *longest, 0)]
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(BuildFailed, match="an error of long ago") as caught:
+            images.build("env/test:x", recipe, source=tmp_path, labels={}, say=say)
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()
+    assert longest[0] <= 10_000
+    assert len(caught.value.log_tail) == 20
 
 
 def test_an_environment_yml_of_pip_packages_is_built(images, tmp_path):
