@@ -2,8 +2,8 @@
 
 BuildKit runs steps on the engine's own bridge and on no other, where an administrator's containers
 are as well. So while a build of ours runs, all that comes from that bridge is walled but for the
-addresses of the containers that the engine lists: steps of BuildKit are none of them. A container
-that starts meanwhile is listed before its process begins, and is taken out at once. What runs in
+addresses of the containers that the engine lists: steps of BuildKit are none of them. The engine
+tells of a container that starts meanwhile, which is then taken out within a moment. What runs in
 containers of ours (builds with limits) has a network of its own, behind the same wall.
 """
 
@@ -18,10 +18,10 @@ import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import docker
@@ -38,6 +38,7 @@ from launcher.runtimes.docker.walls import (
     asked,
     devices,
     parse_rules,
+    programs,
     refusal,
     resolvers_of,
     restore_input,
@@ -48,7 +49,7 @@ log = logging.getLogger(__name__)
 
 INWARD, OUTWARD = "LAUNCHER-BUILD-IN", "LAUNCHER-BUILD-OUT"
 """The chains for what comes from builds to the host itself, and for what the host passes on."""
-LOCK = Path("/run/launcher-builds.lock")
+LOCK = Path("/run/launcher/builds.lock")
 """Shared by all builds of this machine, whichever launcher's: the last one takes the wall down."""
 BRIDGE = "com.docker.network.bridge.name"
 ICMP = {"iptables": "icmp-port-unreachable", "ip6tables": "icmp6-port-unreachable"}
@@ -143,6 +144,12 @@ def places_of(url: str) -> set[tuple[str, int]]:
     return {(str(info[4][0]), port) for info in every}
 
 
+def opened(lock: Path) -> IO[str]:
+    """A file to be locked, which only its owner can open: nobody else keeps builds waiting."""
+    lock.parent.mkdir(exist_ok=True)
+    return open(lock, "w", opener=lambda path, flags: os.open(path, flags, 0o600))
+
+
 @dataclass
 class BuildWalls:
     """The wall round builds of one engine."""
@@ -157,7 +164,6 @@ class BuildWalls:
     off: bool = False
     """True where the settings leave it to somebody else, or the engine is another machine's."""
     lock: Path = LOCK
-    _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def network(self) -> str:
         """The network for builds in containers, made if it is not there."""
@@ -169,13 +175,14 @@ class BuildWalls:
         """Wall all builds in for as long as this one runs.
 
         Where the packet filter cannot be told, the build runs all the same: `trouble` says so.
+        Half a wall does not stay: nobody would spare the containers that start meanwhile.
         """
         if self.off or os.geteuid() != 0:
             yield
             return
         with contextlib.ExitStack() as undo:
             try:
-                file = undo.enter_context(self.lock.open("w"))
+                file = undo.enter_context(opened(self.lock))
                 fcntl.flock(file, fcntl.LOCK_SH)
                 undo.callback(self._end, file.fileno())
                 openings = [*map(Opening, self.private), *openings_to(self.urls)]
@@ -183,6 +190,7 @@ class BuildWalls:
                 undo.enter_context(self._following(openings))
             except (NoFilter, DockerException, OSError) as error:
                 log.warning("builds are not walled: %s", error)
+                undo.close()
             yield
 
     def trouble(self) -> str | None:
@@ -206,7 +214,7 @@ class BuildWalls:
         """
         if os.geteuid() != 0:
             return
-        with self.lock.open("w") as file:
+        with opened(self.lock) as file:
             self._take_down_if_last(file.fileno())
 
     def _default(self) -> Mapping[str, Any]:
@@ -220,19 +228,20 @@ class BuildWalls:
 
         :raises NoFilter: the packet filter cannot be told.
         """
-        with self._guard:
+        with opened(self.lock.with_suffix(".turn")) as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)  # or what another writes meanwhile would be lost
             default = self._default()
             known = {str(row["Id"]) for row in self.client.api.containers(all=True)}
+            there = {one: parse_rules(asked([one, "-w", "-S"])) for one in programs()}
+            every = list(dict.fromkeys([*openings, *openings_in(there["iptables"])]))
             spared = containers_on(default, known, "IPv4Address")
-            standing = openings_in(parse_rules(asked(["iptables", "-w", "-S"])))
-            every = list(dict.fromkeys([*openings, *standing]))
             written = {
                 "iptables": chains_of(spared, every, resolvers_of()),
                 "ip6tables": chains_of_ipv6(containers_on(default, known, "IPv6Address")),
             }
             bridges = [bridge_in(default), bridge_of(self.name)]
-            for program, chains in written.items():
-                found = parse_rules(asked([program, "-w", "-S"]))
+            for program, found in there.items():
+                chains = written[program]
                 if REFUSE not in found:
                     chains = refusal(ICMP[program]) | chains
                 asked([f"{program}-restore", "-w", "--noflush"], restore_input(chains))
@@ -245,7 +254,7 @@ class BuildWalls:
 
     @contextlib.contextmanager
     def _following(self, openings: Sequence[Opening]) -> Iterator[None]:
-        """Keep the list of containers as it is; the engine tells of each before it begins."""
+        """Keep the list of containers as it is; the engine tells of each that comes or goes."""
         wanted = {"type": "network", "event": ["connect", "disconnect"]}
         events = self.client.events(filters=wanted, decode=True)
         follower = threading.Thread(target=self._follow, args=(events, openings), daemon=True)
@@ -278,6 +287,6 @@ class BuildWalls:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return
-        for program in ICMP:
+        for program in programs():
             if INWARD in parse_rules(asked([program, "-w", "-S"])):
                 take_down(program, {INWARD, OUTWARD})

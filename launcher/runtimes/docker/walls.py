@@ -41,6 +41,8 @@ REFUSE = "LAUNCHER-REFUSE"
 """The chain that refuses; TCP by a reset, because kernels send few ICMP messages a second."""
 REFUSED = f"-j {REFUSE}"
 DEVICES = Path("/proc/thread-self/net/dev")
+IPV6 = Path("/proc/thread-self/net/if_inet6")
+"""Where the kernel has IPv6; without it, `ip6tables` fails."""
 RESOLVERS = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
 PUBLIC_RESOLVERS = ("8.8.8.8/32", "8.8.4.4/32")
 """What the engine itself takes where the host's only resolver is on its loopback."""
@@ -183,7 +185,7 @@ class Walls:
             if time.monotonic() - self._seen < fresh and here == self._seen_on:
                 return None
             try:
-                for program in ("iptables", "ip6tables"):
+                for program in programs():
                     self._converge(program)
             except NoFilter as error:
                 return (
@@ -250,7 +252,7 @@ class Walls:
         :raises NoFilter: the packet filter cannot be told.
         """
         ours = {name(one.bridge) for one in self.reaches for name in (inward, outward)}
-        for program in ("iptables", "ip6tables"):
+        for program in programs():
             take_down(program, ours)
         self._seen = float("-inf")
 
@@ -261,7 +263,7 @@ class Walls:
         found = set[str]()
         with self._guard:
             try:
-                for program in ("iptables", "ip6tables"):
+                for program in programs():
                     for name in left_chains(parse_rules(asked([program, "-w", "-S"])), devices()):
                         # A launcher that makes the network now begins with its bridge.
                         if not dry_run and bridge_in(name) not in devices():
@@ -306,6 +308,11 @@ def devices() -> set[str]:
     """
     rows = DEVICES.read_text("utf-8").splitlines()[2:]
     return {row.partition(":")[0].strip() for row in rows}
+
+
+def programs() -> tuple[str, ...]:
+    """The packet filter's, one for each protocol that the kernel has."""
+    return ("iptables", "ip6tables") if IPV6.exists() else ("iptables",)
 
 
 def asked(command: Sequence[str], given: str = "") -> str:

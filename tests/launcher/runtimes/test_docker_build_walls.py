@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 import socket
 import subprocess
 import sys
+import threading
+import time
 import uuid
 from dataclasses import replace
 from ipaddress import ip_network
@@ -18,7 +21,7 @@ from envs.errors import BadEnvironment, BuildFailed
 from envs.readers import read_recipe
 from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
-from launcher.runtimes.docker import build_walls
+from launcher.runtimes.docker import build_walls, walls
 from launcher.runtimes.docker.build_walls import (
     INWARD,
     OUTWARD,
@@ -316,6 +319,74 @@ def test_builds_of_launchers_with_other_settings_keep_their_openings(alone):
         assert {Opening("10.9.0.0/16"), Opening("127.0.0.9/32", 3141)} == set(opened)
         assert len(opened) == 2, "none is there twice"
     assert not {INWARD, OUTWARD} & chains().keys()
+
+
+@pytest.mark.docker
+def test_what_two_launchers_open_at_once_is_open_for_both(alone, monkeypatch):
+    def slowly(command, given=""):
+        said = asked(command, given)
+        if "-S" in command:
+            time.sleep(0.2)  # the other one reads meanwhile, and would write what it knows
+        return said
+
+    asked = build_walls.asked
+    monkeypatch.setattr(build_walls, "asked", slowly)
+    networks = ("10.8.0.0/16", "10.9.0.0/16")
+    both = [replace(alone, private=(one,)) for one in networks]
+    with contextlib.ExitStack() as undo:
+        file = undo.enter_context(alone.lock.open("w"))
+        fcntl.flock(file, fcntl.LOCK_SH)
+        threads = [
+            threading.Thread(target=one._put_up, args=([Opening(one.private[0])],)) for one in both
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert {one.network for one in openings_in(chains())} == set(networks)
+    alone.sweep()
+
+
+@pytest.fixture
+def broken(tmp_path, monkeypatch):
+    """A program of the packet filter that fails, as all of IPv6 does where the kernel has none."""
+
+    def break_(name):
+        (tmp_path / name).write_text("#!/bin/sh\necho no >&2\nexit 3\n")
+        (tmp_path / name).chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    return break_
+
+
+@pytest.mark.docker
+def test_without_ipv6_in_the_kernel_the_wall_is_that_of_ipv4(alone, broken, monkeypatch, tmp_path):
+    broken("ip6tables")
+    broken("ip6tables-restore")
+    monkeypatch.setattr(walls, "IPV6", tmp_path / "if_inet6")
+    with alone.around(), contextlib.ExitStack() as undo:
+        assert INWARD in chains()
+        later = new_container(alone.client)
+        undo.callback(later.remove, force=True)
+        later.reload()
+        address = later.attrs["NetworkSettings"]["IPAddress"]
+        until = time.monotonic() + 10
+        while f"-s {address}/32 -j RETURN" not in chains()[INWARD]:
+            assert time.monotonic() < until, "it is cut off while the build runs"
+            time.sleep(0.05)
+    assert "LAUNCHER-BUILD" not in str(chains())
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("program", ["ip6tables", "ip6tables-restore", "iptables-restore"])
+def test_half_a_wall_does_not_stay(alone, broken, program, caplog):
+    with alone.around():
+        pass  # as any earlier build: this much works
+    broken(program)
+    with alone.around():
+        assert "builds are not walled" in caplog.text
+        rules = subprocess.check_output(["/usr/sbin/iptables", "-w", "-S"], text=True)
+        assert INWARD not in rules, "and nobody would spare containers that start"
 
 
 KILLED = """
