@@ -102,15 +102,20 @@ class Pool:
 
     def start(self) -> None:
         """Begin to keep sessions warm; what an earlier launcher left is taken over."""
-        if self.most:
-            self.problem = self.warm.why_not() or ""
-        self._on = bool(self.most) and not self.problem
-        if self.problem:
-            log.warning("no warm sessions: %s", self.problem)
+        self._on = self.most > 0
+        if self._on:
+            self._look_whether_possible()
         # Where the engine is starting, too, the next round tries again.
         self._rounds.run(functools.partial(self._tidy, unfinished=0))
         self._thread = threading.Thread(target=self._run, name="pool", daemon=True)
         self._thread.start()
+
+    def _look_whether_possible(self) -> None:
+        """Where sessions cannot be kept warm here, say so, and do not try until the next start."""
+        self.problem = self.warm.why_not() or ""
+        if self.problem and self._on:
+            self._on = False
+            log.warning("no warm sessions: %s", self.problem)
 
     def stop(self) -> None:
         """Stop the sessions that nobody has, within `END` seconds; those of students go on."""
@@ -321,6 +326,7 @@ class Pool:
         self.rouse(session)
         why = self.warm.settle(session.id)
         if why:
+            self._look_whether_possible()  # while its container is there to be looked into
             raise LaunchError(f"Sessions on {session.image} start when somebody clicks: {why}.")
         with self._guard:
             self._trouble.pop(kind_of(session), None)

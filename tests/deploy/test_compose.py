@@ -7,6 +7,9 @@ from pathlib import Path
 
 import yaml
 
+from launcher.runtimes.docker.build_walls import LOCK
+from launcher.runtimes.usage import CGROUPS
+
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE = ROOT / "deploy" / "compose.yml"
 
@@ -17,12 +20,19 @@ def service():
 
 def test_the_data_folder_has_one_path_and_the_engine_is_reached():
     told = service()
-    (data,) = [one for one in told["volumes"] if isinstance(one, dict)]
-    assert data["source"] == data["target"] == told["command"][-1]
-    assert data["bind"]["propagation"] == "rshared", "the engine sees what is mounted there"
+    data = told["command"][-1]
+    assert f"{data}:{data}:rshared" in told["volumes"], "the engine sees what is mounted there"
     assert "/var/run/docker.sock:/var/run/docker.sock" in told["volumes"]
     assert told["network_mode"] == "host", "sessions are reached by their bridges' addresses"
     assert {"NET_ADMIN", "SYS_ADMIN"} <= set(told["cap_add"])
+
+
+def test_what_the_launcher_looks_at_is_this_machine_s():
+    told = service()
+    assert told["pid"] == "host", "warm sessions are looked into by the engine's process numbers"
+    assert "SYS_PTRACE" in told["cap_add"]
+    assert f"{CGROUPS}:{CGROUPS}:ro" in told["volumes"]
+    assert f"{LOCK.parent}:{LOCK.parent}" in told["volumes"], "one lock for all builds"
 
 
 def test_the_image_installs_this_project_and_starts_it():
@@ -31,6 +41,7 @@ def test_the_image_installs_this_project_and_starts_it():
     lines = file.read_text()
     assert re.search(r"pip install .*/src", lines)
     assert 'ENTRYPOINT ["/opt/launcher/bin/launcher"]' in lines
+    assert "ln -s /opt/launcher/bin/launcher /usr/local/bin/launcher" in lines, "for `exec`"
     assert told["command"][0] == "serve"
     assert "launcher = launcher.__main__:main" in (ROOT / "setup.cfg").read_text()
     for package in ("git", "iptables", "mount", "openssl", "python3-venv"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Collection
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from docker.errors import DockerException
+from docker.errors import DockerException, NotFound
 
 from launcher.errors import SessionFailed
 from launcher.runtimes.docker.seen import server_command, session_of
@@ -29,6 +30,9 @@ BEFORE_HOME = "/"
 """Where a warm server works: a process in its home would keep the folder from before the claim."""
 # A terminal begins where the server works unless it is told a folder; the student's is their home.
 TERMINAL = ["/bin/sh", "-c", f'[ "$PWD" = {BEFORE_HOME} ] && cd; exec "${{SHELL:-/bin/sh}}" -l']
+STATUS = Path("/proc/thread-self/status")
+SYS_PTRACE = 19
+"""CAP_SYS_PTRACE of linux/capability.h: without it `/proc/<pid>/root` of other users is closed."""
 STARTING, SERVING = 128, 1024
 """CPU weights: a session that nobody waits for starts with what those in use leave."""
 
@@ -58,7 +62,7 @@ class DockerWarm:
     def why_not(self) -> str | None:
         if self.runtime.homes != "bind":
             return "Homes are volumes of the engine, which cannot be attached later."
-        return self.slots.why_not()
+        return self.slots.why_not() or unseen(self.runtime.client)
 
     def start(self, spec: SessionSpec) -> Session:
         with self._guard:
@@ -187,6 +191,34 @@ def warm_options(command: list[str], slot: Path) -> dict[str, Any]:
         "volumes": {str(slot): {"bind": HOME_IN_SESSION, "mode": "rw,rslave"}},
         "cpu_shares": STARTING,
     }
+
+
+def unseen(client: Any) -> str | None:
+    """Why this process cannot look into the engine's containers; None while it can, or none runs.
+
+    A launcher in a container sees them with the machine's process numbers and a capability only.
+    """
+    needed = "a launcher in a container needs `pid: host` and SYS_PTRACE, as in deploy/compose.yml."
+    mine = re.search(r"^CapEff:\s*(\w+)$", STATUS.read_text(), re.MULTILINE)
+    if mine and not int(mine[1], 16) >> SYS_PTRACE & 1:
+        return f"The launcher may not look into containers: {needed}"
+    why = None
+    with contextlib.suppress(DockerException, OSError, KeyError, TypeError):
+        for row in client.api.containers():
+            process = first_process(client, row["Id"])
+            if process and os.path.exists(f"/proc/{process}"):
+                return None
+            if process and first_process(client, row["Id"]) == process:  # it did not end just now
+                why = f"The launcher does not see the processes of containers: {needed}"
+    return why
+
+
+def first_process(client: Any, container_id: str) -> int:
+    """As the engine's machine numbers it; 0 where the container has ended."""
+    try:
+        return int(client.api.inspect_container(container_id)["State"]["Pid"])
+    except NotFound:
+        return 0
 
 
 def pids_of(container: Any) -> list[int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -266,6 +268,26 @@ def test_one_whose_process_works_in_its_home_is_not_given_out(runtime, warm_sess
     container.exec_run(["sleep", "987"], workdir="/home/jovyan", detach=True)
     wait_for(lambda: "sleep 987" in str(container.top()["Processes"]))
     assert "works in its home" in runtime.warm.settle(spec.id)
+    runtime.stop(spec.id)
+
+
+LOOK = """
+import docker
+from launcher.runtimes.docker.warm import unseen
+print(unseen(docker.from_env()))
+"""
+
+
+def test_a_launcher_that_does_not_see_the_engine_s_processes_says_so(runtime, warm_session):
+    """As in a container without `pid: host`, and in one without CAP_SYS_PTRACE."""
+    spec = warm_session()
+    assert runtime.warm.why_not() is None
+    own_processes = ["unshare", "--pid", "--mount-proc", "--fork"]
+    no_capability = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"]
+    for way, why in ((own_processes, "does not see"), (no_capability, "may not look")):
+        said = subprocess.check_output([*way, sys.executable, "-c", LOOK], text=True)
+        assert why in said
+        assert "`pid: host`" in said
     runtime.stop(spec.id)
 
 

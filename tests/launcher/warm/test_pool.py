@@ -331,6 +331,26 @@ def test_none_is_kept_where_that_cannot_work_and_leftovers_go(pool, warm, runtim
     until(lambda: not runtime.rows)
 
 
+def test_one_that_cannot_be_looked_into_is_the_last_that_is_started(
+    pool, warm, runtime, monkeypatch
+):
+    """Before the first container nobody could know; then no container is wasted every minutes."""
+    monkeypatch.setattr("launcher.warm.pool.LONGEST_PAUSE", 0.0)  # kinds that fail: again at once
+
+    def settle(session_id):
+        warm.why = "no such process"
+        return "the engine does not see what the launcher mounts"
+
+    warm.settle = settle
+    pool.start()
+    until(lambda: pool.problem == "no such process")
+    until(lambda: not runtime.rows)
+    begun = warm.begun
+    time.sleep(0.2)
+    assert warm.begun == begun <= 3
+    assert pool.counts() == {}
+
+
 def test_memory_is_given_back_when_somebody_needs_it(pool, runtime):
     pool.start()
     until(lambda: pool.counts() == {I1: 3})
