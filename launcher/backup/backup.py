@@ -6,6 +6,7 @@ It is a tar whose last entry lists every other one with its checksum; without th
 from __future__ import annotations
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import io
@@ -47,6 +48,9 @@ DEEPEST, LONGEST = 150, 3000
 IN_MEMORY = 16 << 20
 """Bytes of a file that are held there while it is read."""
 PIECE = 1 << 20
+COPIES = 3
+"""Of one file with several names that changes all the time; the other names are links to the last.
+Disks count such a file once, so nobody may make the backup many times as large."""
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
@@ -72,10 +76,11 @@ class Entry:
     """One thing in the backup."""
 
     kind: str
-    """`file`, `folder` or `link`."""
+    """`file`, `folder`, `link`, or `hard link`: another name of a file in the same home."""
     size: int = 0
+    """Bytes of data; a file's holes have none."""
     sum: str = ""
-    """SHA-256 of a file."""
+    """SHA-256 of a file: of its data, and of where that is in one with holes."""
     target: str = ""
     """Of a link."""
 
@@ -174,6 +179,20 @@ def fill(out: IO[bytes], data: Path, room: Path, *, packed: bool) -> Manifest:
     return taking.manifest
 
 
+Segments = list[tuple[int, int]]
+"""Where a file's data is between its holes: offsets and lengths, in order."""
+
+
+@dataclass
+class Named:
+    """A file with several names, as it was taken last."""
+
+    path: str
+    state: tuple[int, int]
+    """Time of its change and size."""
+    copies: int
+
+
 @dataclass(frozen=True)
 class Taking:
     """Takes folders into the tar. Students may write there meanwhile: no link is followed."""
@@ -182,6 +201,8 @@ class Taking:
     room: Path
     """Where large files lie while they are read."""
     manifest: Manifest
+    named: dict[tuple[str, int, int], Named] = field(default_factory=dict)
+    """By home, device and inode."""
 
     def folder(self, data: Path) -> None:
         """All of the data folder but what is left away."""
@@ -222,13 +243,31 @@ class Taking:
         if stat.S_ISLNK(found.st_mode):
             self._link(name, path, handle, found)
         elif stat.S_ISREG(found.st_mode):
-            if found.st_size > (1 << 30) and found.st_blocks * 512 < found.st_size // 10:
-                self.manifest.notes.append(f"{shown(path)}: nearly all of it is empty, left out")
-                return
             with reading():
                 opened = os.open(name, FILE, dir_fd=handle)
-            with open(opened, "rb") as file:
-                self.file(file, path)
+            with open(opened, "rb", buffering=0) as file:
+                self._named(file, path)
+
+    def _named(self, file: IO[bytes], path: str) -> None:
+        """Take a file, or note that it is another name of one that was taken as it is now."""
+        found = os.fstat(file.fileno())
+        if found.st_nlink == 1:
+            self.file(file, path)
+            return
+        key = (home_of(path), found.st_dev, found.st_ino)
+        state = (found.st_mtime_ns, found.st_size)
+        before = self.named.get(key)
+        if before and (before.state == state or before.copies == COPIES):
+            if before.state != state:
+                self.manifest.notes.append(f"{shown(path)}: it changed while it was read")
+            row = tarfile.TarInfo(path)
+            row.type, row.linkname = tarfile.LNKTYPE, before.path
+            owned(row, found)
+            self.tar.addfile(row)
+            self.manifest.entries[path] = Entry("hard link", target=before.path)
+            return
+        self.file(file, path)
+        self.named[key] = Named(path, state, before.copies + 1 if before else 1)
 
     def _link(self, name: str, path: str, handle: int, found: os.stat_result) -> None:
         with reading():
@@ -250,21 +289,28 @@ class Taking:
         """Take a file as it is between two looks at it; one that always changes, as it was read."""
         for left in (2, 1, 0):
             with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(self.room)) as copy:
+                row = tarfile.TarInfo(path)
                 before = os.fstat(file.fileno())
-                size, mark = copied(file, copy)
+                parts = segments(file.fileno(), before)
+                if parts is None:
+                    held, mark = copied(file, copy)
+                else:
+                    held = sum(length for _, length in parts)
+                    mark = copied_parts(file.fileno(), copy, parts, before.st_size)
+                    row.pax_headers = sparse_headers(before.st_size)
                 after = os.fstat(file.fileno())
+                size = held if parts is None else after.st_size
                 quiet = (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, size)
                 if not quiet and left:
                     file.seek(0)
                     continue
                 if not quiet:
                     self.manifest.notes.append(f"{shown(path)}: it changed while it was read")
-                row = tarfile.TarInfo(path)
                 owned(row, before)
-                row.size = size
+                row.size = copy.tell()
                 copy.seek(0)
                 self.tar.addfile(row, copy)
-                self.manifest.entries[path] = Entry("file", size, mark)
+                self.manifest.entries[path] = Entry("file", held, mark)
                 return
 
     def _unread(self, error: OSError) -> None:
@@ -283,6 +329,65 @@ def copied(source: IO[bytes], target: IO[bytes]) -> tuple[int, str]:
         mark.update(piece)
         size += len(piece)
     return size, mark.hexdigest()
+
+
+def segments(handle: int, found: os.stat_result) -> Segments | None:
+    """Where the data of a file with holes is; None for one without."""
+    if found.st_blocks * 512 >= found.st_size:
+        return None
+    every, at = [], 0
+    with reading():
+        while at < found.st_size:
+            try:
+                start = os.lseek(handle, at, os.SEEK_DATA)
+                at = min(os.lseek(handle, start, os.SEEK_HOLE), found.st_size)
+            except OSError as error:
+                if error.errno != errno.ENXIO:  # no more data
+                    raise
+                break
+            every.append((start, at - start))
+        os.lseek(handle, 0, os.SEEK_SET)
+    if every == [(0, found.st_size)]:
+        return None
+    if not every or sum(every[-1]) < found.st_size:
+        every.append((found.st_size, 0))  # GNU tar takes the end of the last part for the file's
+    return every
+
+
+def copied_parts(source: int, target: IO[bytes], parts: Segments, size: int) -> str:
+    """Write the data after a map of it, as a tar has files with holes; its sum.
+
+    https://www.gnu.org/software/tar/manual/html_node/PAX-1.html
+    """
+    lines = [len(parts), *(number for part in parts for number in part)]
+    table = "".join(f"{one}\n" for one in lines).encode()
+    target.write(table + bytes(-len(table) % tarfile.BLOCKSIZE))
+    mark = sum_of_holes(parts, size)
+    for start, length in parts:
+        for at in range(start, start + length, PIECE):
+            wanted = min(PIECE, start + length - at)
+            with reading():
+                piece = os.pread(source, wanted, at)
+            piece += bytes(wanted - len(piece))  # it became shorter meanwhile
+            target.write(piece)
+            mark.update(piece)
+    return mark.hexdigest()
+
+
+def sparse_headers(size: int) -> dict[str, str]:
+    """What says that a tar's entry is a file with holes, and how long it is."""
+    names = {"major": "1", "minor": "0", "realsize": str(size)}
+    return {f"GNU.sparse.{name}": value for name, value in names.items()}
+
+
+def sum_of_holes(parts: Segments, size: int) -> Any:
+    """The beginning of the sum of a file with holes: where they are."""
+    return hashlib.sha256(json.dumps([size, parts]).encode())
+
+
+def home_of(path: str) -> str:
+    """The student's folder for a course that the path is in, or such a folder in the bin."""
+    return "/".join(path.split("/")[: 2 if path.startswith("bin/") else 3])
 
 
 def owned(row: tarfile.TarInfo, found: os.stat_result) -> None:

@@ -19,11 +19,21 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from sqlalchemy import update
 
-from launcher.backup.backup import DATABASE, MANIFEST, PIECE, Entry, Manifest, sync_folder
+from launcher.backup.backup import (
+    DATABASE,
+    MANIFEST,
+    PIECE,
+    Entry,
+    Manifest,
+    Segments,
+    home_of,
+    sum_of_holes,
+    sync_folder,
+)
 from launcher.database import Database
 from launcher.database.tables import SESSIONS
 from launcher.errors import LaunchError
@@ -108,6 +118,8 @@ def unpack(file: Path, stage: Path) -> Manifest:
                 links.append(row)
             elif row.name != MANIFEST:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if row.islnk():
+                os.link(stage / row.linkname, path, follow_symlinks=False)
             found[row.name] = seen(row, tar, path if row.name != MANIFEST else None)
     manifest = compared(found, tar_manifest(found, rows.last))
     for row in links:
@@ -154,6 +166,7 @@ class Rows:
 
     def __init__(self, tar: tarfile.TarFile) -> None:
         self._tar = tar
+        self._files = set[str]()
         self.last = b""
 
     def __iter__(self) -> Iterator[tarfile.TarInfo]:
@@ -161,7 +174,13 @@ class Rows:
             parts = row.name.split("/")
             if row.name.startswith("/") or {"", ".", ".."} & set(parts):
                 raise BadBackup(f"{row.name[:100]!r} leads out of the backup.")
-            if not (row.isreg() or row.isdir() or row.issym()):
+            if row.islnk():
+                # Nothing else in the new folder can be named so: links are made last.
+                if row.linkname not in self._files or home_of(row.linkname) != home_of(row.name):
+                    raise BadBackup(f"{row.name[:100]!r} is another name of nothing before it.")
+            elif row.isreg():
+                self._files.add(row.name)
+            elif not (row.isdir() or row.issym()):
                 raise BadBackup(f"{row.name[:100]!r} is neither a file nor a folder nor a link.")
             if self.last:
                 raise BadBackup("Something follows after the backup's end.")
@@ -183,7 +202,7 @@ def entries_of(file: Path) -> Iterator[tuple[tarfile.TarFile, Rows]]:
     try:
         with tarfile.open(file, "r:*") as tar:
             yield tar, Rows(tar)
-    except (tarfile.TarError, EOFError, zlib.error, UnicodeError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, ValueError) as error:
         raise BadBackup(
             f"{file} is no whole backup: {error}.", hint="Take another one; nothing was restored."
         ) from error
@@ -199,22 +218,43 @@ def seen(row: tarfile.TarInfo, tar: tarfile.TarFile, path: Path | None) -> Entry
         return Entry("folder")
     if row.issym():
         return Entry("link", target=row.linkname)
-    mark, size = hashlib.sha256(), 0
+    if row.islnk():
+        return Entry("hard link", target=row.linkname)
     source = tar.extractfile(row)
     if source is None:
         raise BadBackup(f"{row.name[:100]!r} has no content.")
+    parts = [(0, row.size)] if row.sparse is None else checked(row)
+    mark = hashlib.sha256() if row.sparse is None else sum_of_holes(parts, row.size)
     with contextlib.ExitStack() as opened:
         target: IO[bytes] = io.BytesIO()
         if path:
             target = opened.enter_context(path.open("xb"))
-        while piece := source.read(PIECE):
-            mark.update(piece)
-            size += len(piece)
-            if path:
-                target.write(piece)
+            target.truncate(row.size)
+        for start, length in parts:
+            source.seek(start)
+            target.seek(start)
+            for left in range(length, 0, -PIECE):
+                piece = source.read(min(PIECE, left))
+                mark.update(piece)
+                if path:
+                    target.write(piece)
     if path:
         own(path, row)
-    return Entry("file", size, mark.hexdigest())
+    return Entry("file", sum(length for _, length in parts), mark.hexdigest())
+
+
+def checked(row: tarfile.TarInfo) -> Segments:
+    """Where the data is of a file with holes.
+
+    :raises BadBackup: it is not in order, or beyond the file's end.
+    """
+    parts: Any = row.sparse  # typeshed takes it for bytes
+    at = 0
+    for start, length in parts:
+        if start < at or length < 0 or start + length > row.size:
+            raise BadBackup(f"{row.name[:100]!r} has its data where it cannot be.")
+        at = start + length
+    return list(parts)
 
 
 def own(path: Path, row: tarfile.TarInfo) -> None:
