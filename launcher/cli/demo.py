@@ -35,6 +35,7 @@ def demo(args: argparse.Namespace, context: Context) -> int:
     logs.set_up("json" if args.once and not sys.stderr.isatty() else "text", "warning")
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: sys.exit(0))
+    context.config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     repositories = context.config.data / "demo-repositories"
     make_samples(repositories)
     with GitServer(repositories, fixed_port(context.config)) as git:

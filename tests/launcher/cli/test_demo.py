@@ -1,0 +1,21 @@
+"""`launcher demo`: what it makes is for who runs it."""
+
+from __future__ import annotations
+
+import pytest
+
+from launcher.__main__ import main
+from launcher.cli import demo
+
+
+def test_the_data_folder_is_private_before_anything_is_in_it(tmp_path, monkeypatch):
+    class Made(Exception):
+        pass
+
+    def make_samples(repositories):
+        raise Made(repositories.parent.stat().st_mode & 0o777)
+
+    monkeypatch.setattr(demo, "make_samples", make_samples)
+    with pytest.raises(Made) as made:
+        main(["demo", "--once", "--data", str(tmp_path / "data")])
+    assert made.value.args == (0o700,)
