@@ -80,7 +80,13 @@ class Launch:
     _events: list[Event] = field(default_factory=list)
     _logged: int = 0
     """How many of the events are lines of a build's log."""
-    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
+    _news: threading.Condition = field(init=False)
+    _over: threading.Condition = field(init=False)
+    """It has ended or stands in line: who waits for that is not woken by every step."""
+
+    def __post_init__(self) -> None:
+        self._news, self._over = threading.Condition(self._guard), threading.Condition(self._guard)
 
     def now(self) -> float:
         """Unix seconds, by the clock as it was when the launch began."""
@@ -102,57 +108,59 @@ class Launch:
 
     def events(self, since: int = 0) -> list[Event]:
         """The events after the cursor `since`, oldest first; 0 is all of them."""
-        with self._changed:
+        with self._guard:
             first = bisect.bisect_right(self._events, since, key=lambda event: event.cursor)
             return self._events[first:]
 
     def was_opened(self, before: float) -> bool:
         """True where it opened its session more than so many seconds before now."""
-        with self._changed:
+        with self._guard:
             return self.opened is not None and self.now() - self.ended > before
 
     def tell(self, progress: Progress) -> None:
-        with self._changed:
+        with self._guard:
             self._events.append(Event(self.cursor + 1, self.now(), progress))
             self._logged += progress.log
             if self._logged > 2 * LOG_NOW:
                 self._forget_log(LOG_NOW)
-            self._changed.notify_all()
+            self._news.notify_all()
 
     def wait_for_news(self, since: int, timeout: float) -> bool:
         """True when there are events after the cursor, or the launch has ended, in time."""
-        with self._changed:
-            return self._changed.wait_for(lambda: bool(self.ended) or self.cursor > since, timeout)
+        with self._guard:
+            return self._news.wait_for(lambda: bool(self.ended) or self.cursor > since, timeout)
 
     def wait(self, timeout: float) -> bool:
         """True when the launch has ended, or waits in line, within `timeout` seconds."""
-        with self._changed:
-            return self._changed.wait_for(lambda: bool(self.ended or self.standing), timeout)
+        with self._guard:
+            return self._over.wait_for(lambda: bool(self.ended or self.standing), timeout)
 
     def stand(self, standing: Standing) -> None:
         """It waits at this place in line; whoever watches is told when that moves."""
-        with self._changed:
+        with self._guard:
             if self.ended:
                 return
             before, self.standing = self.standing, standing
+            self._over.notify_all()
         if before is None or before.place != standing.place:
             said = f"{standing.place}. {standing.sentence}"
             self.tell(Progress(Phase.QUEUE, said))
 
     def go_on(self) -> None:
         """Its turn has come."""
-        with self._changed:
+        with self._guard:
             self.standing, self.again = None, self.cursor
 
     def end(self, *, opened: Opened | None = None, error: Exception | None = None) -> None:
-        with self._changed:
+        with self._guard:
             self.opened, self.error, self.ended = opened, error, self.now()
             self.standing = None
-            self._changed.notify_all()
+            self._news.notify_all()
+            self._over.notify_all()
 
     def shorten(self) -> None:
         """Forget most of a build's log: nobody watches any more."""
-        with self._changed:
+        with self._guard:
             self._forget_log(LOG_END)
 
     def _forget_log(self, last: int) -> None:

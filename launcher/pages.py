@@ -90,7 +90,9 @@ def of_launches(
         parts.channels,
         lambda repo: any(one.opens(repo) for one in config.git.credentials),
     )
-    yield launch.create_blueprint(launches, shown.address, create_limits(config))
+    pool = launcher.sessions.pool
+    ready = pool.has_ready if pool else (lambda image: False)
+    yield launch.create_blueprint(launches, shown.address, create_limits(config), ready)
     links = BinderLinks(parts.versions, launcher.asking)
     yield binder.create_blueprint(links, parts.runtime, gateway)
     yield build_stream.create_blueprint(

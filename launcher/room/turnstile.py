@@ -24,38 +24,44 @@ class Turnstile:
     places: int
     longest: float = LONGEST
     now: Callable[[], float] = time.monotonic
-    _inside: dict[object, float] = field(default_factory=dict)
+    _inside: dict[threading.Condition, float] = field(default_factory=dict)
     """When each entered."""
-    _waiting: deque[object] = field(default_factory=deque)
-    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _waiting: deque[threading.Condition] = field(default_factory=deque)
+    """Only the first of them is woken: forty that look each time would slow down who is inside."""
+    _guard: threading.Lock = field(default_factory=threading.Lock)
 
     @contextlib.contextmanager
     def turn(self, waits: Callable[[int], None] = lambda _before: None) -> Iterator[None]:
         """Enter when it is this one's turn; `waits` is told how many are before it, if any are."""
-        me = object()
-        with self._changed:
+        me = threading.Condition(self._guard)
+        with self._guard:
             self._waiting.append(me)
             before = self._waiting.index(me)
             wait = not self._may_enter(me)
         try:
             if wait:
                 waits(before)
-            with self._changed:
+            with self._guard:
                 while not self._may_enter(me):
-                    self._changed.wait(self._seconds_left())
+                    first = self._waiting[0] is me
+                    me.wait(self._seconds_left() if first else None)
                 self._inside[me] = self.now()
         finally:
-            with self._changed:
+            with self._guard:
                 self._waiting.remove(me)
-                self._changed.notify_all()
+                self._wake()
         try:
             yield
         finally:
-            with self._changed:
+            with self._guard:
                 del self._inside[me]
-                self._changed.notify_all()
+                self._wake()
 
-    def _may_enter(self, me: object) -> bool:
+    def _wake(self) -> None:
+        if self._waiting:
+            self._waiting[0].notify()
+
+    def _may_enter(self, me: threading.Condition) -> bool:
         late = self.now() - self.longest
         busy = sum(entered > late for entered in self._inside.values())
         return self._waiting[0] is me and busy < self.places

@@ -243,6 +243,11 @@ class Pool:
         with self._guard:
             return {kind: len(ready) for kind, ready in self._ready.items() if ready}
 
+    def has_ready(self, image: str) -> bool:
+        """True where a session on the image waits for a student."""
+        with self._guard:
+            return any(ready for kind, ready in self._ready.items() if kind.image == image)
+
     def starting(self) -> int:
         """How many are being started."""
         with self._guard:

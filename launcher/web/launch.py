@@ -35,6 +35,9 @@ from link_generator.link import compose_link, parse_link
 
 STRAIGHT_IN = 1.0
 """Seconds that a click waits, so that a session that is nearly ready needs no waiting page."""
+SOON = 3.0
+"""Seconds that it waits in all where a session is ready: a waiting page would come no sooner than
+the notebook, and take the time from others who click."""
 PATIENT = 48
 """Clicks that wait so at once: each holds a thread of the server. A class whose sessions are ready
 goes straight in; in a larger storm the others get their waiting page at once, and every other page
@@ -51,9 +54,16 @@ LABELS = {
 
 
 def create_blueprint(
-    launches: Launches, build_page: Callable[[str], str], limits: ClickLimits | None = None
+    launches: Launches,
+    build_page: Callable[[str], str],
+    limits: ClickLimits | None = None,
+    ready: Callable[[str], bool] = lambda image: False,
 ) -> Blueprint:
-    """The views of a launch; `build_page` knows the address of an image's build, or empty."""
+    """The views of a launch.
+
+    `build_page` knows the address of an image's build, or empty; `ready` whether a session on an
+    image waits for a student.
+    """
     views = Blueprint("launch", __name__)
     patient = threading.Semaphore(PATIENT)
 
@@ -66,7 +76,8 @@ def create_blueprint(
         launch = launches.ensure(link, student(), g.request_id, retry=wants_json())
         if patient.acquire(blocking=False):
             try:
-                launch.wait(STRAIGHT_IN)
+                if not launch.wait(STRAIGHT_IN) and is_soon(launch, ready):
+                    launch.wait(SOON - STRAIGHT_IN)
             finally:
                 patient.release()
         if wants_json():
@@ -101,6 +112,14 @@ def create_blueprint(
         return make_response(render_template("left.html", title=title_of(launch), link=link))
 
     return views
+
+
+def is_soon(launch: Launch, ready: Callable[[str], bool]) -> bool:
+    """True where the notebook is a moment away: the session is there, or one is ready for it."""
+    if launch.phase in (Phase.CONTENT, Phase.OPENING):
+        return True
+    images = [one.progress.image.name for one in launch.events() if one.progress.image]
+    return bool(images) and ready(images[-1])
 
 
 def title_of(launch: Launch) -> str:

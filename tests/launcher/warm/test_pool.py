@@ -146,6 +146,8 @@ def test_as_many_as_are_asked_for_become_ready_and_are_filled_up_again(pool, tmp
 def test_an_image_without_any_has_none_to_give(pool, tmp_path):
     pool.start()
     until(lambda: pool.counts() == {I1: 3})
+    assert pool.has_ready(I1.image)
+    assert not pool.has_ready(I2.image)
     assert take(pool, tmp_path, kind=I2) is None
 
 

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 
 from envs.errors import AmbiguousRef, BuildFailed
+from envs.image import Image
 from launcher.errors import PathNotFound
 from launcher.launch import Opened
 from launcher.launches import Launches
@@ -38,6 +39,8 @@ class Scene:
         self.reached = threading.Event()
         self.error = None
         self.full = lambda student: None
+        self.image = None
+        self.ready = set()
         self.runs = 0
 
     def build_page(self, image):
@@ -59,6 +62,8 @@ class Scene:
         tell(Progress(Phase.ENVIRONMENT, "Building env/x:1-2", log=True))
         tell(Progress(Phase.LINK, "Link read"))
         tell(Progress(Phase.ENVIRONMENT, "<b>building</b>", log=True))
+        if self.image:
+            tell(Progress(Phase.ENVIRONMENT, "It is ready", image=self.image))
         self.reached.set()
         self.gate.wait(120)
         self.full(student)
@@ -85,7 +90,11 @@ def make_app(scene, queue):
     app.after_request(request.finish)
     app.register_blueprint(page.create_blueprint(public_url="http://x", catalogue={}))
     app.register_blueprint(
-        launch.create_blueprint(Launches(scene.run, errors.EXPECTED, queue), scene.build_page)
+        launch.create_blueprint(
+            Launches(scene.run, errors.EXPECTED, queue),
+            scene.build_page,
+            ready=lambda image: image in scene.ready,
+        )
     )
     errors.register(app)
     return app
@@ -266,6 +275,21 @@ def test_in_a_storm_only_some_clicks_wait_and_the_others_get_their_page_at_once(
     for thread in threads:
         thread.join()
     assert sorted(answers) == [200] * 20 + [303] * launch.PATIENT
+
+
+def test_where_a_session_is_ready_a_click_waits_for_the_notebook(app, scene, monkeypatch):
+    monkeypatch.setattr(launch, "STRAIGHT_IN", 0.01)
+    monkeypatch.setattr(launch, "SOON", 120.0)
+    scene.image = Image("env/x:1-2")
+    scene.gate.clear()
+    assert app.test_client().get(LINK).status_code == 200, "none is ready: a page with the steps"
+    scene.ready = {"env/other:1-2"}
+    assert app.test_client().get(LINK).status_code == 200
+    scene.ready = {"env/x:1-2"}
+    opening = threading.Timer(0.5, scene.gate.set)
+    opening.start()
+    assert app.test_client().get(LINK).status_code == 303
+    opening.join()
 
 
 def test_one_in_line_sees_the_place_and_may_leave(app, scene):
