@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from launcher import logs
-from launcher.errors import LaunchError, NoRoom, in_words
+from launcher.errors import LaunchError, NoRoom, SessionFailed, in_words
 from launcher.launch import Opened
 from launcher.progress import Phase, Progress
 from launcher.room.line import Key
@@ -234,9 +234,20 @@ class Launches:
             self.queue.seen(*launch.place)
 
     def _start(self, launch: Launch) -> None:
-        threading.Thread(
+        thread = threading.Thread(
             target=self._run, args=(launch,), name=f"launch-{launch.id[:6]}", daemon=True
-        ).start()
+        )
+        try:
+            thread.start()
+        except RuntimeError:
+            self._end_without_thread(launch)
+
+    def _end_without_thread(self, launch: Launch) -> None:
+        """The machine gives no further thread: its page says so, and a click tries again."""
+        log.error("a launch got no thread", extra={"launch": launch.id})
+        if launch.place:
+            self.queue.leave(*launch.place)
+        launch.end(error=SessionFailed("This server has too much to do to start it now."))
 
     def _wait_in_line(self, launch: Launch, place: Key) -> None:
         """Let the launch wait without a thread of its own; one thread calls all who wait."""
@@ -244,9 +255,15 @@ class Launches:
         with self._guard:
             launch.place = place
             launch.stand(standing or Standing(1, 1, None))
-            if self._caller is None:
-                self._caller = threading.Thread(target=self._call, name="queue", daemon=True)
-                self._caller.start()
+            if self._caller:
+                return
+            caller = threading.Thread(target=self._call, name="queue", daemon=True)
+            try:
+                caller.start()
+            except RuntimeError:
+                self._end_without_thread(launch)
+            else:
+                self._caller = caller
 
     def _call(self) -> None:
         """Call those whose turn it is, until nobody waits any more."""

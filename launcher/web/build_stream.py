@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import threading
@@ -21,6 +22,7 @@ from launcher.web.rate import RateLimit, Taken, client_address
 from link_generator.binder_spec import compose_spec
 from link_generator.content import content_folders
 from link_generator.errors import BadLink
+from link_generator.link import Link
 
 log = logging.getLogger(__name__)
 
@@ -66,17 +68,24 @@ class BuildStream:
             link = self.links.link(provider, spec)
         except BadLink as bad:
             return events(failed_by(bad, g.request_id))
+        if request.method == "HEAD":  # whoever only looks at an address starts nothing
+            return events(())
         if not self.places.acquire(blocking=False):
             return events(failed(503, "Too many sessions are starting. Try again in a minute."))
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.places.release)
+            response = self.stream(link, asked)
+            response.call_on_close(undo.pop_all().close)
+            return response
+
+    def stream(self, link: Link, asked: str) -> Response:
         launch = self.launches.ensure(link, new_guest(), g.request_id)
         is_gone: Callable[[], bool] = request.environ.get(
             "waitress.client_disconnected", lambda: False
         )
         ready = functools.partial(self.ready, launch, asked)
         watched = functools.partial(self.launches.asked_for, launch)
-        response = events(frames(launch, ready, is_gone, watched))
-        response.call_on_close(self.places.release)
-        return response
+        return events(frames(launch, ready, is_gone, watched))
 
     def ready(self, launch: Launch, asked: str) -> Event:
         """The last event: where the session is, and the token that opens it."""
@@ -118,7 +127,7 @@ def create_blueprint(builds: BuildStream) -> Blueprint:
         refused = builds.refusal()
         if refused:
             return events(refused)
-        taken = builds.take()
+        taken = builds.take() if request.method != "HEAD" else None
         if taken and not taken.allowed:
             said = f"Rate limit exceeded. Try again in {taken.wait} seconds."
             response = events(failed(429, said))

@@ -71,6 +71,8 @@ def create_blueprint(
     def click() -> Response:
         refuse_embedding()
         link, _notes = parse_link(request.full_path)
+        if request.method == "HEAD":  # whoever only looks at an address starts nothing
+            return make_response("")
         if limits:
             limits.check(student(), link)
         launch = launches.ensure(link, student(), g.request_id, retry=wants_json())

@@ -28,16 +28,15 @@ def create_blueprint(
     @views.post("/login")
     def sign_in() -> Response:
         where = next_of(request.form.get("next", ""))
-        address = client_address(request.headers.get("X-Forwarded-For", ""), trusted)
-        before = tries.look(address)
-        if before and not before.allowed:
-            said = f"Too many wrong tokens came from here. Try again in {before.wait} s."
-            response = make_response(page(where, said), 429)
-            response.headers["Retry-After"] = str(before.wait)
-            return response
         found = people.with_token(request.form.get("token", ""))
-        if found is None:
-            tries.take(address)
+        if found is None:  # a right one counts: behind an address there may be a whole school
+            forwarded = request.headers.get("X-Forwarded-For", "")
+            taken = tries.take(client_address(forwarded, trusted))
+            if taken and not taken.allowed:
+                said = f"Too many wrong tokens came from here. Try again in {taken.wait} s."
+                response = make_response(page(where, said), 429)
+                response.headers["Retry-After"] = str(taken.wait)
+                return response
             said = "That is no token of anybody here. Copy all of it: it begins with launcher_."
             return make_response(page(where, said), 403)
         audit.note(found.name, "signed in")

@@ -53,13 +53,6 @@ class RateLimit:
 
     def take(self, who: str) -> Taken | None:
         """Count a request of `who`; None where there is no limit."""
-        return self._ask(who, 1)
-
-    def look(self, who: str) -> Taken | None:
-        """What `take` would say, without counting."""
-        return self._ask(who, 0)
-
-    def _ask(self, who: str, weight: int) -> Taken | None:
         if not self.limit:
             return None
         now = time.monotonic()  # the clock may be set, and nobody's window with it
@@ -68,11 +61,10 @@ class RateLimit:
             if now - began >= self.window:
                 began, count = now, 0
             allowed = count < self.limit
-            count += weight * allowed
-            if weight:
-                if who not in self._counts and len(self._counts) >= MOST:
-                    del self._counts[next(iter(self._counts))]
-                self._counts[who] = (began, count)
+            count += allowed
+            if who not in self._counts and len(self._counts) >= MOST:
+                del self._counts[next(iter(self._counts))]
+            self._counts[who] = (began, count)
         return Taken(allowed, self.limit, self.limit - count, began + self.window - now)
 
 

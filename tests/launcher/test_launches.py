@@ -188,6 +188,38 @@ def test_a_full_disk_is_said_wherever_it_is_met():
     assert "disk is full" in explained.happened
 
 
+@pytest.fixture
+def no_threads(monkeypatch):
+    """The machine has none to spare for what is named."""
+
+    def refuse(named):
+        start = threading.Thread.start
+
+        def broken(thread):
+            if thread.name.startswith(named):
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", broken)
+
+    return refuse
+
+
+def test_a_launch_that_gets_no_thread_ends_and_can_be_tried_again(
+    launches, gate, no_threads, monkeypatch
+):
+    gate.set()
+    no_threads("launch-")
+    failed = launches.ensure(LINK, "s1", "r1")
+    assert failed.wait(0)
+    assert "too much to do" in failed.error.message
+    assert explain(failed.error, request_id="r1").status == 503
+    monkeypatch.undo()
+    again = launches.ensure(LINK, "s1", "r2", retry=True)
+    assert again.wait(10)
+    assert again.opened
+
+
 def test_nobody_else_can_watch(launches, gate):
     launch = launches.ensure(LINK, "s1", "r1")
     gate.set()
@@ -255,6 +287,20 @@ def test_whoever_watches_hears_each_new_place_and_the_story_begins_again():
     assert third.wait_for_news(heard, 30)
     wait_for(lambda: third.opened)
     assert [event.progress.phase for event in third.events(third.again)] == [Phase.LINK]
+
+
+def test_where_nobody_can_call_from_the_line_nobody_waits_for_ever(no_threads, monkeypatch):
+    box = Box()
+    first = box.click("s1")
+    no_threads("queue")
+    second = box.click("s2")
+    wait_for(lambda: second.ended)
+    assert "too much to do" in second.error.message
+    assert box.queue.length() == 0
+    monkeypatch.undo()
+    third = box.click("s3")
+    box.queue.capacity.release(first.opened.session.id)
+    wait_for(lambda: third.opened)
 
 
 def test_who_leaves_the_line_starts_nothing_and_clicks_afresh():

@@ -85,20 +85,20 @@ async def ended(reader):
 
 def test_a_header_that_comes_a_byte_at_a_time_does_not_keep_its_place(tmp_path):
     async def scene():
-        async with gateway(tmp_path, header_timeout=0.4) as (proxy, port):
+        async with gateway(tmp_path, header_timeout=2.0) as (proxy, port):
             quick, writing = await connect(port, ASK)
             assert (await answer(quick))[0] == 200
             silent, _ = await connect(port)
             slow, drop = await connect(port, b"GET /x HTTP/1.1\r\nHost: h\r\n")
             began = asyncio.get_running_loop().time()
             with contextlib.suppress(ConnectionError):
-                for _ in range(60):
+                for _ in range(200):
                     drop.write(b"X: y\r\n")
                     await drop.drain()
                     await asyncio.sleep(0.05)
                     if slow.at_eof():
                         break
-            assert asyncio.get_running_loop().time() - began < 2
+            assert asyncio.get_running_loop().time() - began < 8
             assert await ended(slow)
             assert await ended(silent)
             writing.write(ASK)

@@ -460,6 +460,44 @@ def test_no_more_streams_than_places_and_a_client_that_left_gives_its_one_back(
     )
 
 
+def test_who_only_looks_at_an_address_starts_nothing_and_is_not_counted(browser, scene):
+    for _ in range(5):
+        answer = browser.head("/build/gh/o/r/main", headers=SSE)
+        assert (answer.status_code, answer.content_type) == (200, "text/event-stream")
+    assert scene.links == []
+    assert events_of(browser.get("/build/gh/o/r/main", headers=SSE))[-1]["phase"] == "ready"
+
+
+def test_a_launch_that_gets_no_thread_ends_and_keeps_no_place(app, monkeypatch):
+    """There is one place."""
+    start = threading.Thread.start
+
+    def broken(thread):
+        if thread.name.startswith("launch-"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", broken)
+        event = events_of(app.test_client().get("/build/gh/o/r/main", headers=SSE))[-1]
+    assert event["phase"] == "failed"
+    assert "too much to do" in event["message"]
+    event = events_of(app.test_client().get("/build/gh/o/r/main", headers=SSE))[-1]
+    assert event["phase"] == "ready"
+
+
+def test_a_surprise_before_the_stream_keeps_no_place(app, monkeypatch):
+    def broken():
+        raise OSError("no random numbers")
+
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    with monkeypatch.context() as patch:
+        patch.setattr(build_stream, "new_guest", broken)
+        assert app.test_client().get("/build/gh/o/r/main", headers=SSE).status_code == 500
+    event = events_of(app.test_client().get("/build/gh/o/r/main", headers=SSE))[-1]
+    assert event["phase"] == "ready"
+
+
 def test_an_address_may_start_so_many_and_others_go_on(browser):
     ask = {**SSE, "X-Forwarded-For": "192.0.2.1, 10.0.0.1"}
     for left in (2, 1, 0):

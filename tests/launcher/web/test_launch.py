@@ -221,6 +221,13 @@ def test_an_image_on_a_page_starts_nothing(browser, scene):
     assert scene.runs == 0
 
 
+def test_who_only_looks_at_a_link_starts_nothing(browser, scene):
+    """Mail filters, chat previews and link checkers ask for the head."""
+    assert browser.head(LINK).status_code == 200
+    assert browser.head("/launch?env=%20").status_code == 400
+    assert scene.runs == 0
+
+
 def test_pages_carry_a_strict_policy(browser):
     policy = browser.get("/").headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
