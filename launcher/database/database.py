@@ -131,6 +131,7 @@ def begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+@functools.cache
 def newest_revision() -> str:
     """The revision that this code needs: files of migrations begin with it."""
     return max(path.name[:4] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))

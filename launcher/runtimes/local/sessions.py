@@ -54,6 +54,13 @@ class LocalRuntime:
     def health(self) -> str | None:
         if shutil.which("git") is None:
             return "git is not installed (package git)."
+        if self.sandbox.own_uids and not self.sandbox.bwrap:
+            # Then nothing brings users of their own into the folders, which only root may enter.
+            return (
+                f"{self.sandbox.why}. Root needs it for sessions: install it, let it run (in a "
+                "container: --cap-add SYS_ADMIN --security-opt seccomp=unconfined --security-opt "
+                "apparmor=unconfined), or start the launcher as another user."
+            )
         return None
 
     def folders(self) -> Sequence[Path]:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import uuid
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -77,3 +78,13 @@ def test_a_session_whose_row_cannot_be_written_does_not_go_on_unknown(
     assert not runs(f"/bin/sh {server}")
     assert list(runtime.folder.iterdir()) == []
     assert runtime.cgroups.sessions() == set()
+
+
+def test_root_without_bubblewrap_is_told_at_once_and_anybody_else_goes_on(runtime):
+    """Users of their own would come into no folder, and the first build would fail."""
+    assert runtime.health() is None
+    sandbox = Sandbox(own_uids=True, why="bubblewrap is not installed")
+    said = replace(runtime, sandbox=sandbox).health()
+    assert said.startswith("bubblewrap is not installed. Root needs it")
+    assert "as another user" in said
+    assert replace(runtime, sandbox=replace(sandbox, bwrap="/usr/bin/bwrap")).health() is None

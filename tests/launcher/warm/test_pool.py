@@ -251,7 +251,7 @@ def test_what_cannot_start_is_tried_again_later_and_later(pool, warm):
     until(lambda: pool.troubles() == {I1: "no such image"})
     again = pool._trouble[I1].again
     assert again > time.monotonic()
-    until(lambda: warm.starting == 0)
+    until(lambda: pool.starting() == 0)
     begun = warm.begun
     time.sleep(0.1)
     assert warm.begun == begun <= pool.at_once
