@@ -58,7 +58,11 @@ class Front:
         self.config.write_text(self.whole(root, site))
         subprocess.run([NGINX, "-t", "-q", *self.words], check=True)
         self.process = subprocess.Popen([NGINX, *self.words])
-        self.box.start()
+        try:
+            self.box.start()
+        except BaseException:
+            self.end_nginx()
+            raise
         secret = identity.load_secret(self.box.data)
         self.secret = secret
         self.gateway = GatewayClient(self.box.data / "run" / "gateway", admin_token(secret))
@@ -91,12 +95,15 @@ class Front:
         )
 
     def stop(self):
-        self.box.cli("session", "stop", "all")
-        self.box.stop()
+        try:
+            self.box.end()
+        finally:
+            self.end_nginx()
+        self.box.clean()
+
+    def end_nginx(self):
         self.process.terminate()
         self.process.wait(10)
-        self.box.git.stop()
-        self.box.clean()
 
 
 @pytest.fixture(scope="module")

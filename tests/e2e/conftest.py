@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +38,8 @@ FLAGS = [
 ]
 
 
+START = 180.0
+"""Seconds that a launcher may take to start."""
 FAILED = pytest.StashKey[bool]()
 
 
@@ -65,15 +70,24 @@ class Box:
             [sys.executable, "-m", "launcher", "serve", "--settings", str(self.settings), "--json"],
             stdout=subprocess.PIPE,
             stderr=self.log,
-            text=True,
         )
-        lines = ""
-        while "}" not in lines:
-            line = self.process.stdout.readline()
-            assert line, self.log_text()
-            lines += line
-        self.url = json.loads(lines)["url"]
+        try:
+            self.url = json.loads(self.said())["url"]
+        except BaseException:
+            self.end_processes()
+            raise
         return self
+
+    def said(self):
+        """What it prints once it serves. A pipe: its gateway holds the other end, too."""
+        said, deadline = b"", time.monotonic() + START
+        while b"}" not in said:
+            left = max(0.0, deadline - time.monotonic())
+            ready, _, _ = select.select([self.process.stdout], [], [], left)
+            more = ready and os.read(self.process.stdout.fileno(), 1 << 16)
+            assert more, self.log_text()
+            said += more
+        return said
 
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)
@@ -81,6 +95,42 @@ class Box:
         self.process.stdout.close()
         self.log.close()
         return code
+
+    @contextlib.contextmanager
+    def running(self, log=""):
+        """Started for the block, and ended after it whatever happened."""
+        self.start()
+        try:
+            yield self
+        finally:
+            self.end(log)
+
+    def end(self, log=""):
+        """No session, launcher or gateway goes on, whatever fails; the log is kept as `log`."""
+        try:
+            self.cli("session", "stop", "all")
+        finally:
+            self.end_processes()
+            self.git.stop()
+            if log:
+                ARTEFACTS.mkdir(exist_ok=True)
+                (ARTEFACTS / f"{log}.log").write_text(self.log_text())
+
+    def end_processes(self):
+        """The launcher, and a gateway that it left."""
+        if self.process:
+            self.process.terminate()
+            try:
+                self.process.wait(30)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(10)
+            self.process.stdout.close()
+            self.log.close()
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            pid = int((self.data / "run" / "gateway").read_text().split()[2])
+            if str(self.data).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
 
     def log_text(self):
         return self.data.with_suffix(".log").read_text()
@@ -162,14 +212,9 @@ def box(request, data_root, local_root):
     name = f"{request.module.__name__.rsplit('.', 1)[-1]}-{request.param}"
     root = (data_root if request.param == "docker" else local_root) / name
     root.mkdir()
-    box = make_box(root, request.param).start()
-    yield box
-    box.cli("session", "stop", "all")
-    if box.process.poll() is None:
-        box.stop()
-    box.git.stop()
-    ARTEFACTS.mkdir(exist_ok=True)
-    (ARTEFACTS / f"{name}.log").write_text(box.log_text())
+    box = make_box(root, request.param)
+    with box.running(log=name):
+        yield box
     box.clean()
 
 

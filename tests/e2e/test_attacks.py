@@ -122,15 +122,12 @@ def stack(data_root):
     catalogue = {"lab": entry, "exam": entry | {"egress": "none"}}
     settings["environments"] |= {"catalogue": catalogue}
     box.settings.write_text(yaml.safe_dump(settings))
-    box.start()
-    watch = Watch(box.url)
-    watch.start()
-    box.watch, box.network, box.engine = watch, network, docker.from_env()
-    yield box
-    watch.ended.set()
-    box.cli("session", "stop", "all")
-    box.stop()
-    box.git.stop()
+    with box.running():
+        watch = Watch(box.url)
+        watch.start()
+        box.watch, box.network, box.engine = watch, network, docker.from_env()
+        yield box
+        watch.ended.set()
     names = [network_of(network, egress) for egress in EGRESS]
     with contextlib.closing(box.engine) as engine:
         for one in engine.networks.list(names=names):

@@ -50,11 +50,8 @@ def box(local_root, site):
     settings = yaml.safe_load(box.settings.read_text())
     settings["web"] = {"origins": [site[1]]}
     box.settings.write_text(yaml.safe_dump(settings))
-    box.start()
-    yield box
-    box.cli("session", "stop", "all")
-    box.stop()
-    box.git.stop()
+    with box.running():
+        yield box
     box.clean()
 
 

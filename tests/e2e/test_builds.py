@@ -30,14 +30,10 @@ def box(local_root):
         "webhook_secret_file": str(root / "secret"),
     }
     box.settings.write_text(yaml.safe_dump(settings))
-    box.start()
-    student_clicks(box)
-    push(box, "v2", "cowsay==6.1\nnosuchpackage-xyz-123>=1\n")
-    yield box
-    box.cli("session", "stop", "all")
-    box.stop()
-    box.git.stop()
-    (ARTEFACTS / "builds.log").write_text(box.log_text())
+    with box.running(log="builds"):
+        student_clicks(box)
+        push(box, "v2", "cowsay==6.1\nnosuchpackage-xyz-123>=1\n")
+        yield box
     box.clean()
 
 

@@ -18,7 +18,7 @@ from launcher.database import Database
 from launcher.rehearsal.click import Click
 from launcher.runtimes.docker import mounts
 from tests.e2e import small_server
-from tests.e2e.conftest import ARTEFACTS, make_box
+from tests.e2e.conftest import make_box
 from tests.git_server import Repo
 from tests.waiting import wait_for
 
@@ -46,16 +46,13 @@ def box(data_root):
     box.data.mkdir()
     mounts.passing(box.data, owner=0, size=SIZE)
     subprocess.run(["mount", "-o", "remount,nr_inodes=100000", box.data], check=True)
-    box.start()
-    yield box
-    with contextlib.suppress(FileNotFoundError):
-        (box.data / "fill").unlink()
-    box.cli("session", "stop", "all")
-    box.stop()
-    box.git.stop()
-    ARTEFACTS.mkdir(exist_ok=True)
-    (ARTEFACTS / "disk-full.log").write_text(box.log_text())
-    mounts.unmount(box.data)
+    try:
+        with box.running(log="disk-full"):
+            yield box
+            with contextlib.suppress(FileNotFoundError):
+                (box.data / "fill").unlink()
+    finally:
+        mounts.unmount(box.data)
     box.clean()
 
 

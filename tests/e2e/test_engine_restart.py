@@ -20,7 +20,7 @@ from launcher.config import load_config
 from launcher.rehearsal.click import Click
 from launcher.runtimes import RUNTIMES
 from tests.e2e import small_server
-from tests.e2e.conftest import ARTEFACTS, make_box
+from tests.e2e.conftest import make_box
 from tests.e2e.scratch_engine import ScratchEngine, own_network
 from tests.e2e.test_attacks import Watch
 from tests.git_server import Repo
@@ -63,15 +63,12 @@ def box(data_root):
         finally:
             if engine.process.poll() is None:
                 engine.signal(signal.SIGCONT)
-            if box.process and box.process.poll() is None:
-                box.cli("session", "stop", "all", code=None)
-                box.stop()
             for one in box.students:
                 one.click.browser.close()
-            box.git.stop()
-            ARTEFACTS.mkdir(exist_ok=True)
-            (ARTEFACTS / "engine-restart.log").write_text(box.log_text())
-            engine.remove()
+            try:
+                box.end(log="engine-restart")
+            finally:
+                engine.remove()
     shutil.rmtree(root)
 
 

@@ -36,13 +36,10 @@ def box(data_root, engine):
     settings["conda"] = {"channels": {"conda-forge": f"file://{channel}"}}
     settings["environments"]["catalogue"] = {"ready": {"repo": f"docker:{image}", "tag": "1"}}
     box.settings.write_text(yaml.safe_dump(settings))
-    box.start()
-    (base,) = box.cli("base", "build", "3.11")
-    assert engine.images.get(base["image"]).tag(image, tag="1")
-    yield box
-    box.cli("session", "stop", "all")
-    box.stop()
-    box.git.stop()
+    with box.running():
+        (base,) = box.cli("base", "build", "3.11")
+        assert engine.images.get(base["image"]).tag(image, tag="1")
+        yield box
     for known in engine.api.images(filters={"label": "launcher.env.repo"}):
         if known["Labels"]["launcher.env.repo"] == f"docker:{image}":
             engine.api.remove_image(known["Id"], force=True)

@@ -124,8 +124,6 @@ def test_an_engine_that_goes_and_comes_back_costs_no_session(data_root, browser,
     finally:
         if not cable.whole:
             cable.mend()
-        box.cli("session", "stop", "all")
-        box.stop()
-        box.git.stop()
+        box.end()
         box.clean()
         cable.cut()

@@ -26,10 +26,8 @@ def box(request, local_root):
     box.cert = cert
     settings["tls"] = {"cert_file": str(cert), "key_file": str(key)}
     box.settings.write_text(yaml.safe_dump(settings))
-    yield box.start()
-    box.cli("session", "stop", "all")
-    box.stop()
-    box.git.stop()
+    with box.running():
+        yield box
     box.clean()
 
 

@@ -14,7 +14,7 @@ import pytest
 from envs.records import Records
 from launcher.rehearsal.click import Click, ClickFailed
 from launcher.runtimes.docker import leftovers
-from tests.e2e.conftest import ARTEFACTS, make_box
+from tests.e2e.conftest import make_box
 from tests.git_server import Repo
 from tests.waiting import wait_for
 
@@ -31,14 +31,8 @@ def box(data_root):
     root.mkdir()
     box = make_box(root, "docker")
     box.kills = Repo.create(box.git.root / "kills")
-    box.start()
-    yield box
-    if box.process.poll() is None:
-        box.cli("session", "stop", "all")
-        box.stop()
-    box.git.stop()
-    ARTEFACTS.mkdir(exist_ok=True)
-    (ARTEFACTS / "killed-builds.log").write_text(box.log_text())
+    with box.running(log="killed-builds"):
+        yield box
     box.clean()
 
 

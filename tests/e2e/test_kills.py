@@ -24,7 +24,7 @@ import yaml
 from launcher.database import Database
 from launcher.people.identity import instance_of, load_secret
 from launcher.rehearsal.click import Click, ClickFailed
-from tests.e2e.conftest import ARTEFACTS, make_box
+from tests.e2e.conftest import make_box
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.docker
@@ -158,14 +158,8 @@ def storm(data_root):
     settings["capacity"] = {"reserve": "128M"}
     box.settings.write_text(yaml.safe_dump(settings))
     box.cli("env", "build", "course")
-    box.start()
-    with contextlib.closing(docker.from_env()) as engine:
+    with box.running(log="kills"), contextlib.closing(docker.from_env()) as engine:
         yield Storm(box, engine, random.Random(SEED))
-    box.cli("session", "stop", "all")
-    box.stop()
-    box.git.stop()
-    ARTEFACTS.mkdir(exist_ok=True)
-    (ARTEFACTS / "kills.log").write_text(box.log_text())
     box.clean()
 
 

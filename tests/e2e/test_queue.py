@@ -24,13 +24,8 @@ def box(local_root):
     box = make_box(root, "local")
     settings = yaml.safe_load(box.settings.read_text())
     box.settings.write_text(yaml.safe_dump(settings | {"capacity": {"sessions": 2}, "content": {}}))
-    box.start()
-    yield box
-    box.cli("session", "stop", "all")
-    box.stop()
-    box.git.stop()
-    ARTEFACTS.mkdir(exist_ok=True)
-    (ARTEFACTS / "queue-local.log").write_text(box.log_text())
+    with box.running(log="queue-local"):
+        yield box
     box.clean()
 
 

@@ -83,13 +83,9 @@ def two(data_root):
     settings["tls"] = {"cert_file": str(cert), "key_file": str(key)}
     settings["session"] = {"idle": f"{IDLE}s"}
     box.settings.write_text(yaml.safe_dump(settings))
-    box.start()
-    box.admin = box.cli("user", "add", "ada", "--role", "admin")["token"]
-    yield box
-    box.cli("session", "stop", "all")
-    box.stop()
-    box.git.stop()
-    (ARTEFACTS / "two.log").write_text(box.log_text())
+    with box.running(log="two"):
+        box.admin = box.cli("user", "add", "ada", "--role", "admin")["token"]
+        yield box
     box.clean()
 
 

@@ -23,7 +23,7 @@ from launcher.rehearsal.click import Click
 from launcher.runtimes.docker import mounts
 from launcher.runtimes.docker.walls import Reach, Walls, asked
 from tests.e2e import small_server
-from tests.e2e.conftest import ARTEFACTS, make_box
+from tests.e2e.conftest import make_box
 from tests.git_server import Repo
 from tests.processes import Process
 from tests.waiting import wait_for
@@ -65,19 +65,14 @@ def box(data_root, request):
     settings["environments"] |= {"catalogue": catalogue}
     settings |= {"docker": {"network": box.network}, "pool": {"demand": "0s", "at_once": 2}}
     box.settings.write_text(yaml.safe_dump(settings))
+    box.engine = docker.from_env()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(root / "tmp"))
         # Or each of two hundred threads keeps some memory that another one has freed.
         patch.setenv("MALLOC_ARENA_MAX", "1")
         box.start()
-    box.engine = docker.from_env()
     yield box
-    if box.process.poll() is None:
-        box.cli("session", "stop", "all")
-        box.stop()
-    box.git.stop()
-    ARTEFACTS.mkdir(exist_ok=True)
-    (ARTEFACTS / "soak.log").write_text(box.log_text())
+    box.end(log="soak")
     with contextlib.closing(box.engine):
         bridges = [bridge_of(one) for one in networks(box)]
         for one in networks(box):

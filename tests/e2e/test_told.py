@@ -28,12 +28,8 @@ def small_box(data_root, runtime):
     settings["session"] = {"memory": "400M", "disk": "40M"}
     box.settings.write_text(yaml.safe_dump(settings))
     box.content.commit({"eats.ipynb": json.dumps(notebook(EATS))})
-    box.start()
-    yield box
-    box.cli("session", "stop", "all")
-    box.stop()
-    box.git.stop()
-    (ARTEFACTS / f"told-{runtime}.log").write_text(box.log_text())
+    with box.running(log=f"told-{runtime}"):
+        yield box
     box.clean()
 
 

@@ -30,11 +30,8 @@ def box(data_root):
     settings["environments"]["catalogue"] = {"intro": entry}
     settings["pool"] = {"demand": "0s"}
     box.settings.write_text(yaml.safe_dump(settings))
-    yield box.start()
-    box.cli("session", "stop", "all")
-    if box.process.poll() is None:
-        box.stop()
-    box.git.stop()
+    with box.running():
+        yield box
     assert mounts(box) == [], "a mount was left"
     box.clean()
 
