@@ -112,3 +112,5 @@ TROUBLES = {
     "trickle": "did not answer within",
 }
 """What is said of each."""
+ENDLESS = ("silent", "trickle")
+"""Those that only a time limit ends."""

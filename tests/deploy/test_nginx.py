@@ -103,7 +103,7 @@ class Front:
 
     def end_nginx(self):
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_pages_are_https_and_http_leads_there(front, mine):
     assert (plain.status_code, plain.headers["Location"]) == (308, f"{front.url}/launch?a=%2F")
     assert mine.get(f"{front.url}/metrics").status_code == 403
     assert mine.get(f"{front.url}//metrics").status_code == 403
-    assert "launcher_up" in requests.get(f"http://{front.behind}/metrics", timeout=5).text
+    assert "launcher_up" in requests.get(f"http://{front.behind}/metrics", timeout=60).text
 
 
 def test_a_click_ends_in_a_notebook_whose_kernel_answers(front):
@@ -179,7 +179,7 @@ async def kernel_info(student, cert):
 
 
 def test_events_arrive_before_the_stream_ends(front, mine, backend):
-    with mine.get(f"{front.url}/s/{SESSION}/events", stream=True, timeout=5) as answer:
+    with mine.get(f"{front.url}/s/{SESSION}/events", stream=True, timeout=60) as answer:
         lines = answer.iter_lines(chunk_size=1)
         assert next(lines) == b"data: first"
         backend.loop.call_soon_threadsafe(backend.release.set)

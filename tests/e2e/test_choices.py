@@ -267,7 +267,7 @@ def test_the_page_s_address_holds_everything_and_back_brings_it(student, site):
         ["git", "rev-parse", "HEAD"], cwd=site.git.root / "course", capture_output=True, text=True
     ).stdout.strip()
     page.wait_for_function(
-        "head => document.getElementById('lms').value.includes(head)", arg=head, timeout=10_000
+        "head => document.getElementById('lms').value.includes(head)", arg=head, timeout=60_000
     )
     assert "pin=yes" in page.url
     assert "as=lms" in page.url
@@ -336,7 +336,7 @@ def test_an_answer_for_fields_that_are_no_more_is_dropped(student, site):
     held = []
     page.route(re.compile("/api/link/everywhere.*intro.ipynbx"), lambda route: held.append(route))
     page.locator("#path").fill("wk1/intro.ipynbx")
-    wait_for(lambda: page.wait_for_timeout(50) or held, 5, 0)
+    wait_for(lambda: page.wait_for_timeout(50) or held, 60, 0)
     page.locator("#path").fill("wk2/plots.ipynb")
     page.get_by_text("wk2/plots.ipynb exists").wait_for()
     held[0].continue_()

@@ -209,7 +209,7 @@ def check_at_the_end(storm):
         )
 
     try:
-        wait_for(settled, 60, every=1)
+        wait_for(settled, 180, every=1)
     except AssertionError as error:
         left = {one.labels["launcher.session"]: one.status for one in storm.containers()}
         rows = {row["id"]: row["owner"] for row in storm.box.cli("session", "list")}
@@ -217,6 +217,6 @@ def check_at_the_end(storm):
     for student in storm.students:
         for name, text in student.saved.items():
             url = f"{student.browser.session_url}api/contents/course/{name}"
-            answer = student.browser.browser.get(url, timeout=10)
+            answer = student.browser.browser.get(url, timeout=60)
             assert answer.status_code == 200, (SEED, student.number, name, len(student.saved))
             assert answer.json()["content"] == text, (SEED, student.number, name)

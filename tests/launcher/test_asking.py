@@ -17,18 +17,18 @@ def test_a_silent_host_does_not_keep_other_hosts_waiting(tmp_path):
     (tmp_path / "git").mkdir()
     with HostileHost() as silent, GitServer(tmp_path / "git") as good:
         Repo.create(good.root / "course", {"a": "1"})
-        mirrors = Mirrors(tmp_path / "content", Git((silent.host, good.host), timeout=20.0))
+        mirrors = Mirrors(tmp_path / "content", Git((silent.host, good.host), timeout=120.0))
         asking = Asking(per_host=2, threads=3)
         slow = [asking.submit(mirrors.refresh, silent.url(f"silent/{n}"), "") for n in range(20)]
         began = time.monotonic()
-        found = asking.submit(mirrors.refresh, good.url("course"), "").result(timeout=10)
+        found = asking.submit(mirrors.refresh, good.url("course"), "").result(timeout=60)
         assert found.ref == "main"
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
         assert len(silent.asked) <= 2
         with pytest.raises(GitHostDown, match="has not answered yet"):
             answer_within(slow[0], 0.1, silent.url("silent/0"))
         silent.ended.set()  # the others fail at once, and each question has its answer
-        assert all(one.exception(timeout=30) for one in slow)
+        assert all(one.exception(timeout=60) for one in slow)
         assert not asking._running
         assert not asking._waiting
         assert not asking._known
@@ -39,13 +39,13 @@ def test_a_class_that_asks_the_same_takes_one_thread_and_later_ones_ask_anew():
 
     def ask(repo, ref):
         asked.append(ref)
-        gate.wait(10)
+        gate.wait(60)
         return len(asked)
 
     asking = Asking(per_host=1)
     answers = [asking.submit(ask, "https://h.org/r", "main") for _ in range(300)]
     other = asking.submit(ask, "https://h.org/r", "dev")
     gate.set()
-    assert {one.result(timeout=10) for one in answers} == {1}
-    assert other.result(timeout=10) == 2
-    assert asking.submit(ask, "https://h.org/r", "main").result(timeout=10) == 3
+    assert {one.result(timeout=60) for one in answers} == {1}
+    assert other.result(timeout=60) == 2
+    assert asking.submit(ask, "https://h.org/r", "main").result(timeout=60) == 3

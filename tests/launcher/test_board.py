@@ -45,7 +45,7 @@ class Class:
         tell(Progress(Phase.CONTENT, "Copying course, a1b2c3d"))
         if link.path:
             raise PathNotFound(f"{link.path!r} is not in the course files.")
-        self.go_on.wait(20)
+        self.go_on.wait(120)
         return Opened(self.start(student), "")
 
     def start(self, student, course=COURSE):
@@ -81,7 +81,7 @@ def test_who_needs_help_comes_first_and_says_what_the_student_reads(course):
     course.start("ann")
     course.launches.ensure(LINK, "ben", "r1")
     failed = course.launches.ensure(replace(LINK, path="week9.ipynb"), "cleo", "r2")
-    assert failed.wait(5)
+    assert failed.wait(60)
     wait_for(lambda: course.rows()[CODE("ben")].said == "Copying course, a1b2c3d")
     rows = course.board.rows(COURSE)
     assert [row.state for row in rows] == ["failed", "opening", "in"]
@@ -98,10 +98,10 @@ def test_who_waits_is_seen_with_the_place(course):
 
 def test_a_failure_is_over_once_the_student_is_in(course):
     failed = course.launches.ensure(replace(LINK, path="week9.ipynb"), "cleo", "r2")
-    assert failed.wait(5)
+    assert failed.wait(60)
     assert course.rows()[CODE("cleo")].state == "failed"
     course.go_on.set()
-    assert course.launches.ensure(LINK, "cleo", "r3").wait(5)
+    assert course.launches.ensure(LINK, "cleo", "r3").wait(60)
     assert course.rows()[CODE("cleo")].state == "in"
 
 

@@ -43,7 +43,7 @@ def test_health_is_answered_while_every_other_thread_is_busy(tmp_path, monkeypat
         @app.get("/slow")
         def slow():
             busy.release()
-            gate.wait(30)
+            gate.wait(300)
             return "at last"
 
         return app
@@ -52,9 +52,9 @@ def test_health_is_answered_while_every_other_thread_is_busy(tmp_path, monkeypat
     running = serve.start(config)
     try:
         with ThreadPoolExecutor(6) as pool:
-            slow = [pool.submit(requests.get, f"{running.url}/slow", timeout=30) for _ in range(6)]
-            assert all(busy.acquire(timeout=10) for _ in range(2)), "all threads are taken"
-            assert requests.get(f"{running.url}/healthz", timeout=5).json() == {"ok": True}
+            slow = [pool.submit(requests.get, f"{running.url}/slow", timeout=300) for _ in range(6)]
+            assert all(busy.acquire(timeout=60) for _ in range(2)), "all threads are taken"
+            assert requests.get(f"{running.url}/healthz", timeout=60).json() == {"ok": True}
             assert "healthz" not in running.gateway.client.routes()
             gate.set()
             assert {one.result().text for one in slow} == {"at last"}

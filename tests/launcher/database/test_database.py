@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -102,7 +103,8 @@ def test_a_change_of_a_link_that_is_not_there_is_refused(tmp_path):
     assert isinstance(trouble.value.__cause__, IntegrityError)
 
 
-def test_many_threads_and_a_second_process_lose_no_write(tmp_path):
+def test_many_threads_and_a_second_process_lose_no_write(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "BUSY", 120.0)
     database = Database.of(tmp_path)
     add(database, "counter")
 
@@ -115,6 +117,7 @@ def test_many_threads_and_a_second_process_lose_no_write(tmp_path):
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[2])\n"
         "from tests.launcher.database.test_database import *\n"
+        "module.BUSY = 120.0\n"
         "database = Database.of(Path(sys.argv[1]))\n"
         "for _ in range(25):\n"
         "    with database.write() as connection:\n"
@@ -122,12 +125,10 @@ def test_many_threads_and_a_second_process_lose_no_write(tmp_path):
         "        connection.execute(update(AUDIT).values(at=found + 1))\n"
     )
     other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), os.getcwd()])
-    threads = [threading.Thread(target=count) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert other.wait(60) == 0
+    with ThreadPoolExecutor(4) as threads:
+        for done in [threads.submit(count) for _ in range(4)]:
+            done.result()
+    assert other.wait(120) == 0
     with database.read() as connection:
         assert connection.scalar(select(AUDIT.c.at)) == 1 + 5 * 25
 

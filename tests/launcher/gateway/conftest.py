@@ -33,7 +33,7 @@ class Backend:
         self.release = asyncio.Event()
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
-        self.ready.wait(10)
+        self.ready.wait(60)
 
     def serve(self):
         asyncio.set_event_loop(self.loop)
@@ -51,7 +51,7 @@ class Backend:
 
     def stop(self):
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(10)
+        self.thread.join(60)
 
     async def answer(self, request):
         kind = request.path.rsplit("/", 1)[-1]
@@ -87,7 +87,7 @@ class Backend:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         await response.write(b"data: first\n\n")
-        await asyncio.wait_for(self.release.wait(), 10)
+        await asyncio.wait_for(self.release.wait(), 120)
         await response.write(b"data: last\n\n")
         return response
 

@@ -106,7 +106,7 @@ def test_no_spelling_of_a_path_reaches_somebody_else_s_session(gateway, mine, vi
 def test_the_victim_s_session_is_there_for_its_owner(gateway, secret, victim):
     """Else the tests around this one could not fail."""
     theirs = cookie(secret, "another student")
-    assert requests.get(f"{gateway.url}/s/{VICTIM}/x", headers=theirs, timeout=5).ok
+    assert requests.get(f"{gateway.url}/s/{VICTIM}/x", headers=theirs, timeout=30).ok
     assert victim.seen == [f"/s/{VICTIM}/x"]
 
 
@@ -159,7 +159,7 @@ def test_an_expired_cookie_opens_nothing(gateway, victim, secret, monkeypatch):
     monkeypatch.setattr(time, "time", lambda: long_ago)
     old = cookie(secret, "another student")
     monkeypatch.undo()
-    answer = requests.get(f"{gateway.url}/s/{VICTIM}/x", headers=old, timeout=5)
+    answer = requests.get(f"{gateway.url}/s/{VICTIM}/x", headers=old, timeout=30)
     assert answer.status_code == 403
     assert victim.seen == []
 
@@ -228,7 +228,7 @@ def test_the_admin_port_is_one_of_loopback_and_wants_the_whole_token(gateway):
     token = gateway.client.token
     for wrong in ("", "token", f"token {token[:-1]}", f"token {token}x", f"Bearer {token}", token):
         answer = requests.get(
-            f"http://127.0.0.1:{admin}/api/routes", headers={"Authorization": wrong}, timeout=5
+            f"http://127.0.0.1:{admin}/api/routes", headers={"Authorization": wrong}, timeout=30
         )
         assert answer.status_code == 403, wrong
 
@@ -310,7 +310,7 @@ def test_a_websocket_of_another_site_is_refused_even_with_the_owner_s_cookie(
         async with aiohttp.ClientSession() as client:
             sent = {**cookie(secret), "Origin": origin}
             async with client.ws_connect(f"{session_url}socket", headers=sent) as there:
-                return await there.receive_str(timeout=5)
+                return await there.receive_str(timeout=30)
 
     for origin in ("https://evil.example", "null", gateway.url + ".evil.example"):
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
@@ -329,7 +329,7 @@ def test_a_message_without_end_does_not_fill_the_gateway(session_url, secret):
                 f"{session_url}socket", headers=cookie(secret), max_msg_size=0
             ) as there,
         ):
-            await there.receive(timeout=5)
+            await there.receive(timeout=30)
             with contextlib.suppress(ConnectionError):
                 await there.send_bytes(b"x" * (LARGEST_MESSAGE + 1))
             return (await there.receive(timeout=20)).type

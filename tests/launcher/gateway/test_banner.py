@@ -15,7 +15,7 @@ TAG = SCRIPT.decode()
 
 @pytest.mark.parametrize("app", ["lab/tree/page", "tree/page", "notebooks/page", "edit/page"])
 def test_the_page_of_an_app_carries_the_script_once_and_is_whole(browser, session_url, app):
-    answer = browser.get(f"{session_url}{app}", headers=HTML, timeout=5)
+    answer = browser.get(f"{session_url}{app}", headers=HTML, timeout=30)
     assert answer.content.decode() == PAGE.replace("</head>", f"{TAG}</head>")
     assert answer.headers["Content-Length"] == str(len(answer.content))
     assert answer.headers["X-Encoding-Asked"] == "identity"
@@ -36,18 +36,18 @@ def test_the_page_of_an_app_carries_the_script_once_and_is_whole(browser, sessio
     ],
 )
 def test_other_answers_stay_as_they_are(browser, session_url, path, headers):
-    answer = browser.get(f"{session_url}{path}", headers=headers, timeout=5)
+    answer = browser.get(f"{session_url}{path}", headers=headers, timeout=30)
     assert answer.content.decode() == PAGE
 
 
 def test_a_packed_answer_stays_packed(browser, session_url):
-    answer = browser.get(f"{session_url}lab/packed", headers=HTML, stream=True, timeout=5)
+    answer = browser.get(f"{session_url}lab/packed", headers=HTML, stream=True, timeout=30)
     assert gzip.decompress(answer.raw.read(decode_content=False)) == b"packed" * 100
 
 
 def test_a_page_of_an_app_by_head_or_post_stays_as_it_is(browser, session_url):
-    assert browser.post(f"{session_url}lab/page", headers=HTML, timeout=5).text == PAGE
-    assert browser.head(f"{session_url}lab/page", headers=HTML, timeout=5).content == b""
+    assert browser.post(f"{session_url}lab/page", headers=HTML, timeout=30).text == PAGE
+    assert browser.head(f"{session_url}lab/page", headers=HTML, timeout=30).content == b""
 
 
 def test_a_page_without_a_head_stays_as_it_is():

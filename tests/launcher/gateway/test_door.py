@@ -72,14 +72,20 @@ async def connect(port, say=b""):
 
 async def answer(reader):
     """Status and body of one answer on a connection that stays open."""
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
     length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
     return int(head.split()[1]), await reader.readexactly(length)
 
 
+async def comes_true(condition):
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
 async def ended(reader):
     with contextlib.suppress(ConnectionResetError):
-        return await asyncio.wait_for(reader.read(), 5) == b""
+        return await asyncio.wait_for(reader.read(), 30) == b""
     return True
 
 
@@ -92,13 +98,13 @@ def test_a_header_that_comes_a_byte_at_a_time_does_not_keep_its_place(tmp_path):
             slow, drop = await connect(port, b"GET /x HTTP/1.1\r\nHost: h\r\n")
             began = asyncio.get_running_loop().time()
             with contextlib.suppress(ConnectionError):
-                for _ in range(200):
+                for _ in range(600):
                     drop.write(b"X: y\r\n")
                     await drop.drain()
                     await asyncio.sleep(0.05)
                     if slow.at_eof():
                         break
-            assert asyncio.get_running_loop().time() - began < 8
+            assert asyncio.get_running_loop().time() - began < 20
             assert await ended(slow)
             assert await ended(silent)
             writing.write(ASK)
@@ -142,9 +148,9 @@ def test_requests_that_are_answered_are_never_cut_off_for_somebody_new(tmp_path)
     upload = b"POST /x HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n12345"
 
     async def scene():
-        async with gateway(tmp_path, most=3) as (_proxy, port):
+        async with gateway(tmp_path, most=3) as (proxy, port):
             busy = [await connect(port, upload) for _ in range(3)]
-            await asyncio.sleep(0.2)
+            await comes_true(lambda: proxy.door.open == 3 and not proxy.door._new)
             reader, _ = await connect(port, ASK)
             assert (await answer(reader))[0] == 503
             for reader, writer in busy:
@@ -174,8 +180,7 @@ def test_left_connections_are_counted_out(tmp_path):
                 reader, writer = await connect(port, ASK)
                 await answer(reader)
                 writer.close()
-            while proxy.door.open:
-                await asyncio.sleep(0.01)
+            await comes_true(lambda: not proxy.door.open)
             assert not proxy.door._idle
             assert not proxy.door._new
 
@@ -193,8 +198,8 @@ def test_a_gateway_with_few_open_files_still_answers(tmp_path, monkeypatch):
     try:
         with contextlib.ExitStack() as stack:
             for _ in range(400):
-                stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
-            answer = requests.get(f"{gateway.url}/x", timeout=20)
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+            answer = requests.get(f"{gateway.url}/x", timeout=60)
             assert answer.status_code == 503
             assert "is starting" in answer.text
             numbers = gateway.client.numbers()
@@ -217,7 +222,7 @@ class Drops:
 
 
 @pytest.mark.parametrize(
-    ("most", "whole", "expected"), [(4, None, TooLarge), (0, 0.15, TooSlow), (10, 5.0, None)]
+    ("most", "whole", "expected"), [(4, None, TooLarge), (0, 0.15, TooSlow), (10, 60.0, None)]
 )
 def test_a_body_ends_at_its_length_and_its_time(most, whole, expected):
     async def scene():

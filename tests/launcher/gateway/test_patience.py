@@ -27,7 +27,8 @@ class Admin(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def test_a_route_is_added_as_soon_as_the_gateway_is_back(client):
+def test_a_route_is_added_as_soon_as_the_gateway_is_back(client, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 60)
     seen = []
 
     def start():
@@ -36,10 +37,10 @@ def test_a_route_is_added_as_soon_as_the_gateway_is_back(client):
             server.seen = seen
             server.handle_request()
 
-    thread = threading.Thread(target=start)
+    thread = threading.Thread(target=start, daemon=True)
     thread.start()
     client.add_route("abc", "http://h:1", "s1", "t")
-    thread.join(5)
+    thread.join(30)
     assert seen == ["/api/routes/s/abc"]
 
 

@@ -35,7 +35,7 @@ def started(alone):
     with contextlib.suppress(ProcessLookupError):
         running.process.send_signal(signal.SIGCONT)
     running.process.kill()
-    running.process.wait(10)
+    running.process.wait(60)
 
 
 def next_launcher(config):
@@ -52,7 +52,7 @@ def test_each_try_to_start_it_again_takes_the_same_port(alone, monkeypatch):
 
     monkeypatch.setattr(process, "gateway_command", command)
     dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait(10)
+    dead.wait(60)
     gateway = Gateway(alone, client_of(alone, b"s" * 32), 4321, dead)
     for _ in range(2):
         with pytest.raises(GatewayFailed, match="4321"):
@@ -78,7 +78,7 @@ def test_a_gateway_that_outlived_its_launcher_is_taken_over_and_ended_by_the_nex
     assert found.url == started.url
     found.stop()
     assert not found.client.listens()
-    assert started.process.wait(10) == 0
+    assert started.process.wait(60) == 0
 
 
 @pytest.mark.parametrize("change", ["port", "settings", "version"])
@@ -92,7 +92,7 @@ def test_a_gateway_that_is_not_as_a_new_one_would_be_is_replaced(started, change
         monkeypatch.setattr(process, "code", lambda: "newer")
     new = next_launcher(config)
     try:
-        assert started.process.wait(10) == 0
+        assert started.process.wait(60) == 0
         assert new.process.pid == new.client.announced().pid
         assert config.listen[1] in (0, new.port)
         assert requests.get(f"{new.url}/x", timeout=10).status_code == 503

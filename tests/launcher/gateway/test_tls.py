@@ -46,7 +46,7 @@ def tls(tmp_path_factory, backend):
 def test_pages_and_websockets_come_by_https(tls):
     running, cert, _, mine = tls
     assert running.url.startswith("https://")
-    answer = requests.get(f"{running.url}/s/{SESSION}/x", headers=mine, verify=cert, timeout=5)
+    answer = requests.get(f"{running.url}/s/{SESSION}/x", headers=mine, verify=cert, timeout=30)
     assert answer.json()["headers"]["X-Forwarded-Proto"] == "https"
     assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
 
@@ -58,9 +58,9 @@ def test_pages_and_websockets_come_by_https(tls):
                 f"{running.url}/s/{SESSION}/socket", headers=mine, ssl=trust
             ) as there,
         ):
-            await there.receive_str(timeout=5)
+            await there.receive_str(timeout=30)
             await there.send_str("hello")
-            said = await there.receive_str(timeout=5)
+            said = await there.receive_str(timeout=30)
         await asyncio.sleep(0.25)  # aiohttp ends a TLS connection only behind `close`
         return said
 
@@ -80,7 +80,7 @@ def test_plain_http_is_sent_to_the_public_address_whatever_host_it_names(tls):
 def test_old_protocols_and_plain_text_on_the_tls_port_are_refused(tls):
     running, _, _, _ = tls
     port = int(running.url.rsplit(":", 1)[1])
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
         line.sendall(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
         assert b"200" not in line.recv(1000)
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -88,7 +88,7 @@ def test_old_protocols_and_plain_text_on_the_tls_port_are_refused(tls):
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         old.maximum_version = ssl.TLSVersion.TLSv1_1
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=5) as line,
+        socket.create_connection(("127.0.0.1", port), timeout=30) as line,
         pytest.raises(ssl.SSLError),
     ):
         old.wrap_socket(line)

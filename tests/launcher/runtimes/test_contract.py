@@ -26,6 +26,7 @@ from launcher.runtimes import RUNTIMES
 from launcher.runtimes.local.processes import tree
 from launcher.session import Limits, SessionSpec, new_session_id
 from tests.git_server import GitServer, Repo
+from tests.waiting import wait_for
 
 STUDENT = "5d0c1b2a3f4e5d6c7b8a"
 START = '#!/bin/bash\nexport FROM_START=yes\nexec "$@"\n'
@@ -103,7 +104,7 @@ def start(runtime, spec):
             answer = get(session, spec, "api/status")
             if answer.status_code == 200:
                 return session
-        except requests.ConnectionError:
+        except requests.RequestException:
             pass
         found = runtime.find(spec.id)
         assert found, "the session vanished"
@@ -114,7 +115,7 @@ def start(runtime, spec):
 
 def get(session, spec, path, token=None):
     headers = {"Authorization": f"token {token or spec.token}"}
-    return requests.get(f"{session.address}{spec.base_url}{path}", headers=headers, timeout=5)
+    return requests.get(f"{session.address}{spec.base_url}{path}", headers=headers, timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -304,8 +305,8 @@ def test_four_busy_processes_get_the_cpu_of_one(limits, running, runtime):
     spec, _ = running
     burn = (
         "import os, time\n"
-        "for _ in range(2): os.fork()\n"
         "end = time.monotonic() + 4\n"
+        "for _ in range(2): os.fork()\n"
         "while time.monotonic() < end: pass\n"
         "os.write(1, b'%f\\n' % time.process_time())\n"
         "time.sleep(2)"
@@ -362,9 +363,7 @@ def test_a_server_that_ended_says_why(runtime, running, spec_of):
         for pid in tree(runtime._row(spec.id)["pid"]):
             if b"jupyter-server" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1]:
                 os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 20
-    while runtime.find(spec.id).running and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_for(lambda: not runtime.find(spec.id).running, 60)
     found = runtime.find(spec.id)
     assert not found.running
     assert found.ended

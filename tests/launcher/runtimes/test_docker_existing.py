@@ -6,7 +6,6 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from launcher.machine.ports import free_port
 from launcher.runtimes import RUNTIMES
 from launcher.runtimes.docker.context import context_of
 from tests.conftest import IN_CI
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.docker
 CONFIG = """\
@@ -42,11 +42,12 @@ def registry(data_root):
     settings.write_text(CONFIG.format(folder=data_root / "registry", port=port))
     with (data_root / "registry.log").open("wb") as log:
         process = subprocess.Popen([program, "serve", settings], stdout=log, stderr=log)
-    for _ in range(100):
+
+    def listens():
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.1)
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_for(listens, 60)
     yield f"127.0.0.1:{port}"
     process.kill()
     process.wait()

@@ -128,5 +128,5 @@ def test_a_build_that_fails_is_a_line_in_the_log_and_the_next_is_built(caplog):
     prebuild = Prebuild(build)
     for ref in ("v1", "v1", "v1", "v2"):
         prebuild.pushed("https://h/env", ref)
-    assert done.wait(10)
-    wait_for(lambda: "no such package" in caplog.text, 10)
+    assert done.wait(60)
+    wait_for(lambda: "no such package" in caplog.text, 60)

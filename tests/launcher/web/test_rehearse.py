@@ -59,7 +59,7 @@ def test_without_a_script_a_page_looks_again_until_it_is_done(browser):
     answer = browser.post("/rehearsals", data={"link": LINK, "csrf": token(browser)})
     assert answer.status_code == 303
     where = answer.headers["Location"]
-    text = wait_for(lambda: "NameError" in (t := browser.get(where).text) and t, 5, 0.01)
+    text = wait_for(lambda: "NameError" in (t := browser.get(where).text) and t, 60, 0.01)
     assert "Cell 3: The cell raised NameError: &lt;b&gt;x&lt;/b&gt;" in text
     assert 'http-equiv="refresh"' not in text
     assert "<title>Rehearsal failed</title>" in text
@@ -70,7 +70,7 @@ def test_without_a_script_a_page_looks_again_until_it_is_done(browser):
 def test_a_script_follows_it(browser, kept):
     run = browser.post("/rehearsals", data={"link": LINK, "csrf": token(browser)}, headers=JSON)
     where = f"/api/rehearsals/{run.json['id']}"
-    said = wait_for(lambda: (a := browser.get(where).json)["state"] == "done" and a, 5, 0.01)
+    said = wait_for(lambda: (a := browser.get(where).json)["state"] == "done" and a, 60, 0.01)
     assert said["sentence"] == FAILED.error
     assert said["result"]["ok"] is False
     assert len(list(kept.folder.glob("*.json"))) == 1
