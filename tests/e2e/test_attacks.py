@@ -86,7 +86,7 @@ class Inside:
 
     def answers(self):
         url = f"{self.click.session_url}api/status"
-        return self.click.browser.get(url, timeout=10).status_code == 200
+        return self.click.browser.get(url, timeout=60).status_code == 200
 
 
 class Watch(threading.Thread):
@@ -172,7 +172,7 @@ def host_addresses(stack, family="inet"):
 
 
 def test_another_session_is_not_reached_by_address_or_name(mallory, victim):
-    assert requests.get(f"http://{victim.address}:8888/", timeout=5).status_code == 404, "is there"
+    assert requests.get(f"http://{victim.address}:8888/", timeout=30).status_code == 404, "is there"
     names = (victim.address, victim.container.name, victim.container.id[:12])
     assert "connected" not in mallory.tries(*((name, 8888) for name in names))
     assert mallory.tries((mallory.address, 8888)) == ["connected"], "a control: it can connect"

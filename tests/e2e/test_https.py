@@ -56,5 +56,5 @@ def test_a_program_is_led_to_where_sessions_are(box):
     student.browser.verify = str(box.cert)
     assert student.open(box.link(), print).startswith(f"{box.there}/s/")
     assert student.notebook("course/week1.ipynb")["cells"]
-    asked = requests.get(f"{student.session_url}api/status", verify=box.cert, timeout=10)
+    asked = requests.get(f"{student.session_url}api/status", verify=box.cert, timeout=60)
     assert asked.status_code == 403, "nobody comes in without a cookie"

@@ -99,7 +99,7 @@ def test_a_kill_in_a_build_is_an_interrupted_build_and_the_next_click_builds(
     box.start()
     second = Click()
     second.open(link, lambda line: None, timeout=120)
-    assert second.browser.get(f"{second.session_url}api/status", timeout=10).status_code == 200
+    assert second.browser.get(f"{second.session_url}api/status", timeout=60).status_code == 200
     second.browser.close()
     assert len(good_images(box)) == number
     own = [one.outcome for one in records.all() if one.ref == f"v{number}"]

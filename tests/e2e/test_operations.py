@@ -25,7 +25,7 @@ def click(box, **changes):
 
 
 def status(student):
-    answer = student.browser.get(f"{student.session_url}api/status", timeout=10)
+    answer = student.browser.get(f"{student.session_url}api/status", timeout=60)
     return answer.status_code
 
 
@@ -141,7 +141,7 @@ def answers(student):
 
 
 def test_ready_and_doctor_agree(box):
-    answer = requests.get(f"{box.url}/readyz", timeout=10)
+    answer = requests.get(f"{box.url}/readyz", timeout=60)
     assert answer.status_code == 200, answer.text
     checks = {row["name"]: row["ok"] for row in box.cli("doctor")}
     assert checks["runtime"]

@@ -83,7 +83,7 @@ def test_without_an_engine_it_is_told_as_well_and_the_launcher_is_well(small_loc
     session = session_of(page)
     used = small_local.cli("session", "list")
     assert [row["running"] for row in used if row["id"] == session] == [True]
-    assert requests.get(f"{small_local.url}/readyz", timeout=10).status_code == 200
+    assert requests.get(f"{small_local.url}/readyz", timeout=60).status_code == 200
 
 
 def eat_too_much(small, student):

@@ -30,7 +30,7 @@ def test_who_waits_is_told_how_many_are_before_and_they_go_in_order(slots):
     def build(number):
         with slots.one(said[number].append, NO_HALT):
             order.append(number)
-            free.wait(20)
+            free.wait(60)
 
     with slots.one(ignore, NO_HALT):
         for number in range(3):
@@ -46,7 +46,7 @@ def test_who_waits_is_told_how_many_are_before_and_they_go_in_order(slots):
     wait_for(lambda: "Waiting for a build place, you are next" in said[1])
     free.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert order == [0, 1, 2]
     assert not list((slots.folder / "row").iterdir())
 
@@ -69,7 +69,7 @@ def test_so_many_at_a_time_and_no_more(tmp_path):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert most == 2
 
 
@@ -85,11 +85,11 @@ def test_a_process_that_is_killed_gives_back_its_place_and_its_ticket(slots):
     processes = [context.Process(target=hold, args=(slots.folder, begun)) for _ in range(2)]
     for process in processes:
         process.start()
-    assert begun.wait(20)
+    assert begun.wait(60)
     wait_for(lambda: len(list((slots.folder / "row").iterdir())) == 1)
     for process in processes:
         process.kill()
-        process.join(20)
+        process.join(60)
     said = []
     with slots.one(said.append, NO_HALT):
         assert said in ([], ["Waiting for a build place, you are next", "It is your turn"])

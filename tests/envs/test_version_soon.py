@@ -93,11 +93,11 @@ def test_a_host_that_hangs_keeps_nobody_for_long_where_a_version_is_known(
     gated.gate.clear()
     monkeypatch.setattr("envs.version.SOON", 1.0)
     began = time.monotonic()
-    assert [one.result(timeout=20) for one in clicks(crowd, versions, url, "main")] == [known] * 40
-    assert 1.0 <= time.monotonic() - began < 10
+    assert [one.result(timeout=50) for one in clicks(crowd, versions, url, "main")] == [known] * 40
+    assert 1.0 <= time.monotonic() - began < 30
     began = time.monotonic()
-    assert [versions.resolve_soon(url, "main") for _ in range(5)] == [known] * 5
-    assert time.monotonic() - began < 4, "whoever comes later does not wait at all"
+    assert [versions.resolve_soon(url, "main") for _ in range(30)] == [known] * 30
+    assert time.monotonic() - began < 20, "whoever comes later does not wait at all"
     assert len(gated.asked) == 2, "one question all the time"
     gated.gate.set()
     wait_for(lambda: versions.known(url, "main") == newer)

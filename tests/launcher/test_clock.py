@@ -73,7 +73,7 @@ def test_a_launch_is_known_after_its_end_and_says_what_it_took(set_clock, by):
 
     launches = Launches(run, ())
     launch = launches.ensure(LINK, "s1", "r1")
-    assert launch.wait(10)
+    assert launch.wait(60)
     assert launches.ensure(LINK, "s1", "r2") is launch
     took = [one["seconds"] for one in steps(launch) if one["seconds"] is not None]
     assert len(took) == 2

@@ -149,8 +149,8 @@ def test_a_click_long_after_an_end_that_nobody_saw_starts_afresh(launches, gate,
     opened = launches.ensure(LINK, "s1", "r1")
     failed = launches.ensure(LINK, "unlucky", "r1")
     gate.set()
-    assert opened.wait(5)
-    assert failed.wait(5)
+    assert opened.wait(30)
+    assert failed.wait(30)
     monkeypatch.setattr("launcher.launches.WATCHED", 0.0)
     assert launches.ensure(LINK, "s1", "r2") is not opened
     assert launches.find(opened.id, "s1") is opened, "a page may still follow it"

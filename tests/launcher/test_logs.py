@@ -67,9 +67,9 @@ def test_every_line_of_a_launch_has_its_ids_in_every_thread(lines):
 def test_a_thread_of_the_pool_forgets_the_ids_of_its_last_work(lines):
     pool = ThreadPoolExecutor(1)
     logs.request_id.set("one")
-    pool.submit(logs.carried(log.info), "mine").result(5)
+    pool.submit(logs.carried(log.info), "mine").result(60)
     logs.request_id.set("")
-    pool.submit(log.info, "nobody's").result(5)
+    pool.submit(log.info, "nobody's").result(60)
     mine, nobody_s = lines()
     assert mine["request_id"] == "one"
     assert "request_id" not in nobody_s

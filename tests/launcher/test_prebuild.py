@@ -6,6 +6,7 @@ import threading
 
 from envs.errors import BuildFailed
 from launcher.prebuild import Prebuild
+from tests.waiting import wait_for
 
 
 def test_what_is_under_way_is_not_begun_again_but_a_push_is_built_after_it():
@@ -13,16 +14,16 @@ def test_what_is_under_way_is_not_begun_again_but_a_push_is_built_after_it():
 
     def build(repo, ref):
         going.release()
-        assert free.acquire(timeout=10)
+        assert free.acquire(timeout=60)
 
     prebuild = Prebuild(build)
     assert prebuild.start("r", "main")
-    assert going.acquire(timeout=10)
+    assert going.acquire(timeout=60)
     assert not prebuild.start("r", "main")
     prebuild.pushed("r", "main")
     prebuild.pushed("r", "main")
     free.release()
-    assert going.acquire(timeout=10), "the push was forgotten"
+    assert going.acquire(timeout=60), "the push was forgotten"
     free.release()
     assert not going.acquire(timeout=0.2), "two pushes meanwhile are one build"
 
@@ -36,9 +37,8 @@ def test_what_failed_rests_unless_somebody_pushes():
 
     prebuild = Prebuild(build, pause=600)
     prebuild.start("r", "v1")
-    assert ended.acquire(timeout=10)
-    while ("r", "v1") in prebuild._busy:
-        pass
+    assert ended.acquire(timeout=60)
+    wait_for(lambda: ("r", "v1") not in prebuild._busy)
     assert not prebuild.start("r", "v1")
     prebuild.pushed("r", "v1")
-    assert ended.acquire(timeout=10)
+    assert ended.acquire(timeout=60)

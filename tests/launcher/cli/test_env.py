@@ -197,7 +197,7 @@ def test_cancel_ends_a_build_that_runs(run, env, builder, tmp_path):
     while run("cancel", name)[0]:
         assert building.is_alive()
         time.sleep(0.05)
-    building.join(20)
+    building.join(60)
     assert codes == [1]
     assert builder.find_image(name) is None
 

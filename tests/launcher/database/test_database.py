@@ -161,7 +161,7 @@ def test_a_writer_that_is_killed_leaves_what_it_was_told_is_written(tmp_path):
         told = 20 * len([writer.stdout.readline() for _ in range(5)])
         time.sleep(0.01)
         writer.send_signal(signal.SIGKILL)
-        told += 20 * len(writer.communicate(timeout=10)[0].splitlines())
+        told += 20 * len(writer.communicate(timeout=60)[0].splitlines())
         database = Database.of(tmp_path)
         found = rows(database) - before
         assert database.check() is None

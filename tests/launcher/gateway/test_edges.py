@@ -29,7 +29,7 @@ HERE = f"/s/{SESSION}"
 def say(url, request):
     """Send bytes as they are, and return all that comes back."""
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=10) as line:
+    with socket.create_connection((parts.hostname, parts.port), timeout=30) as line:
         line.sendall(request)
         back = bytearray()
         with contextlib.suppress(ConnectionResetError):

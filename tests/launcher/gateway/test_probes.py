@@ -24,7 +24,7 @@ MEGABYTE = 1 << 20
 def raw(url, path, *, method="GET", headers=None, body=None):
     """A request whose path no client library has tidied up."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
     connection.request(method, path, body=body, headers=headers or {})
     answer = connection.getresponse()
     text = answer.read()

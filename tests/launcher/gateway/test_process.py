@@ -95,7 +95,7 @@ def test_a_gateway_that_is_not_as_a_new_one_would_be_is_replaced(started, change
         assert started.process.wait(60) == 0
         assert new.process.pid == new.client.announced().pid
         assert config.listen[1] in (0, new.port)
-        assert requests.get(f"{new.url}/x", timeout=10).status_code == 503
+        assert requests.get(f"{new.url}/x", timeout=30).status_code == 503
     finally:
         new.stop()
 
@@ -112,7 +112,7 @@ def test_a_gateway_that_cannot_be_asked_to_end_is_named(started, monkeypatch):
 
 def test_nobody_without_the_token_ends_it(started):
     stop = f"http://127.0.0.1:{started.client.announced().admin}/api/stop"
-    assert requests.post(stop, timeout=10).status_code == 403
+    assert requests.post(stop, timeout=30).status_code == 403
     assert started.client.health() is None
 
 

@@ -239,7 +239,7 @@ def test_websockets_open_for_the_sessions_own_pages(two):
             aiohttp.ClientSession() as client,
             client.ws_connect(url, headers=sent) as socket,
         ):
-            return json.loads(await socket.receive_str(timeout=10))["token"]
+            return json.loads(await socket.receive_str(timeout=30))["token"]
 
     assert asyncio.run(hello(THERE)) == "token jupyter-token"
     with pytest.raises(aiohttp.WSServerHandshakeError):

@@ -239,9 +239,8 @@ def test_a_command_that_takes_too_long_is_ended(running, runtime):
     started = time.monotonic()
     with pytest.raises(TimeoutError):
         sh(runtime, spec, "sleep 61.5", timeout=1)
-    assert time.monotonic() - started < 20
-    time.sleep(0.5)
-    assert sh(runtime, spec, "pgrep -f 'sleep 61.[5]'").out == b""
+    wait_for(lambda: sh(runtime, spec, "pgrep -f 'sleep 61.[5]'").out == b"", 30)
+    assert time.monotonic() - started < 60, "it did not end by itself"
 
 
 def test_the_student_is_not_root_and_has_no_privileges(running, runtime):

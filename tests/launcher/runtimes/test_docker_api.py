@@ -177,6 +177,6 @@ def test_an_engine_that_hangs_holds_no_thread_for_as_long_as_a_start_may_take(
                 began = time.monotonic()
                 with pytest.raises(EngineSlow) as caught:
                     ask()
-                assert time.monotonic() - began < 10
+                assert time.monotonic() - began < 50
                 assert explain(caught.value, request_id="x").code == "E-RUNTIME"
         gc.collect()

@@ -88,7 +88,7 @@ def test_a_command_that_takes_too_long_is_ended_whatever_the_students_path_holds
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         run("sh", "-c", "sleep 300", timeout=1.0, environment={"PATH": "/tmp/bin:/usr/bin:/bin"})
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 120
     assert "sleep 300" not in str(container.top()["Processes"])
 
 

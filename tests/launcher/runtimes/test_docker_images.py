@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 import uuid
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from launcher.runtimes import RUNTIMES
 from launcher.runtimes.docker.context import not_ignored, with_arguments
 from launcher.runtimes.docker.delegate import Delegate
 from tests.processes import runs
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.docker
 PACKAGES = "/srv/env/lib/python3.11/site-packages"
@@ -206,11 +206,7 @@ def test_a_silent_build_can_be_cancelled_and_its_step_ends(images, build, monkey
     text = f"FROM launcher/base:3.11\nRUN sleep {mark}\n"
     with pytest.raises(BuildCancelled):
         build({"Dockerfile": text}, halt=Halt(lambda: runs(f"sleep {mark}")))
-    for _ in range(100):
-        if not runs(f"sleep {mark}"):
-            break
-        time.sleep(0.1)
-    assert not runs(f"sleep {mark}")
+    wait_for(lambda: not runs(f"sleep {mark}"), 60)
 
 
 NO_GIT = "FROM launcher/base:3.11\nUSER root\nRUN apt-get purge -y -qq git >/dev/null\nUSER 1000\n"

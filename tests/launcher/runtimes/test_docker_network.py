@@ -32,7 +32,7 @@ def test_launchers_that_start_their_first_sessions_at_once_share_one_network(nam
 
     def ensure(_):
         client = docker.from_env()
-        together.wait(10)
+        together.wait(60)
         ensure_network(client, name)
         found = len(client.networks.list(names=[name]))
         client.close()

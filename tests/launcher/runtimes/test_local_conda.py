@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import contextlib
 import uuid
 from urllib.request import urlopen
 
@@ -13,6 +13,7 @@ from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
 from launcher.session import Limits, SessionSpec
 from tests.conda_channel import make_channel
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 YML = """\
@@ -54,7 +55,8 @@ def test_a_session_has_a_kernel_of_the_environment(runtime, tmp_path):
     runtime.prepare_home(spec)
     session = runtime.start(spec)
     try:
-        wait_for(f"{session.address}{spec.base_url}api/status?token=secret")
+        status = f"{session.address}{spec.base_url}api/status?token=secret"
+        wait_for(lambda: answer_of(status), 120)
         place = runtime.images.place(name)
         done = runtime.run(spec.id, [f"{place}/venv/bin/python", "-c", KERNEL])
         assert done.out.decode().split() == ["1.1", f"{place}/conda/env"]
@@ -64,10 +66,6 @@ def test_a_session_has_a_kernel_of_the_environment(runtime, tmp_path):
         runtime.images.remove_image(name)
 
 
-def wait_for(url):
-    for _ in range(300):
-        try:
-            return urlopen(url, timeout=5).read()
-        except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"{url} does not answer")
+def answer_of(url):
+    with contextlib.suppress(OSError):
+        return urlopen(url, timeout=30).read()

@@ -112,7 +112,7 @@ def pool(runtime, warm):
         wishes=lambda: wishes,
         most=10,
         every=0.01,
-        start_timeout=0.3,
+        start_timeout=60.0,
     )
     pool.asked = wishes
     yield pool
@@ -291,7 +291,7 @@ def test_an_image_whose_sessions_cannot_be_given_out_is_said_and_left_alone(pool
 
 
 def test_a_server_that_never_answers_is_given_up(pool, runtime):
-    pool.answers = lambda session: False
+    pool.answers, pool.start_timeout = lambda session: False, 0.3
     pool.start()
     until(lambda: "did not answer" in pool.troubles().get(I1, ""))
     until(lambda: not runtime.rows)
@@ -358,7 +358,7 @@ def test_memory_is_given_back_when_somebody_needs_it(pool, runtime):
     until(lambda: pool.counts() == {I1: 3})
     pool.asked[I1] = 0
     stop, may_end = runtime.stop, threading.Event()
-    runtime.stop = lambda session_id: may_end.wait(10) and stop(session_id)
+    runtime.stop = lambda session_id: may_end.wait(60) and stop(session_id)
     assert pool.give_back(2) == 2
     assert list(pool.counts().values()) == [1]
     assert len(pool.queue.capacity.held()) == 3, "they still have their memory"
@@ -370,7 +370,7 @@ def test_who_waits_is_given_the_room_that_is_lacking_and_no_more(pool, runtime):
     pool.start()
     until(lambda: pool.counts() == {I1: 3})
     stop, may_end = runtime.stop, threading.Event()
-    runtime.stop = lambda session_id: may_end.wait(10) and stop(session_id)
+    runtime.stop = lambda session_id: may_end.wait(60) and stop(session_id)
     pool.queue.lacking = lambda: 1
     for _ in range(3):
         pool.round()
@@ -441,7 +441,7 @@ def test_all_are_stopped_side_by_side_when_the_launcher_ends(pool, warm, runtime
     stop, together = runtime.stop, threading.Barrier(3)
 
     def stop_together(session_id):
-        together.wait(10)  # as long as it takes all three
+        together.wait(60)  # as long as it takes all three
         stop(session_id)
 
     runtime.stop = stop_together
@@ -494,10 +494,10 @@ def test_nothing_that_hangs_keeps_a_launcher_from_ending(pool, warm, what, monke
         until(lambda: pool.counts() == {I1: 3})
         warm.sweep = hang
     else:
-        assert hangs.wait(5)
+        assert hangs.wait(60)
     began = time.monotonic()
     pool.stop()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     may_end.set()
 
 

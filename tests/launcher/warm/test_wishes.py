@@ -51,7 +51,7 @@ def places():
 def looked(wishes):
     """What is wished for after a look at all names of now."""
     wishes()
-    wishes._thread.join(10)
+    wishes._thread.join(60)
     return wishes()
 
 
@@ -86,7 +86,7 @@ def test_a_git_host_that_hangs_keeps_nobody_waiting_who_asks_what_is_wished(plac
     assert wishes() is None, "what runs from before may be wanted"
     places.answers.set()
     wait_for(lambda: wishes() == {INTRO: 2, OTHER: 1})
-    wishes._thread.join(10)
+    wishes._thread.join(60)
     places.answers.clear()
     coming["intro"] = 5
     for _ in range(3):

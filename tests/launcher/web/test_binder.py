@@ -55,7 +55,7 @@ class Scene:
         tell(Progress(Phase.LINK, "Link read"))
         tell(Progress(Phase.ENVIRONMENT, "Looking up r"))
         tell(Progress(Phase.ENVIRONMENT, "Building env/r:1-2", log=True))
-        self.gate.wait(10)
+        self.gate.wait(120)
         if self.error:
             raise self.error
         image = Image("env/r:1-2", commit=COMMIT)
