@@ -14,42 +14,12 @@ from typing import IO
 
 from docker.utils import exclude_paths
 
-from envs.builder import Say
 from envs.errors import BadEnvironment
 from envs.readers.files import find_file, read_lines
 
 DOCKERFILE = ".launcher.Dockerfile"
 MOST_STARS, MOST_PATTERNS = 4, 500
 """In `.dockerignore`: a line with many wildcards takes for ever to match."""
-
-
-ADDED = re.compile(r"^\s*(?:ONBUILD\s+)?ADD\s+(.*)$", re.MULTILINE | re.IGNORECASE)
-CONTINUED = re.compile(r"[\\`][ \t]*\n(?:[ \t]*#[^\n]*\n)*")
-"""The end of a line of a Dockerfile that goes on in the next one that is no comment."""
-
-
-def without_syntax_line(lines: list[str], say: Say) -> str:
-    """The Dockerfile without a `# syntax=` line, which makes the engine pull a frontend image."""
-    kept = [line for line in lines if not line.lower().replace(" ", "").startswith("#syntax=")]
-    if len(kept) < len(lines):
-        say("Note: the Dockerfile's `# syntax=` line is left out; the engine's own builder is used")
-    return "\n".join(kept) + "\n"
-
-
-def refuse_downloads(text: str) -> None:
-    """What ADD downloads is fetched by the engine itself, which no wall holds back.
-
-    :raises BadEnvironment: an ADD names an address, or hides in a variable whether it does.
-    """
-    for files in ADDED.findall(CONTINUED.sub(" ", text)):
-        words = [word for word in re.split(r"[\s\[\]\"',]+", files) if word]
-        for word in [one for one in words if not one.startswith("--")][:-1]:
-            if re.search("[$:@]", word.partition("/")[0]):
-                raise BadEnvironment(
-                    f"The Dockerfile lets ADD fetch {word}, and nothing keeps the engine itself "
-                    "from private addresses.",
-                    hint="Fetch it in a RUN line, with curl or wget; COPY takes files.",
-                )
 
 
 def with_arguments(lines: list[str]) -> list[str]:

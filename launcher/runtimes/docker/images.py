@@ -30,13 +30,9 @@ from envs.recipe import Recipe
 from envs.render import CONDA, LOCK_IN_IMAGE, made_files, render_dockerfile, render_layer
 from envs.smoke import WORKS, smoke_command
 from launcher.runtimes.docker.bases import DockerBases
-from launcher.runtimes.docker.context import (
-    context_of,
-    refuse_downloads,
-    with_arguments,
-    without_syntax_line,
-)
+from launcher.runtimes.docker.context import context_of, with_arguments
 from launcher.runtimes.docker.delegate import INSTALL, Delegate
+from launcher.runtimes.docker.downloads import refuse_downloads, without_syntax_line
 from launcher.runtimes.docker.engine import Engine
 from launcher.runtimes.docker.existing import ExistingImages
 from launcher.runtimes.docker.leftovers import sweep

@@ -31,7 +31,6 @@ from launcher.runtimes.docker.build_walls import (
     openings_in,
     openings_to,
 )
-from launcher.runtimes.docker.context import refuse_downloads
 from launcher.runtimes.docker.limits import BuildLimits
 from launcher.runtimes.docker.network import bridge_of
 from launcher.runtimes.docker.walls import REFUSED, parse_rules
@@ -85,38 +84,6 @@ def test_what_the_settings_name_is_open_on_its_port_only():
         Opening("127.0.0.2/32", 443),
     ]
     assert openings_to(["https://no-such-host.invalid/simple"]) == []
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "ADD http://169.254.169.254/latest /x",
-        'ADD ["https://example.org/a.tar", "/x"]',
-        "add --chown=1000:1000 a.txt git@example.org:repo.git /x",
-        "ADD $FROM /x",
-        "ADD h${REST}/a /x",
-        "ONBUILD ADD http://10.0.0.1/ /x",
-        "ADD a.txt \\\n # why\n http://10.0.0.1/ \\\n /x",
-    ],
-)
-def test_an_add_that_the_engine_would_download_is_refused(line):
-    with pytest.raises(BadEnvironment, match="ADD fetch"):
-        refuse_downloads(f"FROM launcher/base:3.11\n{line}\n")
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "ADD a.txt b.txt /x/",
-        "ADD --chown=1000:1000 data/${NAME}.tar /x",
-        'ADD ["a b.txt", "/x"]',
-        "COPY http:/a /x",
-        "RUN curl http://example.org/a > /x",
-        "ENV ADD=http://example.org",
-    ],
-)
-def test_an_add_of_files_is_not(line):
-    refuse_downloads(f"FROM launcher/base:3.11\n{line}\n")
 
 
 # On the engine

@@ -1,0 +1,116 @@
+"""What a Dockerfile would make the engine itself fetch, which no wall holds back. No I/O here.
+
+Read as BuildKit reads it, and where its versions differ, or a heredoc may have ended, each way:
+https://github.com/moby/buildkit/blob/master/frontend/dockerfile/parser/parser.go
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+
+from envs.builder import Say
+from envs.errors import BadEnvironment
+
+SYNTAX = re.compile(r"\s*(#|//)\s*syntax\s*=", re.IGNORECASE)
+ESCAPE = re.compile(r"\s*#\s*escape\s*=", re.IGNORECASE)
+SPACE = "[\t\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+"""What Go takes for white space: Python would take more."""
+SKIPPED = re.compile(f"{SPACE}*(#|$)")
+"""Comments and empty lines: they end nothing that goes on."""
+GOES_ON = re.compile(r"[\\`][ \t]*$")
+"""At the end of a line that may go on in the next; a backtick where a directive says so."""
+SURELY = re.compile(r"(?<!\\)\\[ \t]*$")
+BEGINS = re.compile(r"\s*[OA\\`]", re.IGNORECASE)
+"""A line that may begin an ONBUILD or ADD, of which more may be in the next line."""
+ADDED = re.compile(r"\s*(?:ONBUILD\s+)?ADD\s+(.*)", re.DOTALL | re.IGNORECASE)
+PLAIN_FLAG = re.compile(r"--[\w=:./,@%+~${}-]*", re.ASCII)
+MOST = 3_000_000
+"""Characters of instructions that are looked at; where it is unsure, a line is in several."""
+
+
+def without_syntax_line(lines: Sequence[str], say: Say) -> str:
+    """The Dockerfile without `# syntax=` lines, which make the engine pull a frontend image.
+
+    :raises BadEnvironment: it is JSON, which may name a frontend, too.
+    """
+    clean = [line.lstrip("\ufeff") for line in lines]
+    above = 0
+    while above < len(clean) and re.match(r"\s*(#|//|$)", clean[above]):
+        above += 1
+    kept = [*(line for line in clean[:above] if not SYNTAX.match(line)), *clean[above:]]
+    if len(kept) < len(clean):
+        say("Note: the Dockerfile's `# syntax=` line is left out; the engine's own builder is used")
+    text = "\n".join(kept) + "\n"
+    if text.lstrip().startswith("{"):
+        raise BadEnvironment("The Dockerfile is JSON.", hint="Write it as Docker's manual has it.")
+    return text
+
+
+def refuse_downloads(text: str) -> None:
+    """Refuse what ADD would download.
+
+    :raises BadEnvironment: an ADD names an address, or hides in a variable whether it does.
+    """
+    for instruction in instructions(text.split("\n")):
+        added = ADDED.match(instruction)
+        for word in sources(added[1]) if added else ():
+            if re.search(r"[$:@\\]", word.partition("/")[0]):
+                raise BadEnvironment(
+                    f"The Dockerfile lets ADD fetch {word}, and nothing keeps the engine itself "
+                    "from private addresses.",
+                    hint="Fetch it in a RUN line, with curl or wget; COPY takes files.",
+                )
+
+
+def instructions(lines: Sequence[str]) -> Iterator[str]:
+    """What may be an ADD, with all that may belong to it, joined with nothing between.
+
+    A line too many hides nothing: only the last word of an ADD may be anything.
+
+    :raises BadEnvironment: it takes too long to look at.
+    """
+    sure = not any("<<" in line or ESCAPE.match(line) for line in lines)
+    lines = [line for line in lines if not SKIPPED.match(line)]
+    looked, inside = 0, False
+    for first, line in enumerate(lines):
+        if BEGINS.match(line) and not (inside and sure):
+            parts = list[str]()
+            for number in range(first, len(lines)):
+                looked += len(lines[number]) + 1
+                parts.append(GOES_ON.sub("", lines[number]))
+                if parts[-1] == lines[number]:
+                    break
+                if looked > MOST:
+                    raise BadEnvironment("Too many lines of the Dockerfile go on in the next.")
+            yield "".join(parts)
+        inside = bool(SURELY.search(line))
+
+
+def sources(files: str) -> list[str]:
+    """What an ADD takes, as words: all but its flags and its last one, where that goes.
+
+    Every part of it where engines may differ in what is a word.
+    """
+    words = [word for word in re.split(r"[\t\v\f\r ]+", files) if word]
+    flags = list[str]()
+    while words and words[0].startswith("--"):
+        flags.append(words.pop(0))
+    rest, plain = " ".join(words), all(map(PLAIN_FLAG.fullmatch, flags))
+    if plain and not rest.startswith("["):
+        return words[:-1]
+    names, end = listed(rest)
+    if plain and names and not rest[end:].strip():
+        return names[:-1]
+    return [*names, *re.split(r"[\s\[\]\"',]+", files)]
+
+
+def listed(text: str) -> tuple[list[str], int]:
+    """The strings of a JSON list that the text begins with, and where that ends."""
+    try:
+        found, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return [], 0
+    strings = isinstance(found, list) and all(isinstance(one, str) for one in found)
+    return (found, end) if strings else ([], 0)

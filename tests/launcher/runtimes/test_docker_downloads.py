@@ -1,0 +1,152 @@
+"""The engine fetches nothing for a Dockerfile but images, however its lines are written."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from envs.errors import BadEnvironment
+from launcher.runtimes.docker.downloads import refuse_downloads, without_syntax_line
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ADD http://169.254.169.254/latest /x",
+        'ADD ["https://example.org/a.tar", "/x"]',
+        "add --chown=1000:1000 a.txt git@example.org:repo.git /x",
+        "ADD --checksum=sha256:1f http://10.0.0.1/ /x",
+        "ADD --link --keep-git-dir=true http://10.0.0.1/ --x",
+        "ADD $FROM /x",
+        "ADD h${REST}/a /x",
+        "ONBUILD ADD http://10.0.0.1/ /x",
+        "ONBUILD\tADD\thttp://10.0.0.1/\t/x",
+        "\u3000ADD http://10.0.0.1/ /x",
+        'ADD http://10.0.0.1/ ""',
+        "ADD http://10.0.0.1/ []",
+    ],
+)
+def test_an_add_that_the_engine_would_download_is_refused(line):
+    with pytest.raises(BadEnvironment, match="ADD fetch"):
+        refuse_downloads(f"FROM launcher/base:3.11\n{line}\n")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "ADD a.txt \\\n # why\n http://10.0.0.1/ \\\n /x",
+        "AD\\\nD http://10.0.0.1/ /x",
+        "\\\nADD http://10.0.0.1/ /x",
+        "A\\\n\n# why\n\t\nDD a ht\\\ntp://10.0.0.1/ \\  \n/x",
+        "ONBUILD A\\\nDD http://10.0.0.1/ /x",
+        "ADD foo \\\n\nhttp://10.0.0.1/ /x/",
+        "ADD foo \\\n\u3000# why\nhttp://10.0.0.1/ /x/",
+        "ADD foo \\\n\x1f# no comment http://10.0.0.1/ /x/",
+        "# escape=`\nFROM x\nADD foo `\nhttp://10.0.0.1/ /x/",
+        "RUN echo `date`\nADD http://10.0.0.1/ /x/",
+        "RUN echo \\\\\nADD http://10.0.0.1/ /x",
+        "ADD foo \\\\\nhttp://10.0.0.1/ /x",
+        "# a comment ends here \\\nADD http://10.0.0.1/ /x",
+    ],
+)
+def test_lines_are_joined_as_the_engine_joins_them(lines):
+    with pytest.raises(BadEnvironment, match="ADD fetch"):
+        refuse_downloads(f"{lines}\n")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "RUN <<EOF\ntrue \\\nEOF\nADD http://10.0.0.1/ /x",
+        "RUN <<'E\\'\ntrue\nE\\\nAD\\\nD http://10.0.0.1/ /x",
+        "ADD <<EOF http://10.0.0.1/ /x/\nEOF",
+        "COPY <<EOF /x\n# escape=`\nEOF\nADD $URL /x",
+    ],
+)
+def test_a_heredoc_hides_no_add(lines):
+    with pytest.raises(BadEnvironment, match="ADD fetch"):
+        refuse_downloads(f"FROM launcher/base:3.11\n{lines}\n")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        r'["http\u003a//10.0.0.1/", "/x"]',
+        r'["\u0068ttp://10.0.0.1/", "/x"]',
+        '["http://10.0.0.1/","/x"]',
+        '["a"] http://10.0.0.1/ /x',
+        "[NaN] http://10.0.0.1/ /x",
+        '["a" http://10.0.0.1/',
+        r'--chown="1 2" ["http\u003a//10.0.0.1/","/x"]',
+        '--chown=1\xa0["http://10.0.0.1/","/x"]',
+        "[" * 100_000 + " http://10.0.0.1/ /x",
+    ],
+)
+def test_a_list_hides_no_address(files):
+    with pytest.raises(BadEnvironment, match="ADD fetch"):
+        refuse_downloads(f"FROM launcher/base:3.11\nADD {files}\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "ADD a.txt b.txt /x/",
+        "ADD --chown=1000:1000 data/${NAME}.tar /x",
+        "ADD --chown=$NB_UID:$NB_GID a.txt $HOME/",
+        'ADD ["a b.txt", "$HOME/"]',
+        "ADD <<EOF /x\nhttp://example.org\nEOF",
+        "COPY http:/a /x",
+        "RUN curl http://example.org/a > /x",
+        "RUN apk \\\n  # why\n  add --no-cache git@edge \\\n  more",
+        "RUN conda \\\n  add http://example.org/a /x",
+        "ENV ADD=http://example.org",
+        "# ADD http://example.org /x",
+    ],
+)
+def test_an_add_of_files_is_not(line):
+    refuse_downloads(f"FROM launcher/base:3.11\n{line}\n")
+
+
+@pytest.mark.parametrize("lines", ["A\\\n", "\\\n", "#\n\\\n", "ADD a \\\n", "\\ \\ \n", "<<\n"])
+def test_no_file_takes_long_to_look_at(lines):
+    text = "RUN <<EOF\n" + lines * (1_000_000 // len(lines))
+    began = time.process_time()
+    try:
+        refuse_downloads(text)
+    except BadEnvironment as refused:
+        assert "go on in the next" in refused.message
+    assert time.process_time() - began < 20
+
+
+FROM = "FROM launcher/base:3.11"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["# syntax=evil/frontend"],
+        ["#\tSyntax = evil/frontend"],
+        ["\ufeff# syntax=evil/frontend"],
+        ["# syntax=a/b", "\ufeff# syntax=evil/frontend"],
+        ["// syntax=evil/frontend"],
+        ["#!/usr/bin/env docker", "//syntax=evil/frontend"],
+        ["# escape=`", "", " #syntax=evil/frontend"],
+    ],
+)
+def test_a_line_that_names_a_frontend_is_left_out_and_said(lines):
+    said = []
+    text = without_syntax_line([*lines, FROM], said.append)
+    assert "evil" not in text
+    assert text.endswith(f"{FROM}\n")
+    assert said[0].startswith("Note: the Dockerfile's `# syntax=` line is left out")
+
+
+def test_what_is_further_down_stays(tmp_path):
+    lines = ["# why", FROM, "RUN <<EOF", "# syntax=a/b", "EOF"]
+    assert without_syntax_line(lines, pytest.fail) == "\n".join(lines) + "\n"
+
+
+def test_a_frontend_in_json_is_refused():
+    with pytest.raises(BadEnvironment, match="is JSON"):
+        without_syntax_line(['{"syntax": "evil/frontend",', FROM, "}"], pytest.fail)
