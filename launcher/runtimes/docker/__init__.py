@@ -11,7 +11,6 @@ from docker.errors import DockerException
 from envs.room import Room
 from launcher.config import Config
 from launcher.errors import NoRuntime
-from launcher.runtimes.docker import buildkit
 from launcher.runtimes.docker.api import connect
 from launcher.runtimes.docker.bases import DockerBases
 from launcher.runtimes.docker.build_walls import PACKAGES, BuildWalls
@@ -19,6 +18,7 @@ from launcher.runtimes.docker.delegate import Delegate
 from launcher.runtimes.docker.engine import Engine
 from launcher.runtimes.docker.existing import ExistingImages
 from launcher.runtimes.docker.images import DockerImages
+from launcher.runtimes.docker.leftovers import empty_cache
 from launcher.runtimes.docker.limits import BuildLimits
 from launcher.runtimes.docker.network import bridge_of, network_of
 from launcher.runtimes.docker.place import elsewhere, root_folder
@@ -86,7 +86,7 @@ def create(config: Config, instance: str) -> DockerRuntime:
         room=Room(
             builds.min_free,
             lambda: [config.data, *root_folder(client)],
-            lambda: buildkit.prune(client, 0),
+            lambda: empty_cache(client),
         ),
     )
     bases = DockerBases(engine, config.base, config.ca_bundle, config.data / "base")

@@ -26,8 +26,8 @@ from envs.errors import BuildFailed
 from envs.halt import NO_HALT, Halt
 from launcher.runtimes.docker.limits import KILLED, NO_LIMITS, BuildLimits
 
-COMMIT = 1800
-"""Seconds; the engine copies what all steps wrote."""
+LONG = 1800
+"""Seconds; the engine copies what all steps wrote, or measures and removes it."""
 
 
 def probe(client: docker.DockerClient) -> bool:
@@ -156,17 +156,29 @@ def commit(
     }
     body = {"Labels": dict(labels)}
     url = api._url("/commit")
-    api._result(api._post_json(url, data=body, params=params, timeout=COMMIT), json=True)
+    api._result(api._post_json(url, data=body, params=params, timeout=LONG), json=True)
 
 
 def prune(client: docker.DockerClient, keep: int) -> int:
     """Remove cached steps and packages of builds down to `keep` bytes; how many bytes that freed.
 
+    docker-py's own call gives up after the client's timeout, as does that for `usage`.
+
     :raises APIError: the engine could not.
     """
     api: Any = client.api
-    response = api._post(api._url("/build/prune"), params={"keep-storage": keep, "all": "1"})
+    params = {"keep-storage": keep, "all": "1"}
+    response = api._post(api._url("/build/prune"), params=params, timeout=LONG)
     return int(api._result(response, json=True).get("SpaceReclaimed") or 0)
+
+
+def usage(client: docker.DockerClient) -> dict[str, Any]:
+    """What the engine's caches, images and volumes take, see its API's `/system/df`.
+
+    :raises APIError: the engine could not tell.
+    """
+    api: Any = client.api
+    return dict(api._result(api._get(api._url("/system/df"), timeout=LONG), json=True))
 
 
 def hang_up(api: Any, response: Any, build: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,7 @@ from launcher.runtimes.docker import buildkit
 from launcher.runtimes.docker.commit import CACHE_LABEL
 from launcher.runtimes.docker.limits import CONTAINER
 
+log = logging.getLogger(__name__)
 IMAGES = "launcher-build/"
 """How the names of images under construction begin."""
 Row = tuple[str, str, int]
@@ -43,7 +45,19 @@ def sweep(client: docker.DockerClient, *, older: float, cache: int, dry_run: boo
                     if not dry_run:
                         client.images.remove(tag)
                     found.append(("leftover", tag, int(image.attrs["Size"])))
-    return found + caches(client, keep=cache, dry_run=dry_run)
+    try:
+        return found + caches(client, keep=cache, dry_run=dry_run)
+    except (DockerException, OSError) as error:
+        log.warning("the caches of builds stay: %s", error)
+        return found
+
+
+def empty_cache(client: docker.DockerClient) -> None:
+    """Remove all steps of builds that the engine keeps, as far as it can."""
+    try:
+        buildkit.prune(client, 0)
+    except (DockerException, OSError) as error:
+        log.warning("the caches of builds stay: %s", error)
 
 
 def caches(client: docker.DockerClient, *, keep: int, dry_run: bool) -> list[Row]:
@@ -70,12 +84,12 @@ def disk_usage(client: docker.DockerClient, *, every: float = 1.0) -> dict[str, 
     """What takes how much of the engine's disk; engines before 23 tell one who asks at a time."""
     for _ in range(60):
         try:
-            return dict(client.df())
+            return buildkit.usage(client)
         except APIError as error:
             if "already running" not in str(error):
                 raise
             time.sleep(every)
-    return dict(client.df())
+    return buildkit.usage(client)
 
 
 def tagged(image: Image) -> str:

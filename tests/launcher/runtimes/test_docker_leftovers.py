@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import docker
@@ -56,23 +58,64 @@ def test_leftovers_of_killed_builds_go(base, monkeypatch):
             client.images.remove(f"leftover-{mark}/b:new")
 
 
-def test_an_engine_that_tells_somebody_else_its_disk_s_use_is_asked_again():
+def test_an_engine_that_tells_somebody_else_its_disk_s_use_is_asked_again(monkeypatch):
     busy = APIError("a disk usage operation is already running")
     answers = iter([busy, busy, {"Volumes": []}, APIError("no space left on device")])
 
-    def df():
+    def usage(client):
         answer = next(answers)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    client = SimpleNamespace(df=df)
-    assert leftovers.disk_usage(client, every=0) == {"Volumes": []}
+    monkeypatch.setattr(leftovers.buildkit, "usage", usage)
+    assert leftovers.disk_usage(None, every=0) == {"Volumes": []}
     with pytest.raises(APIError, match="no space"):
-        leftovers.disk_usage(client, every=0)
+        leftovers.disk_usage(None, every=0)
 
 
-def test_an_image_whose_build_ends_while_it_is_looked_at_is_no_leftover():
+@pytest.fixture
+def slow_engine():
+    """Measures and removes caches for longer than other calls may take."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self):
+            time.sleep(1.5)
+            body = b'{"BuildCache": [{"Size": 9, "Shared": false}], "SpaceReclaimed": 9}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            with contextlib.suppress(BrokenPipeError):
+                self.wfile.write(body)
+
+        do_POST = do_GET
+        log_message = log_request = lambda *said: None
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"tcp://127.0.0.1:{server.server_port}"
+        with contextlib.closing(docker.DockerClient(address, version="1.41", timeout=1)) as client:
+            yield client
+        server.shutdown()
+
+
+def test_caches_that_take_long_to_remove_go(slow_engine):
+    rows = leftovers.caches(slow_engine, keep=0, dry_run=False)
+    assert rows == [("build cache", "BuildKit", 9)]
+
+
+def test_an_engine_that_removes_no_caches_keeps_nothing_from_going_on(
+    slow_engine, monkeypatch, caplog
+):
+    monkeypatch.setattr(leftovers.buildkit, "LONG", 0.2)
+    monkeypatch.setattr(type(slow_engine), "containers", SimpleNamespace(list=lambda **asked: []))
+    monkeypatch.setattr(type(slow_engine.api), "images", lambda self, name: [])
+    leftovers.empty_cache(slow_engine)
+    assert leftovers.sweep(slow_engine, older=0, cache=0, dry_run=False) == []
+    assert [one.levelname for one in caplog.records] == ["WARNING", "WARNING"]
+
+
+def test_an_image_whose_build_ends_while_it_is_looked_at_is_no_leftover(monkeypatch):
     def get(name):
         raise ImageNotFound("no such image")
 
@@ -80,6 +123,6 @@ def test_an_image_whose_build_ends_while_it_is_looked_at_is_no_leftover():
         containers=SimpleNamespace(list=lambda **asked: []),
         api=SimpleNamespace(images=lambda name: [{"Id": "sha256:ab"}]),
         images=SimpleNamespace(get=get),
-        df=dict,
     )
+    monkeypatch.setattr(leftovers.buildkit, "usage", lambda client: {})
     assert leftovers.sweep(client, older=0, cache=ALL, dry_run=False) == []
