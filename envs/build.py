@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -68,8 +69,9 @@ class Build:
 def write_record(place: Path, build: Build) -> None:
     """Keep the record of a build in its folder."""
     name = NOW if build.outcome == "running" else f"{build.started:.3f}.json"
-    temp = place / "record.tmp"
-    temp.write_text(json.dumps(asdict(build)), "utf-8")
+    handle, temp = tempfile.mkstemp(dir=place, prefix="record-", suffix=".tmp")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(build)))
     os.replace(temp, place / name)
     if build.outcome != "running":
         (place / NOW).unlink(missing_ok=True)

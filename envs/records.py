@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
+import shutil
 import time
+import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 from envs.build import NOW, Build, read_records, write_record
 from envs.build_log import LOG, Line, LogWriter, read_log_lines
@@ -17,6 +21,7 @@ from envs.image import image_name
 from envs.slots import locked
 from envs.version import Version
 
+LOCK = "lock"
 LONGEST = 200
 """Characters of a folder's name; file systems take 255."""
 
@@ -37,6 +42,12 @@ class Records:
     def all(self) -> list[Build]:
         """Every build ever started to its end, oldest first."""
         return read_records(self.folder.glob("logs/*/*.json"))
+
+    def of(self, repo: str) -> list[Build]:
+        """The same of one repository."""
+        alike = self.place(image_name(repo, "", "")).name.partition("@")[0]
+        every = read_records(self.folder.glob(f"logs/{alike}@*/*.json"))
+        return [build for build in every if build.repo == repo]
 
     def last(self, name: str) -> Build | None:
         every = read_records(self.place(name).glob("*.json"))
@@ -92,13 +103,21 @@ class Records:
         os.replace(temp, path)
 
     def note_refusal(self, version: Version, error: EnvError) -> None:
-        """A build that never began has a record, too; one while it says the same."""
+        """A build that never began has a record, too; one while it says the same.
+
+        Where it cannot be written, that it was refused is still what whoever clicked must hear.
+        """
         name = image_name(version.repo, version.commit, "refused")
-        last = self.last(name)
+        with contextlib.suppress(OSError):
+            file = self.take(name)
+            if file:  # else another click of the class notes it
+                with file:
+                    self._note_refusal(name, version, error)
+
+    def _note_refusal(self, name: str, version: Version, error: EnvError) -> None:
+        last, place = self.last(name), self.place(name)
         if last and last.hint == error.hint and error.message.endswith(last.sentence):
             return
-        place = self.place(name)
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
         build = Build(name, version.repo, version.ref, version.commit, time.time(), 0.0, "running")
         with LogWriter(place, lambda line: None) as log:
             log.write(f"Repository {version.repo} {version.ref}, commit {version.commit}")
@@ -109,10 +128,43 @@ class Records:
             why = FirstError(placed[3], error.hint, placed[1], int(placed[2]))
         write_record(place, build.failed(why))
 
+    def take(self, name: str) -> IO[str] | None:
+        """The image's lock, until it is closed; None while somebody else has it.
+
+        The folder may be removed at any time by whoever has the lock, and the lock with it.
+        """
+        path = self.place(name) / LOCK
+        # FileExistsError: Python found the folder there, and a moment later gone.
+        gone = contextlib.suppress(FileNotFoundError, FileExistsError)
+        with contextlib.ExitStack() as opened, gone:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = opened.enter_context(path.open("w"))
+            if locked(file) and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                opened.pop_all()
+                return file
+        return None
+
+    def remove(self, name: str, *, before: float) -> bool:
+        """Remove the image's log and records; False if it was built after `before`, or is now.
+
+        The lock of its packages stays: the same commit is built with them again.
+        """
+        file = self.take(name)
+        if file is None:
+            return False
+        with file:
+            newest = self.newest(name)
+            if newest and newest.ended >= before:
+                return False
+            gone = self.folder / f".gone-{uuid.uuid4().hex[:12]}"
+            self.place(name).rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+        return True
+
     def is_built(self, name: str) -> bool:
         """True while some process builds the image: then it holds the image's lock."""
         try:
-            with (self.place(name) / "lock").open("r") as file:
+            with (self.place(name) / LOCK).open("r") as file:
                 return not locked(file)
         except FileNotFoundError:
             return False

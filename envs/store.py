@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import functools
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ from envs.readers import read_recipe
 from envs.readers.texts import read_texts
 from envs.recipe import Recipe
 from envs.records import Records
-from envs.slots import Slots, locked
+from envs.slots import Slots
 from envs.version import EXISTING, Version
 
 CANCEL = "cancel"
@@ -105,9 +106,8 @@ class Store:
 
         Of a version that is not built that is the one before it.
         """
-        for build in reversed(self.records.all()):
-            same = (build.repo, build.ref) == (version.repo, version.ref)
-            if same and build.outcome == "built":
+        for build in reversed(self.records.of(version.repo)):
+            if build.ref == version.ref and build.outcome == "built":
                 image = self.builder.find_image(build.name)
                 if image:
                     return image
@@ -115,11 +115,10 @@ class Store:
 
     def remove(self, name: str) -> bool:
         """Remove the image; False while somebody builds it."""
-        place = self.records.place(name)
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (place / "lock").open("w") as file:
-            if not locked(file):
-                return False
+        file = self.records.take(name)
+        if file is None:
+            return False
+        with file:
             self.builder.remove_image(name)
             return True
 
@@ -127,7 +126,8 @@ class Store:
         """The folder with the files of this version, fetched once."""
         mark = hashlib.sha256(version.repo.encode()).hexdigest()[:12]
         folder = self.folder / "sources" / f"{mark}-{version.commit}"
-        if folder.exists():
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(folder)  # in use from now on: what is old may be removed
             return folder
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if version.repo.startswith(EXISTING):
@@ -229,17 +229,15 @@ class Store:
 
         Meanwhile the log of whoever builds is shown.
         """
-        place = self.records.place(name)
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (place / "lock").open("w") as file:
-            waited_since = 0.0
-            with contextlib.closing(LogTail(place / LOG)) as tail:
-                while not locked(file):
-                    waited_since = waited_since or time.time()
-                    tail.follow(say)
-                    time.sleep(self.poll)
-                if waited_since:
-                    tail.follow(say)
+        place, waited_since = self.records.place(name), 0.0
+        with contextlib.closing(LogTail(place / LOG)) as tail:
+            while (file := self.records.take(name)) is None:
+                waited_since = waited_since or time.time()
+                tail.follow(say)
+                time.sleep(self.poll)
+            if waited_since:
+                tail.follow(say)
+        with file:
             (place / CANCEL).unlink(missing_ok=True)  # of a build that ended before it was seen
             yield waited_since
 

@@ -63,6 +63,7 @@ class Cleanup:
             if image.name not in needed and (dry_run or self.store.remove(image.name)):
                 gone.append(Removed("image", image.name, image.size))
         gone += self._checkouts(needed, dry_run=dry_run)
+        gone += list(self._logs({one.name for one in gone}, dry_run=dry_run))
         swept = self.runtime.images.sweep(
             older=self.longest_build, cache=self.cache, dry_run=dry_run
         )
@@ -108,9 +109,20 @@ class Cleanup:
                 for one in self.channels.kept(name, channel):
                     yield repo, one
 
+    def _logs(self, gone: set[str], *, dry_run: bool) -> Iterator[Removed]:
+        """What is kept of builds of long ago, once their image is gone."""
+        records, before = self.store.records, time.time() - self.keep_days * DAY
+        there = {image.name for image in self.runtime.images.list_images()} - gone
+        newest = {one.name: one.ended for one in [*records.unfinished(), *records.all()]}
+        for name in sorted(one for one, ended in newest.items() if ended < before):
+            if name not in there and (dry_run or records.remove(name, before=before)):
+                yield Removed("log", name)
+
     def _checkouts(self, needed: dict[str, str], *, dry_run: bool) -> list[Removed]:
         """Files of versions whose image is gone; a click fetches them again."""
-        commits = {one.commit for one in self.store.records.all() if one.name in needed}
+        records = self.store.records
+        commits = {one.commit for one in records.all() if one.name in needed}
+        commits |= {one.commit for one in records.unfinished() if one.outcome == "running"}
         gone = []
         for folder in sorted((self.store.folder / "sources").glob("*-*")):
             old = time.time() - folder.lstat().st_mtime > max(self.longest_build, DAY)

@@ -20,10 +20,12 @@ from envs.halt import NO_HALT
 from envs.image import Image
 from envs.log_tail import LogTail
 from envs.store import Store
-from envs.version import resolve_version
+from envs.version import Version, resolve_version
 from tests.envs.fake_builder import FileBuilder
 from tests.git_server import Repo
 from tests.waiting import wait_for
+
+REPO = "https://git.example.org/org/env"
 
 
 @dataclass
@@ -269,3 +271,78 @@ def test_what_is_refused_before_a_build_has_a_record_with_its_line(tmp_path, hos
     with pytest.raises(BadEnvironment):
         store.ensure_image(resolve_version(host.url("refused"), "v2", git=git), say=list)
     assert [build.ref for build in store.records.all()] == ["v1", "v2"]
+
+
+def test_a_class_that_clicks_on_what_is_refused_hears_why_and_leaves_one_record(tmp_path):
+    (tmp_path / "images").mkdir()
+    store, trouble = Store(tmp_path / "builds", FileBuilder(tmp_path / "images"), Git()), []
+    records = store.records
+
+    def click(version, ready):
+        ready.wait(20)
+        try:
+            records.note_refusal(version, BadEnvironment("apt.txt line 1: no", hint="Mend it."))
+        except BaseException as error:
+            trouble.append(error)
+
+    for number in range(25):
+        version, ready = (
+            Version(REPO, f"v{number}", f"{number:02}" * 20, "tag"),
+            threading.Barrier(8),
+        )
+        threads = [threading.Thread(target=click, args=(version, ready)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert trouble == []
+    assert sorted(build.ref for build in records.all()) == sorted(f"v{n}" for n in range(25))
+    assert not list(tmp_path.glob("builds/logs/*/*.tmp"))
+
+
+def test_a_refusal_is_said_also_where_it_cannot_be_recorded(tmp_path):
+    (tmp_path / "builds").write_text("no folder")
+    records = Store(tmp_path / "builds", FileBuilder(tmp_path), Git()).records
+    records.note_refusal(Version(REPO, "v1", "0" * 40, "tag"), BadEnvironment("no"))
+
+
+def test_records_of_one_repository_are_found_beside_its_namesakes(tmp_path):
+    records = Store(tmp_path, FileBuilder(tmp_path), Git()).records
+    for repo in (REPO, f"{REPO}.git", REPO.replace("org", "other"), f"{REPO}-2"):
+        records.note_refusal(Version(repo, "v1", "0" * 40, "tag"), BadEnvironment("no"))
+    assert [build.repo for build in records.of(REPO)] == [REPO]
+
+
+def test_a_log_that_is_removed_gives_its_lock_to_nobody_twice(tmp_path):
+    """Whoever waited for the lock of a folder that is gone takes the one of the new folder."""
+    records, held, ends = Store(tmp_path, FileBuilder(tmp_path), Git()).records, [], time.time() + 2
+    trouble = []
+
+    def use(number):
+        while time.time() < ends:
+            if number % 2:
+                records.remove("env/a:1", before=time.time())
+                continue
+            file = records.take("env/a:1")
+            if file:
+                with file:
+                    held.append(number)
+                    (records.place("env/a:1") / "mine").write_text(f"{number}")
+                    time.sleep(0.001)
+                    if (records.place("env/a:1") / "mine").read_text() != f"{number}":
+                        trouble.append(number)
+
+    def run(number):
+        try:
+            use(number)
+        except BaseException as error:
+            trouble.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert trouble == []
+    assert len(set(held)) == 3
+    assert not list(tmp_path.glob(".gone-*"))

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from dataclasses import asdict, replace
+from hashlib import sha256
 from types import SimpleNamespace
 
 import pytest
@@ -16,7 +17,7 @@ from envs.build import Build, write_record
 from envs.channels import Channels
 from envs.git import Git
 from envs.store import Store
-from envs.version import VersionCache
+from envs.version import Version, VersionCache
 from launcher.cleanup.cleanup import DAY, Cleanup, regularly
 from launcher.database import Database
 from launcher.database.tables import SESSIONS
@@ -63,14 +64,19 @@ class Named(FileBuilder):
 
 
 def gone(scene, **changes):
-    return [one.name for one in replace(scene.cleanup, **changes).run()]
+    """All but logs, which go with images this old."""
+    found = replace(scene.cleanup, **changes).run()
+    return [one.name for one in found if one.what != "log"]
 
 
 def test_old_images_go_and_new_ones_stay(scene):
     old = scene.built("env/a:1", days=100)
     scene.built("env/a:2", days=10)
     scene.builder._file("env/other:9").write_text("another launcher's")
-    assert [one.name for one in scene.cleanup.run(dry_run=True)] == [old]
+    assert [(one.what, one.name) for one in scene.cleanup.run(dry_run=True)] == [
+        ("image", old),
+        ("log", old),
+    ]
     assert scene.builder.find_image(old), "a dry run only tells"
     assert gone(scene) == [old]
     assert not scene.builder.find_image(old)
@@ -117,6 +123,51 @@ def test_checkouts_go_with_their_images(scene):
         os.utime(sources / f"mark-{commit}", (old, old))
     assert gone(scene) == ["mark-other"]
     assert [one.name for one in sources.iterdir()] == ["mark-abcdefabcdef"]
+
+
+def test_the_checkout_that_a_build_waits_with_stays(scene):
+    """A build may wait for a place longer than any build takes."""
+    store, old = scene.cleanup.store, time.time() - 10 * DAY
+    place = store.records.place("env/a:1")
+    place.mkdir(parents=True)
+    write_record(place, Build("env/a:1", REPO, "v1", "abcdefabcdef", old, 0, "running"))
+    checkout = store.folder / "sources/mark-abcdefabcdef"
+    checkout.mkdir(parents=True)
+    os.utime(checkout, (old, old))
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert gone(scene) == []
+    assert gone(scene) == ["mark-abcdefabcdef"]
+
+
+def test_a_checkout_that_is_about_to_be_built_stays(scene):
+    store, old = scene.cleanup.store, time.time() - 10 * DAY
+    version = Version(REPO, "v1", "a" * 40, "tag")
+    checkout = store.folder / f"sources/{sha256(REPO.encode()).hexdigest()[:12]}-{'a' * 40}"
+    checkout.mkdir(parents=True)
+    os.utime(checkout, (old, old))
+    assert store.source(version) == checkout
+    assert gone(scene) == []
+
+
+def test_logs_go_once_they_are_old_and_their_image_is_gone(scene):
+    names = scene.built("env/a:1", days=100), scene.built("env/a:2", days=100)
+    records = scene.cleanup.store.records
+    refused = scene.built("env/b:refused", days=70)
+    young = scene.built("env/b:2", days=50)
+    killed = records.place("env/c:1")
+    killed.mkdir(parents=True)
+    write_record(killed, Build("env/c:1", REPO, "v1", "c", time.time() - 99 * DAY, 0, "running"))
+    for name in (*names[1:], refused, young):
+        scene.builder.remove_image(name)
+    records.keep_lock("env/a:abc-2", "six==1\n")
+    with (records.place(refused) / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert {one.name for one in scene.cleanup.run()} == {*names, "env/c:1"}
+        assert records.place(refused).exists(), "it is built just now"
+    assert [(one.what, one.name) for one in scene.cleanup.run()] == [("log", refused)]
+    assert [one.name for one in records.all()] == [young]
+    assert records.lock("env/a:abc-3") == "six==1\n", "the next build keeps to these versions"
 
 
 def test_a_checkout_of_any_depth_goes(scene, dig):
