@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests import workers
 
@@ -18,9 +18,12 @@ MEMORY = Path("/dev/shm")
 ROOM = 8 * 2**30
 """Bytes, several times what the environments of four workers take."""
 IN_CI = os.environ.get("CI") == "true"
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""No example has a time limit: another worker may have the machine for a moment."""
 # The same examples in every CI run; new ones are looked for on developers' machines.
-settings.register_profile("ci", derandomize=True)
-settings.load_profile("ci" if IN_CI else "default")
+settings.register_profile("ci", PATIENT, derandomize=True)
+settings.register_profile("developer", PATIENT, derandomize=False)
+settings.load_profile("ci" if IN_CI else "developer")
 
 
 @functools.cache

@@ -27,7 +27,7 @@ def box(tmp_path):
     yield box
     for process in (box.process, box.gateway):
         process.kill()
-        process.wait(10)
+        process.wait(60)
     box.git.stop()
 
 
@@ -39,7 +39,7 @@ def test_where_sessions_cannot_be_stopped_launcher_and_gateway_end_all_the_same(
     with pytest.raises(AssertionError, match="away"):
         box.end()
     assert box.process.poll() is not None
-    assert box.gateway.wait(10) != 0
+    assert box.gateway.wait(60) != 0
 
 
 def test_a_gateway_of_another_launcher_is_left_alone(box):
@@ -51,7 +51,7 @@ def test_a_gateway_of_another_launcher_is_left_alone(box):
 
 def test_a_launcher_that_never_answers_is_ended(box, monkeypatch, tmp_path):
     box.process.kill()
-    box.process.wait(10)
+    box.process.wait(60)
     box.process.stdout.close()
     box.log.close()
     silent = tmp_path / "silent"

@@ -86,7 +86,7 @@ def builder_process(store, version):
         yield process
     finally:
         process.kill()
-        process.join(10)
+        process.join(60)
 
 
 def fail_once(store, version):

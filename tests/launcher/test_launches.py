@@ -216,7 +216,7 @@ def test_a_launch_that_gets_no_thread_ends_and_can_be_tried_again(
     assert explain(failed.error, request_id="r1").status == 503
     monkeypatch.undo()
     again = launches.ensure(LINK, "s1", "r2", retry=True)
-    assert again.wait(10)
+    assert again.wait(30)
     assert again.opened
 
 
