@@ -223,12 +223,17 @@ class DockerImages:
         halt: Halt,
     ) -> None:
         """Build without repo2docker."""
+        walled = self.engine.walls and not self.engine.walls.off
         if recipe.dockerfile:
             text = without_syntax_line(read_lines(source, recipe.dockerfile), say)
-            if self.engine.walls and not self.engine.walls.off:
+            if walled:
                 refuse_downloads(text)
         elif recipe.image:
-            text = f"FROM {self.existing.ensure(recipe.image, say=say)}\n"
+            below = self.existing.ensure(recipe.image, say=say)
+            text = f"FROM {below}\n"
+            for then in self.client.images.get(below).attrs["Config"].get("OnBuild") or ():
+                if walled:
+                    refuse_downloads(then)
         else:
             base = self.bases.ensure(recipe.python, say=say, halt=halt)
             text = self.render(recipe, source, base)

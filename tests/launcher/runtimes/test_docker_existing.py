@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from envs.errors import BuildFailed, GitHostDown, UnknownRef
+from envs.errors import BadEnvironment, BuildFailed, GitHostDown, UnknownRef
 from envs.git import Git
 from envs.store import Store
 from envs.version import VersionCache
@@ -123,6 +123,13 @@ def test_an_image_that_sessions_cannot_start_from_says_why(images, registry, ver
         store.ensure_image(versions.resolve(repo, "1"), say=print)
     repo = push(images, registry, "org/bare", "1", "RUN rm /srv/env/bin/jupyter*")
     with pytest.raises(BuildFailed, match="no Jupyter server"):
+        store.ensure_image(versions.resolve(repo, "1"), say=print)
+
+
+def test_an_image_whose_builds_download_is_refused(images, registry, versions, store):
+    assert not images.engine.walls.off
+    repo = push(images, registry, "org/fetching", "1", "ONBUILD ADD http://10.0.0.1/ /x")
+    with pytest.raises(BadEnvironment, match=r"ADD fetch http://10\.0\.0\.1/"):
         store.ensure_image(versions.resolve(repo, "1"), say=print)
 
 
