@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from envs.errors import BadEnvironment, GitHostDown
 from envs.hosts import host_of
@@ -22,12 +23,14 @@ T = TypeVar("T")
 
 
 @dataclass
-class Question:
+class Question(Generic[T]):
     """One that waits or is being asked."""
 
     key: tuple[Any, ...]
-    ask: Callable[[], Any]
-    answer: Future[Any] = field(default_factory=Future)
+    ask: Callable[[], T]
+    answer: Future[T] = field(default_factory=Future)
+    began: float = field(default_factory=time.monotonic)
+    """Monotonic seconds when it was first asked for."""
 
 
 @dataclass
@@ -37,8 +40,8 @@ class Asking:
     per_host: int = PER_HOST
     threads: int = THREADS
     _running: dict[str, int] = field(default_factory=dict)
-    _waiting: dict[str, deque[Question]] = field(default_factory=dict)
-    _known: dict[tuple[Any, ...], Question] = field(default_factory=dict)
+    _waiting: dict[str, deque[Question[Any]]] = field(default_factory=dict)
+    _known: dict[tuple[Any, ...], Question[Any]] = field(default_factory=dict)
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -46,6 +49,10 @@ class Asking:
 
     def submit(self, ask: Callable[[str, str], T], repo: str, ref: str) -> Future[T]:
         """`ask(repo, ref)`, as soon as the repository's host has a place."""
+        return self.question(ask, repo, ref).answer
+
+    def question(self, ask: Callable[[str, str], T], repo: str, ref: str) -> Question[T]:
+        """The same, with the moment when it began."""
         key = (ask, repo, ref)
         with self._guard:
             known = self._known.get(key)
@@ -55,7 +62,7 @@ class Asking:
                 host = host_name(repo)
                 self._waiting.setdefault(host, deque()).append(known)
                 self._start(host)
-        return known.answer
+        return known
 
     def _start(self, host: str) -> None:
         """Ask what may be asked now; the guard is held."""
@@ -66,7 +73,7 @@ class Asking:
         if not waiting:
             self._waiting.pop(host, None)
 
-    def _run(self, host: str, question: Question) -> None:
+    def _run(self, host: str, question: Question[Any]) -> None:
         found: Any = None
         error: BaseException | None = None
         try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from launcher.asking import Asking
@@ -16,6 +15,7 @@ from launcher.config import Config
 from launcher.content.delivered import Delivered, all_delivered, folders_of
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors, Upstream
+from launcher.content.newest import Newest
 from launcher.content.receipt import Receipt
 from launcher.environment import Environments
 from launcher.errors import HomeFull, LaunchError, PathNotFound
@@ -25,6 +25,9 @@ from launcher.session import Session, SessionSpec
 from launcher.sessions.sessions import Sessions
 from link_generator.content import Content, is_inside
 from link_generator.link import Link, compose_link
+
+PATIENCE = 20.0
+"""Seconds that who wants the newest files waits for a git host before they are told."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,9 @@ class Launcher:
         """
         tell(Progress(Phase.LINK, "Link read"))
         course = self.environments.course(link)
-        asked = self._ask_for_content(link)
+        asked = [self._ask(content) for content in link.contents]
         image = self.environments.ensure_image(link, tell)
-        sources = [one.result() for one in asked]
-        check_paths(link, sources, self.mirrors)
+        sources = self._sources(link, asked)
         with (
             self.sessions.turns.wait_for(student, course),
             self.turnstile.turn(saying_how_many(tell)),
@@ -94,25 +96,36 @@ class Launcher:
             spec = self.sessions.spec(session)
             self.sessions.check_room(spec)
             every = all_delivered(spec)
-            asked = [self._refresh(one.content) for one in every]
+            asked = [self._ask(one.content) for one in every]
             receipts, failures = [], []
-            for one, source in zip(every, asked, strict=True):
+            for one, newest in zip(every, asked, strict=True):
                 try:
-                    receipts.append(
-                        self.delivery.deliver(one.content, source.result(), spec, one.folder)
-                    )
+                    source = newest.get_within(PATIENCE)
+                    receipts.append(self.delivery.deliver(one.content, source, spec, one.folder))
                 except LaunchError as error:  # the other folders are brought up to date
                     failures.append(error)
         if failures:
             raise failures[0]
         return tuple(receipts)
 
-    def _ask_for_content(self, link: Link) -> list[Future[Upstream]]:
-        """The newest content, asked for while the environment is looked up."""
-        return [self._refresh(content) for content in link.contents]
+    def _ask(self, content: Content) -> Newest:
+        """Ask for the newest content, while the environment is looked up."""
+        return Newest.of(content, self.mirrors, self.asking)
 
-    def _refresh(self, content: Content) -> Future[Upstream]:
-        return self.asking.submit(self.mirrors.refresh, content.repo, content.branch)
+    def _sources(self, link: Link, asked: Sequence[Newest]) -> list[Upstream]:
+        """What a click gets of each content.
+
+        :raises PathNotFound: the newest content, as far as that can be known, lacks a path.
+        """
+        sources = [one.get_soon() for one in asked]
+        try:
+            check_paths(link, sources, self.mirrors)
+        except PathNotFound:
+            if not any(one.stale for one in sources):
+                raise
+            sources = [one.get() for one in asked]  # it may be newer than the copies
+            check_paths(link, sources, self.mirrors)
+        return sources
 
     def _deliver(
         self, link: Link, sources: Sequence[Upstream], spec: SessionSpec, tell: Tell

@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import logging
+import math
 import os
 import re
 import shutil
@@ -56,6 +57,8 @@ ShapeKey = tuple[str, str, tuple[str, ...] | None]
 """Repository, commit, and the folders that students get, None for all."""
 LISTED = 16
 """Commits whose files are remembered by name."""
+DOWN = 20.0
+"""Seconds in which nobody waits for a host that did not answer, where there is a copy."""
 
 
 @dataclass
@@ -73,6 +76,8 @@ class Mirrors:
     """Seconds from a question to the git host in which others get the same answer."""
     _files: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     _flights: dict[tuple[str, str], Flight] = field(default_factory=dict)
+    _down: dict[tuple[str, str], float] = field(default_factory=dict)
+    """When the last copy was used since the host did not answer, in monotonic seconds."""
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def refresh(self, repo: str, branch: str = "") -> Upstream:
@@ -114,9 +119,10 @@ class Mirrors:
         try:
             found = pick(repo, branch, ask(repo, git=self.git), time.time())
             if not self._has(mirror, found.commit):
-                with self._locked(mirror):
+                with self._fetching(mirror):
                     found = self._fetch(mirror, found)
             self._remember(mirror, branch, found)
+            self._down.pop((repo, branch), None)
         except (GitHostDown, GitFailed) as error:
             return self._last_copy(repo, branch, error)
         except OSError as error:
@@ -152,8 +158,9 @@ class Mirrors:
         shutil.rmtree(fresh, ignore_errors=True)
         try:
             got = self._fetch_into(fresh, wanted)
-            shutil.rmtree(mirror)
-            fresh.rename(mirror)
+            with self._locked(mirror):
+                shutil.rmtree(mirror)
+                fresh.rename(mirror)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
         return got
@@ -161,8 +168,9 @@ class Mirrors:
     def _fetch_into(self, mirror: Path, wanted: Upstream) -> Upstream:
         if not (mirror / "HEAD").exists():
             self.git.run("init", "--quiet", "--bare", "--template=", "--", str(mirror))
-        for lock in [*mirror.glob("*.lock"), *mirror.glob("refs/**/*.lock")]:
-            lock.unlink(missing_ok=True)  # nobody else is in here: we hold the real lock
+        with self._locked(mirror):
+            for lock in [*mirror.glob("*.lock"), *mirror.glob("refs/**/*.lock")]:
+                lock.unlink(missing_ok=True)  # nobody writes in here: we hold the real locks
         incoming = f"refs/launcher/incoming/{os.getpid()}"
         got = fetch(
             *(wanted, wanted.repo, str(mirror)),
@@ -177,7 +185,8 @@ class Mirrors:
     def _note_commit(self, mirror: Path, commit: str) -> None:
         """Give a commit that has come whole its ref."""
         ref = f"refs/launcher/commits/{commit}"
-        self.git.run("--git-dir", str(mirror), "update-ref", ref, commit)
+        with self._locked(mirror):
+            self.git.run("--git-dir", str(mirror), "update-ref", ref, commit)
 
     def shape(self, upstream: Upstream, only: Sequence[str] = ()) -> Upstream:
         """What students get of the commit: the folders `only`, none for all; submodules filled in.
@@ -194,7 +203,8 @@ class Mirrors:
         key = (upstream.repo, upstream.commit, folders)
         known = self._shaped(mirror, key)
         if known is None:
-            with self._locked(mirror):  # a class asks at once: one of them does it
+            # A class asks at once: one of them does it, and waits for no fetch.
+            with self._locked(mirror / "shape"):
                 known = self._shaped(mirror, key) or self._shape(mirror, upstream, folders)
             if known.complete:
                 self._shapes[key] = known
@@ -207,7 +217,7 @@ class Mirrors:
         return known if known and self._has(mirror, known.commit) else None
 
     def _shape(self, mirror: Path, upstream: Upstream, only: tuple[str, ...] | None) -> Shape:
-        """Make the commit; we hold the mirror's lock."""
+        """Make the commit; nobody else does now."""
         made = shape_commit(
             mirror,
             upstream.commit,
@@ -221,23 +231,32 @@ class Mirrors:
         return made
 
     def _bring(self, mirror: Path, repo: str, commit: str) -> None:
-        """Fetch a submodule's commit; we hold the mirror's lock."""
+        """Fetch a submodule's commit."""
         if not self._has(mirror, commit):
-            self._fetch_into(mirror, Upstream(repo, commit, commit, time.time(), kind="commit"))
+            with self._fetching(mirror):
+                self._fetch_into(mirror, Upstream(repo, commit, commit, time.time(), kind="commit"))
 
     def find_copy(self, repo: str, branch: str = "") -> Upstream | None:
         """What the git host said when it last answered; asks nobody."""
         mirror = self._mirror(repo)
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            known = json.loads((mirror / "launcher.json").read_text("utf-8"))[branch]
-            last = Upstream(**known)
+            rows = json.loads((mirror / "launcher.json").read_text("utf-8"))
+            named = Upstream(**rows[branch])
+            known = [Upstream(**row) for row in rows.values()]
+            same = [one for one in known if (one.kind, one.ref) == (named.kind, named.ref)]
+            last = max(same, key=lambda one: one.fetched)  # `main` may also be the default branch
             if self._has(mirror, last.commit):
                 return replace(last, stale=True)
         return None
 
+    def was_down(self, repo: str, branch: str = "") -> bool:
+        """True where the git host did not answer a moment ago, and there is a copy."""
+        return time.monotonic() - self._down.get((repo, branch), -math.inf) < DOWN
+
     def _last_copy(self, repo: str, branch: str, error: Exception) -> Upstream:
         copy = self.find_copy(repo, branch)
         if copy:
+            self._down[repo, branch] = time.monotonic()
             return copy
         raise ContentFailed(
             getattr(error, "message", "") or str(error),
@@ -375,7 +394,7 @@ class Mirrors:
         """
         mirror, wanted = self._mirror(upstream.repo), upstream.of or upstream.commit
         log.warning("a copy of a repository is damaged: fetching it again", extra={"at": mirror})
-        with self._locked(mirror):
+        with self._fetching(mirror):
             try:
                 self._fetch_anew(mirror, replace(upstream, commit=wanted, of="", notes=()))
             except (LaunchError, GitHostDown, GitFailed, OSError) as error:
@@ -395,6 +414,10 @@ class Mirrors:
         plain = repo.strip().rstrip("/")
         last = re.sub(r"[^\w.-]+", "-", plain.rsplit("/", 1)[-1])[:40].strip(".-")
         return self.folder / kind / f"{last}-{hashlib.sha256(plain.encode()).hexdigest()[:12]}"
+
+    def _fetching(self, mirror: Path) -> contextlib.AbstractContextManager[None]:
+        """One fetch at a time; it may take long, so it is not what keeps others from writing."""
+        return self._locked(mirror / "fetch")
 
     @contextlib.contextmanager
     def _locked(self, place: Path) -> Iterator[None]:

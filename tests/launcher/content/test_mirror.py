@@ -128,6 +128,17 @@ def test_the_host_down_gives_the_last_copy(mirrors, url, server, teacher, tmp_pa
         Mirrors(tmp_path / "fresh", mirrors.git).refresh(url)
 
 
+def test_the_copy_is_never_older_than_what_is_known_of_the_same_branch(mirrors, url, teacher):
+    first = mirrors.refresh(url).commit
+    teacher.git("branch", "other")
+    mirrors.refresh(url, "other")
+    newest = teacher.commit({"c.txt": "c\n"})
+    assert mirrors.refresh(url, "main").commit == newest
+    assert mirrors.find_copy(url).commit == newest, "a click by the default branch's name was last"
+    assert mirrors.find_copy(url, "other").commit == first
+    assert mirrors.find_copy(url, "never-asked") is None
+
+
 def test_a_damaged_mirror_heals(mirrors, url, teacher):
     mirrors.refresh(url)
     (mirror,) = (mirrors.folder / "mirrors").iterdir()

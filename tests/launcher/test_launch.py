@@ -1,0 +1,264 @@
+"""Clicks on content: what was pushed is there, and nobody waits long for a host that hangs who can
+have the copy."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
+import pytest
+
+from envs.git import Git
+from launcher.asking import Asking
+from launcher.config import load_config
+from launcher.content.delivery import Delivery
+from launcher.content.mirror import Mirrors
+from launcher.content.newest import Newest
+from launcher.errors import PathNotFound
+from launcher.launch import Launcher
+from launcher.sessions.sessions import Sessions
+from link_generator.content import Content
+from link_generator.link import Link
+from tests.fakes import HereRuntime, fake_sessions
+from tests.gated_git import GatedGit
+from tests.git_server import GitServer, Repo
+from tests.waiting import wait_for
+
+SAID = "The git server does not answer; these are the files of"
+
+
+class FakeEnvironments:
+    """One image for every link."""
+
+    def course(self, link):
+        return "course-1"
+
+    def ensure_image(self, link, tell):
+        return SimpleNamespace(name="image")
+
+    def egress(self, link):
+        return ""
+
+
+@dataclass
+class Clicks:
+    """Clicks of students on a course, each in a thread, as in the app."""
+
+    launcher: Launcher
+    pool: ThreadPoolExecutor
+    url: str
+
+    def click(self, student="s1", **link):
+        """The receipt of what came, and how long it took."""
+        return self.within(lambda: self.open(student, **link).receipts[0])
+
+    def open(self, student, **link):
+        return self.launcher.launch(Link(env="e", repo=self.url, **link), student, lambda _: None)
+
+    def within(self, do):
+        began = time.monotonic()
+        found = self.pool.submit(do).result(timeout=20)
+        return found, time.monotonic() - began
+
+
+@pytest.fixture
+def server(tmp_path):
+    with GitServer(tmp_path / "served") as running:
+        yield running
+
+
+@pytest.fixture
+def teacher(tmp_path):
+    return Repo.create(tmp_path / "served/course", {"week1/a.txt": "a\n"})
+
+
+@pytest.fixture
+def gated(server):
+    found = GatedGit(Git(hosts=(server.host,)))
+    yield found
+    found.open()
+
+
+@pytest.fixture
+def clicks(tmp_path, gated, server, teacher, monkeypatch):
+    mirrors, runtime = Mirrors(tmp_path / "content", gated), HereRuntime()
+    launcher = Launcher(
+        config=load_config(),
+        environments=FakeEnvironments(),
+        mirrors=mirrors,
+        delivery=Delivery(mirrors, runtime),
+        sessions=fake_sessions(tmp_path, runtime=runtime),
+        asking=Asking(),
+    )
+    monkeypatch.setattr(Sessions, "open", lambda _self, _spec, session=None: session)
+    with ThreadPoolExecutor(40) as pool:
+        yield Clicks(launcher, pool, server.url("course"))
+        gated.open()
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    monkeypatch.setattr("launcher.content.newest.SOON", 1.0)
+    return 1.0
+
+
+def restarted(clicks):
+    """As after a restart: what the launcher had in memory is gone."""
+    mirrors = Mirrors(clicks.launcher.mirrors.folder, clicks.launcher.mirrors.git)
+    delivery = replace(clicks.launcher.delivery, mirrors=mirrors)
+    launcher = replace(clicks.launcher, mirrors=mirrors, delivery=delivery, asking=Asking())
+    return replace(clicks, launcher=launcher)
+
+
+def test_a_push_is_there_at_the_next_click_and_no_copy_is_looked_for(clicks, teacher, monkeypatch):
+    monkeypatch.setattr(Mirrors, "find_copy", None)
+    for number in range(3):
+        receipt, _ = clicks.click()
+        assert receipt.after == teacher.git("rev-parse", "HEAD").strip()
+        assert SAID not in receipt.sentence()
+        teacher.commit({f"{number}.txt": "n\n"})
+
+
+def test_a_host_that_hangs_costs_a_moment_and_what_it_says_later_is_for_the_next_click(
+    clicks, gated, teacher, soon
+):
+    known = clicks.click()[0].after
+    newer = teacher.commit({"b.txt": "b\n"})
+    gated.gate.clear()
+    receipt, took = clicks.click("s2")
+    assert soon <= took < 10
+    assert receipt.after == known
+    assert SAID in receipt.sentence()
+    assert [clicks.click(f"s{n}")[0].after for n in range(3, 6)] == [known] * 3
+    assert len(gated.asked) == 2, "one question all the time"
+    gated.gate.set()
+    mirrors = clicks.launcher.mirrors
+    wait_for(lambda: mirrors.holds(clicks.url, newer) and not clicks.launcher.asking._known)
+    receipt, _ = clicks.click("s2")
+    assert receipt.after == newer
+    assert SAID not in receipt.sentence()
+
+
+def test_a_class_waits_once_since_the_question_began(clicks, gated, soon):
+    clicks.click()
+    gated.gate.clear()
+    launcher, content = clicks.launcher, Content(clicks.url, "")
+
+    def ask(_):
+        return Newest.of(content, launcher.mirrors, launcher.asking).get_soon()
+
+    began = time.monotonic()
+    found = list(clicks.pool.map(ask, range(40)))
+    assert soon <= time.monotonic() - began < 10
+    began = time.monotonic()
+    assert [ask(0) for _ in range(5)] == found[:5] == [found[0]] * 5
+    assert time.monotonic() - began < 4, "whoever comes later does not wait at all"
+    assert len(gated.asked) == 2
+
+
+@pytest.mark.parametrize("only", ["", "week1"])
+def test_a_fetch_that_hangs_keeps_nobody_from_the_copy_even_after_a_restart(
+    clicks, gated, teacher, soon, only
+):
+    known = clicks.click(only=only)[0].after
+    newer = teacher.commit({"week1/b.txt": "b\n"})
+    again = restarted(clicks)
+    gated.fetch_gate.clear()
+    for student in ("s1", "s2"):
+        receipt, took = again.click(student, only=only)
+        assert took < 10
+        assert receipt.after == known
+        assert SAID in receipt.sentence()
+    gated.open()
+    wait_for(lambda: not again.launcher.asking._known)
+    receipt, _ = again.click("s1", only=only)
+    assert (receipt.after, receipt.new) == (newer, ("week1/b.txt",))
+
+
+def test_another_branch_is_the_newest_while_a_fetch_hangs(clicks, gated, teacher, soon):
+    teacher.git("branch", "other")
+    clicks.click(branch="main")
+    clicks.click("s2", branch="other")
+    known = teacher.git("rev-parse", "HEAD").strip()
+    teacher.commit({"b.txt": "b\n"})
+    gated.fetch_gate.clear()
+    assert clicks.click(branch="main")[0].after == known
+    receipt, _ = clicks.click("s2", branch="other")
+    assert SAID not in receipt.sentence()
+
+
+def test_a_host_that_was_down_keeps_nobody_waiting_and_is_believed_when_it_answers(
+    clicks, gated, server, teacher, monkeypatch
+):
+    clicks.click()
+    newer = teacher.commit({"b.txt": "b\n"})
+    server.stop()
+    assert SAID in clicks.click()[0].sentence()
+    gated.gate.clear()
+    asked = len(gated.asked)
+    for _ in range(3):
+        receipt, took = clicks.click()
+        assert SAID in receipt.sentence()
+        assert took < 4, "less than five seconds, that is: not even the moment"
+    assert len(gated.asked) == asked + 1, "it is asked again, and nobody waits"
+    server.start()
+    gated.gate.set()
+    wait_for(lambda: not clicks.launcher.asking._known)
+    receipt, _ = clicks.click()
+    assert receipt.after == newer
+    newest = teacher.commit({"c.txt": "c\n"})
+    assert clicks.click()[0].after == newest, "it counts as down no longer"
+
+
+def test_a_host_that_was_down_long_ago_is_waited_for(clicks, gated, server, soon, monkeypatch):
+    clicks.click()
+    server.stop()
+    clicks.click()
+    monkeypatch.setattr("launcher.content.mirror.DOWN", 0.0)
+    gated.gate.clear()
+    receipt, took = clicks.click()
+    assert took >= soon
+    assert SAID in receipt.sentence()
+
+
+def test_who_has_no_copy_waits_for_the_answer(clicks, gated, teacher, soon):
+    gated.gate.clear()
+    click = clicks.pool.submit(clicks.click)
+    time.sleep(2 * soon)
+    assert not click.done()
+    gated.gate.set()
+    receipt, _ = click.result(timeout=20)
+    assert receipt.after == teacher.git("rev-parse", "HEAD").strip()
+
+
+def test_a_link_to_a_file_that_the_copy_lacks_waits_for_the_newest(clicks, gated, teacher, soon):
+    clicks.click()
+    newer = teacher.commit({"week2/b.txt": "b\n"})
+    gated.fetch_gate.clear()
+    click = clicks.pool.submit(clicks.click, path="week2/b.txt")
+    wrong = clicks.pool.submit(clicks.click, "s2", path="week3/c.txt")
+    time.sleep(2 * soon)
+    assert not click.done()
+    gated.open()
+    assert click.result(timeout=20)[0].after == newer
+    with pytest.raises(PathNotFound, match=newer[:7]):
+        wrong.result(timeout=20)
+
+
+def test_an_update_waits_longer_and_then_says_that_the_host_does_not_answer(
+    clicks, gated, server, teacher, monkeypatch
+):
+    session = clicks.open("s1").session
+    server.stop()
+    clicks.click()
+    server.start()
+    newer = teacher.commit({"b.txt": "b\n"})
+    (receipt,), _ = clicks.within(lambda: clicks.launcher.update(session))
+    assert receipt.after == newer, "it asks, though the host was down a moment ago"
+    monkeypatch.setattr("launcher.launch.PATIENCE", 1.0)
+    gated.gate.clear()
+    (receipt,), took = clicks.within(lambda: clicks.launcher.update(session))
+    assert 1.0 <= took < 10
+    assert SAID in receipt.sentence()
