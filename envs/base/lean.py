@@ -42,8 +42,13 @@ def __getattr__(name):
         raise AttributeError(name)
     return getattr(importlib.import_module(__name__ + ".syntax_helpers"), name)
 '''
-ROUSE = '''"""`GET launcher/rouse`: what the first notebook of a server would wait for."""
+ROUSE = '''"""`GET launcher/rouse`: what the first notebook of a server would wait for.
 
+And kernels begin in the root folder, as notebooks' do, where a program names no path: a server that
+runs before its student comes works elsewhere.
+"""
+
+import functools
 import json
 
 import nbformat
@@ -75,6 +80,13 @@ def _jupyter_server_extension_points():
 def _load_jupyter_server_extension(server):
     path = url_path_join(server.web_app.settings["base_url"], "launcher/rouse")
     server.web_app.add_handlers(".*$", [(path, Rouse)])
+    start = server.kernel_manager.start_kernel
+
+    @functools.wraps(start)
+    def start_kernel(*args, path=None, **words):
+        return start(*args, path=path or "", **words)
+
+    server.kernel_manager.start_kernel = start_kernel
 '''
 EXTENSION = "launcher_rouse"
 NAMES_LSP = re.compile(r"(jupyter|jupyterlab)[-_]lsp\b")

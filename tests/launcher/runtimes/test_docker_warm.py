@@ -170,6 +170,20 @@ def test_kernels_and_terminals_begin_in_the_student_s_folder(runtime, given):
     wait_for(all_work_there, 60)
 
 
+def test_a_kernel_that_a_program_starts_without_a_path_begins_there_too(runtime, given):
+    spec, session = given
+    assert ask(session, spec, "kernels", method="POST", body={}).status_code == 201
+    script = """for one in /proc/[0-9]*; do
+      grep -q ipykernel_launcher "$one/cmdline" 2>/dev/null && readlink "$one/cwd"
+    done; true"""
+
+    def begins_there():
+        said = runtime.run(spec.id, ["sh", "-c", script]).out.split()
+        return b"/home/jovyan" in said and b"/" not in said
+
+    wait_for(begins_there, 60)
+
+
 def test_what_jupyter_keeps_for_a_student_is_in_their_folder(given):
     spec, session = given
     body = {"type": "notebook", "format": "json", "content": NOTEBOOK}
