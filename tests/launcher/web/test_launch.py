@@ -284,18 +284,17 @@ def test_in_a_storm_only_some_clicks_wait_and_the_others_get_their_page_at_once(
     assert sorted(answers) == [200] * 20 + [303] * launch.PATIENT
 
 
-def test_where_a_session_is_ready_a_click_waits_for_the_notebook(app, scene, monkeypatch):
-    monkeypatch.setattr(launch, "STRAIGHT_IN", 0.01)
+def test_where_a_session_is_ready_a_click_waits_for_the_notebook(browser, scene, monkeypatch):
     monkeypatch.setattr(launch, "SOON", 120.0)
     scene.image = Image("env/x:1-2")
-    scene.gate.clear()
-    assert app.test_client().get(LINK).status_code == 200, "none is ready: a page with the steps"
+    scene.hold(browser)
+    assert browser.get(LINK).status_code == 200, "none is ready: a page with the steps"
     scene.ready = {"env/other:1-2"}
-    assert app.test_client().get(LINK).status_code == 200
+    assert browser.get(LINK).status_code == 200
     scene.ready = {"env/x:1-2"}
     opening = threading.Timer(0.5, scene.gate.set)
     opening.start()
-    assert app.test_client().get(LINK).status_code == 303
+    assert browser.get(LINK).status_code == 303
     opening.join()
 
 
