@@ -51,7 +51,7 @@ class Launcher:
     delivery: Delivery
     sessions: Sessions
     asking: Asking
-    turnstile: Turnstile = field(default_factory=lambda: Turnstile(2 * (os.cpu_count() or 1)))
+    turnstile: Turnstile = field(default_factory=lambda: Turnstile(os.cpu_count() or 1))
 
     def launch(self, link: Link, student: str, tell: Tell) -> Opened:
         """Open the link for the student, saying each step to `tell`.

@@ -13,8 +13,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-LONGEST = 5.0
-"""Seconds after which the next one enters all the same: one that hangs holds nobody up."""
+LONGEST = 2.0
+"""Seconds after which the next one enters all the same: one that waits for a start, or hangs, holds
+nobody up."""
 
 
 @dataclass
