@@ -77,7 +77,7 @@ class Mirrors:
     _files: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     _flights: dict[tuple[str, str], Flight] = field(default_factory=dict)
     _down: dict[tuple[str, str], float] = field(default_factory=dict)
-    """When the last copy was used since the host did not answer, in monotonic seconds."""
+    """When each host last did not answer, in monotonic seconds."""
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def refresh(self, repo: str, branch: str = "") -> Upstream:
@@ -117,7 +117,11 @@ class Mirrors:
         self._check(repo)
         mirror = self._mirror(repo)
         try:
-            found = pick(repo, branch, ask(repo, git=self.git), time.time())
+            try:
+                found = pick(repo, branch, ask(repo, git=self.git), time.time())
+            except GitHostDown:  # a fetch may fail here, too: on a full disk
+                self._down[repo, branch] = time.monotonic()
+                raise
             if not self._has(mirror, found.commit):
                 with self._fetching(mirror):
                     found = self._fetch(mirror, found)
@@ -250,13 +254,12 @@ class Mirrors:
         return None
 
     def was_down(self, repo: str, branch: str = "") -> bool:
-        """True where the git host did not answer a moment ago, and there is a copy."""
+        """True where the git host did not answer a moment ago."""
         return time.monotonic() - self._down.get((repo, branch), -math.inf) < DOWN
 
     def _last_copy(self, repo: str, branch: str, error: Exception) -> Upstream:
         copy = self.find_copy(repo, branch)
         if copy:
-            self._down[repo, branch] = time.monotonic()
             return copy
         raise ContentFailed(
             getattr(error, "message", "") or str(error),
