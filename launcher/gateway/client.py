@@ -16,6 +16,8 @@ from launcher.gateway.routes import HEALTH
 
 TIMEOUT = 5.0
 """Seconds; the gateway is on this machine."""
+TOGETHER = 16
+"""Connections that are kept; more are closed after use."""
 PATIENCE = 15.0
 """Seconds that a change waits for a gateway that died and is started again."""
 
@@ -71,7 +73,9 @@ class GatewayClient:
     announcement: Path
     """The file in which the newest gateway says `<admin port> <public port> <pid> <mark>`."""
     token: str
-    _http: urllib3.PoolManager = field(default_factory=urllib3.PoolManager)
+    _http: urllib3.PoolManager = field(
+        default_factory=lambda: urllib3.PoolManager(maxsize=TOGETHER)
+    )
 
     def announced(self) -> Announced | None:
         """What the newest gateway said when it began; it may have ended since."""
@@ -183,8 +187,7 @@ class GatewayClient:
                 method,
                 f"http://127.0.0.1:{announced.admin}/api/{of}{path}",
                 json=body,
-                # closed after it: a gateway that was started again knows no older connection
-                headers={"Authorization": f"token {self.token}", "Connection": "close"},
+                headers={"Authorization": f"token {self.token}"},
                 timeout=TIMEOUT,
                 retries=False,
                 redirect=False,

@@ -87,13 +87,15 @@ def is_shared(target: Path) -> bool:
 
 def mounted() -> list[list[str]]:
     """The words of each row of the list of mounts, see proc_pid_mountinfo(5), oldest first."""
-    rows = (row.split(b" ") for row in MOUNTS.read_bytes().split(b"\n") if row)
-    return [[os.fsdecode(unescaped(word)) for word in row] for row in rows]
+    rows = os.fsdecode(MOUNTS.read_bytes()).split("\n")
+    return [[unescaped(word) for word in row.split(" ")] for row in rows if row]
 
 
-def unescaped(word: bytes) -> bytes:
+def unescaped(word: str) -> str:
     """The kernel writes a space, and little else, as a backslash and three octal digits."""
-    return re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), word)
+    if "\\" not in word:  # nearly always
+        return word
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), word)
 
 
 def _mount(source: str, target: Path, kind: str, flags: int, options: str) -> None:
