@@ -159,7 +159,7 @@ def test_a_link_is_checked_without_starting_anything(box):
 
 CELL = """
 import time
-time.sleep(32)  # the reaper looks every 15 s, and stops what was not used for ten
+time.sleep(20)  # the reaper looks every 2.5 s, and stops what was not used for ten
 open("result.txt", "w").write("42")
 """
 

@@ -153,7 +153,7 @@ def test_a_folder_is_told_to_be_nearly_full_then_the_flood_is_stopped_and_it_ope
 def test_a_page_that_is_not_used_can_be_kept_and_a_lost_connection_is_told(small, student):
     small.stop()
     settings = yaml.safe_load(small.settings.read_text())
-    settings["session"]["idle"] = "60s"  # told when half is left, which the reaper sees every 15 s
+    settings["session"]["idle"] = "40s"  # told when half is left, which the reaper sees every 10 s
     small.settings.write_text(yaml.safe_dump(settings))
     small.start()
     context = student.new_context(viewport={"width": 1100, "height": 800})

@@ -94,7 +94,7 @@ def packed(repo: Repo, commit: str, target: Path) -> str:
 
 @pytest.mark.slow
 @given(st.lists(st.tuples(ACTS, ACTS, st.booleans()), min_size=1, max_size=3))
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_nothing_is_lost_and_nothing_is_missing(rounds):
     with tempfile.TemporaryDirectory() as name:
         run(Path(name), rounds)
