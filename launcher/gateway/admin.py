@@ -48,13 +48,20 @@ def create_admin(proxy: Proxy, token: str, stop: asyncio.Event) -> web.Applicati
 
     async def put(request: web.Request) -> web.Response:
         route = route_of(await request.text())
-        proxy.routes.put(name_of(request.match_info["path"]), route)
+        name = name_of(request.match_info["path"])
+        proxy.routes.put(name, route)
+        if name in (APP, HEALTH):  # nobody looks whether these are there
+            proxy.routes.save()
+        else:
+            proxy.routes.keep()
         return web.Response(status=201)
 
     async def remove(request: web.Request) -> web.Response:
         name = name_of(request.match_info["path"])
         found = proxy.routes.remove(name)
         await proxy.close_sockets(name)
+        if found:
+            proxy.routes.keep()
         return web.Response(status=204 if found else 404)
 
     async def numbers(_request: web.Request) -> web.Response:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
 import tempfile
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 HEALTH = "/healthz"
 """The route to the threads of the app that only say that it lives."""
+MOMENT = 0.2
+"""Seconds from a change to its file."""
 
 
 @dataclass
@@ -35,6 +38,7 @@ class Routes:
 
     file: Path
     known: dict[str, Route] = field(default_factory=dict)
+    _later: asyncio.TimerHandle | None = None
 
     @classmethod
     def load(cls, file: Path) -> Routes:
@@ -50,7 +54,6 @@ class Routes:
         if name in self.known:
             route = replace(route, last_activity=self.known[name].last_activity)
         self.known[name] = route
-        self.save()
 
     def used(self, name: str) -> None:
         """The session is in use right now."""
@@ -59,13 +62,21 @@ class Routes:
 
     def remove(self, name: str) -> bool:
         """True when there was such a route."""
-        if self.known.pop(name, None) is None:
-            return False
-        self.save()
-        return True
+        return self.known.pop(name, None) is not None
+
+    def keep(self) -> None:
+        """Write the file in a moment, once for all that changes until then.
+
+        A class that clicks changes forty routes. A gateway that is killed before gets them again.
+        """
+        if self._later is None:
+            self._later = asyncio.get_running_loop().call_later(MOMENT, self.save)
 
     def save(self) -> None:
         """Write the file, if the disk has room: routes that count now are those in memory."""
+        if self._later:
+            self._later.cancel()
+            self._later = None
         try:
             self._write()
         except OSError as error:
@@ -77,7 +88,7 @@ class Routes:
         handle, name = tempfile.mkstemp(dir=self.file.parent)  # mode 600
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as out:
-                json.dump({name: asdict(route) for name, route in self.known.items()}, out)
+                out.write(json.dumps({name: vars(one) for name, one in self.known.items()}))
             os.replace(name, self.file)
         except OSError:
             os.unlink(name)
