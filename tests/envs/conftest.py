@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from envs.git import Git
-from tests.git_server import GitServer
+from tests.git_server import GitServer, Repo
 
 
 @pytest.fixture
@@ -18,3 +18,13 @@ def host(tmp_path):
 @pytest.fixture
 def git(host):
     return Git((host.host,), timeout=20)
+
+
+@pytest.fixture
+def env(host):
+    return Repo.create(host.root / "env", {"a": "1"}, tag="v1")
+
+
+@pytest.fixture
+def url(host, env):
+    return host.url("env")

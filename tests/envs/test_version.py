@@ -5,17 +5,6 @@ import pytest
 from envs.errors import AmbiguousRef, BadEnvironment, GitHostDown, RepoNotFound, UnknownRef
 from envs.git import Git
 from envs.version import VersionCache, resolve_version
-from tests.git_server import Repo
-
-
-@pytest.fixture
-def env(host):
-    return Repo.create(host.root / "env", {"a": "1"}, tag="v1")
-
-
-@pytest.fixture
-def url(host, env):
-    return host.url("env")
 
 
 def test_an_annotated_tag_is_its_commit(git, env, url):

@@ -10,16 +10,6 @@ from envs.version import VersionCache, explain, resolve_version
 from tests.git_server import Repo
 
 
-@pytest.fixture
-def env(host):
-    return Repo.create(host.root / "env", {"a": "1"}, tag="v1")
-
-
-@pytest.fixture
-def url(host, env):
-    return host.url("env")
-
-
 def test_a_light_tag_is_its_commit(env, url, git):
     env.git("tag", "light")
     env.commit({"a": "2"})

@@ -10,18 +10,7 @@ import pytest
 from envs.errors import GitHostDown, UnknownRef
 from envs.version import VersionCache
 from tests.gated_git import GatedGit
-from tests.git_server import Repo
 from tests.waiting import wait_for
-
-
-@pytest.fixture
-def env(host):
-    return Repo.create(host.root / "env", {"a": "1"}, tag="v1")
-
-
-@pytest.fixture
-def url(host, env):
-    return host.url("env")
 
 
 @pytest.fixture
