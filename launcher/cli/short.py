@@ -18,8 +18,10 @@ def add_parsers(words: Any) -> None:
     save_.add_argument("slug", metavar="NAME", help="of /go/NAME")
     save_.add_argument("url", help="the link, of any kind that `parse` reads")
     save_.add_argument("--title", default="", help="what students read")
-    save_.add_argument("--opens", default="", metavar="TIME", help="for example 2026-11-23T09:00")
-    save_.add_argument("--closes", default="", metavar="TIME")
+    save_.add_argument(
+        "--opens", metavar="TIME", help="for example 2026-11-23T09:00, or none; else as before"
+    )
+    save_.add_argument("--closes", metavar="TIME", help="the same")
     save_.set_defaults(handler=save)
     words.add_parser("saved", help="list short links").set_defaults(handler=saved)
     for name, what in (("close", "let it say that it is closed"), ("open", "open it again")):
@@ -33,11 +35,12 @@ def save(args: argparse.Namespace, context: Context) -> int:
         args.slug,
         parse_any(args.url)[0].link(),
         title=args.title,
-        opens=check_time(args.opens),
-        closes=check_time(args.closes),
+        opens=None if args.opens is None else check_time(args.opens, "opens"),
+        closes=None if args.closes is None else check_time(args.closes, "closes"),
     )
     note(context, "link changed" if len(made.history) > 1 else "link made", made)
-    context.show(row(made, context), f"{address(made, context)}\nmeans {made.link}")
+    said = [address(made, context), f"means {made.link}", *times(made)]
+    context.show(row(made, context), "\n".join(said))
     return 0
 
 
@@ -69,6 +72,12 @@ def row(link: ShortLink, context: Context) -> dict[str, Any]:
 
 def address(link: ShortLink, context: Context) -> str:
     return f"{context.config.public_url}/go/{link.slug}"
+
+
+def times(link: ShortLink) -> list[str]:
+    """A line for each time that it has."""
+    known = {"opens": link.opens, "closes": link.closes}
+    return [f"{word} {clock(at)}" for word, at in known.items() if at]
 
 
 def state(link: ShortLink) -> str:

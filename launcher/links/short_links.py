@@ -123,12 +123,14 @@ class ShortLinks:
         link: Link,
         *,
         title: str = "",
-        opens: float = 0.0,
-        closes: float = 0.0,
+        opens: float | None = None,
+        closes: float | None = None,
         who: str = "",
         new: bool = False,
     ) -> ShortLink:
         """Make the short link, or change what it means; it stays disabled if it was.
+
+        Times that are None stay as they were; 0 removes them.
 
         :raises BadShortLink: no name for one, it would close before it opens, or with `new` the
             name is taken.
@@ -138,15 +140,16 @@ class ShortLinks:
                 f"{slug!r} cannot be a link's name.",
                 hint="Use small letters, digits and dashes between them, 60 at most.",
             )
-        if closes and closes <= opens:
-            raise BadShortLink(
-                "The link would close before it opens.", hint="Swap the two times.", field="closes"
-            )
-        values = {"link": compose_link(link, ""), "opens": opens, "closes": closes}
         with self.database.write() as connection:
             before = read(connection, slug)
             if before and new:
                 raise BadShortLink(f"{slug} is the name of another link.", hint="Choose another.")
+            if opens is None:
+                opens = before.opens if before else 0.0
+            if closes is None:
+                closes = before.closes if before else 0.0
+            check_times(opens, closes)
+            values = {"link": compose_link(link, ""), "opens": opens, "closes": closes}
             if before:
                 values["title"] = title or before.title
                 connection.execute(
@@ -217,17 +220,27 @@ def span(seconds: float) -> str:
     return " ".join(said[:2])
 
 
-def check_time(text: str, field: str = "") -> float:
-    """A time of this machine's clock, or with its own offset, as Unix seconds; empty is 0.
+def check_times(opens: float, closes: float) -> None:
+    """:raises BadShortLink: it would close before it opens."""
+    if closes and closes <= opens:
+        raise BadShortLink(
+            f"The link would close before it opens {clock(opens)}.",
+            hint="Swap the two times, or change the other one as well.",
+            field="closes",
+        )
 
-    :raises BadShortLink: it is none; with the field's name.
+
+def check_time(text: str, field: str = "") -> float:
+    """A time of this machine's clock, or with its own offset, as Unix seconds; 0 for `none`.
+
+    :raises BadShortLink: it is no time; with the field's name.
     """
-    if not text:
+    if text in ("", "none"):
         return 0.0
     try:
         return datetime.fromisoformat(text).astimezone().timestamp()
     except (ValueError, OverflowError) as error:
-        hint = "Write 2026-11-23T09:00."
+        hint = "Write 2026-11-23T09:00, or none."
         raise BadShortLink(f"{text!r} is not a time.", hint=hint, field=field) from error
 
 

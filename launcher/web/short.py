@@ -35,8 +35,9 @@ class Given:
     slug: str
     url: str
     title: str = ""
-    opens: str = ""
-    closes: str = ""
+    opens: str | None = ""
+    """None where nothing is said of it: it stays as it was."""
+    closes: str | None = ""
 
     @classmethod
     def of_request(cls, slug: str = "") -> Given:
@@ -44,8 +45,9 @@ class Given:
         if not hasattr(body, "get"):
             raise BadShortLink("The body holds no fields.", hint="Send {slug, url, ...}.")
         names = ("slug", "url", "title", "opens", "closes")
-        found = {name: str(body.get(name) or "").strip()[:8000] for name in names}
-        return cls(**found | ({"slug": slug} if slug else {}))
+        found: dict[str, Any] = {name: str(body.get(name) or "").strip()[:8000] for name in names}
+        unsaid = {name: None for name in ("opens", "closes") if name not in body}
+        return cls(**found | unsaid | ({"slug": slug} if slug else {}))
 
     @classmethod
     def of_link(cls, link: ShortLink, public_url: str) -> Given:
@@ -58,8 +60,8 @@ class Given:
             self.slug,
             self.link(),
             title=self.title[:200],
-            opens=check_time(self.opens, "opens"),
-            closes=check_time(self.closes, "closes"),
+            opens=None if self.opens is None else check_time(self.opens, "opens"),
+            closes=None if self.closes is None else check_time(self.closes, "closes"),
             who=user.name,
             new=new,
         )

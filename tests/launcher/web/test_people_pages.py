@@ -248,6 +248,13 @@ def test_programs_use_a_token(site):
     assert (made.status_code, made.json["url"]) == (201, "http://l.org/go/w")
     changed = client.put("/api/links/w", json={"url": OTHER}, headers=bearer)
     assert "y.ipynb" in changed.json["link"]
+    body = {"url": URL, "opens": "2020-01-01T09:00+00:00", "closes": "2099-01-01T09:00+00:00"}
+    timed = client.put("/api/links/w", json=body, headers=bearer).json
+    kept = client.put("/api/links/w", json={"url": OTHER}, headers=bearer).json
+    assert [kept[name] for name in ("opens", "closes")] == [1577869200.0, timed["closes"]]
+    removed = {"url": OTHER, "opens": "", "closes": None}
+    free = client.put("/api/links/w", json=removed, headers=bearer).json
+    assert (free["opens"], free["closes"]) == (0.0, 0.0)
     assert client.post("/api/links/w/close", headers=bearer).json["state"] == "disabled"
     wrong = client.post("/api/links", json={"slug": "W!", "url": URL}, headers=bearer)
     assert (wrong.status_code, wrong.json["error"]["field"]) == (400, "slug")
