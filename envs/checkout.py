@@ -47,21 +47,21 @@ def checkout(version: Version, folder: Path, *, git: Git, nested: int = 0) -> Pa
 
 
 def fetch_submodules(version: Version, made: Path, *, git: Git, nested: int) -> None:
-    """Fill the submodules' folders.
+    """Fill the submodules' folders; each is made beside, and moved in when it is complete.
 
     :raises GitHostDown: a host does not answer; without it the environment would differ.
+    :raises BadEnvironment: one has no place of its own in the checkout.
     """
     for one in submodules.find_submodules(made, version.repo, git=git):
         if not one.repo or not submodules.may_fetch(one, git=git):
             continue
-        place = made / one.path
-        with contextlib.suppress(RepoNotFound, UnknownRef):
-            place.rmdir()  # git left it empty
-            try:
-                inner = Version(one.repo, one.commit, one.commit, "commit")
-                checkout(inner, place, git=git, nested=nested)
-            finally:
-                place.mkdir(exist_ok=True)
+        inner = Version(one.repo, one.commit, one.commit, "commit")
+        with (
+            contextlib.suppress(RepoNotFound, UnknownRef),
+            tempfile.TemporaryDirectory(dir=made.parent, prefix=".checkout-") as beside,
+        ):
+            files = checkout(inner, Path(beside, "files"), git=git, nested=nested)
+            submodules.put_in_place(files, made, one.path)
 
 
 def fetch(version: Version, made: Path, *, git: Git) -> None:

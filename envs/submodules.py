@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin
 
-from envs.errors import EnvError
+from envs.errors import BadEnvironment, EnvError
 from envs.git import Git, GitFailed
 
 NESTED = 3
@@ -27,14 +28,56 @@ class Submodule:
 
 
 def find_submodules(checkout: Path, repo: str, *, git: Git) -> Iterator[Submodule]:
-    """Every submodule that HEAD of the clone in `checkout` holds, not those inside of them."""
-    listed = git.run("ls-tree", "-r", "-z", "HEAD", cwd=checkout)
+    """Every submodule of the clone in `checkout`, not those inside of them.
+
+    As its index has them, which is what was checked out: a tree may hold a name twice, say a
+    folder and a link.
+    """
+    listed = git.run("ls-files", "--stage", "-z", cwd=checkout)
     links = [row for row in listed.split("\0") if row.startswith("160000 ")]
     urls = module_urls(checkout, git=git) if links else {}
     for row in links[:MOST]:
         facts, path = row.split("\t", 1)
         url = urls.get(path, "")
-        yield Submodule(path, resolve_url(repo, url) if url else "", facts.split()[2])
+        yield Submodule(path, resolve_url(repo, url) if url else "", facts.split()[1])
+
+
+def put_in_place(files: Path, checkout: Path, path: str) -> None:
+    """Move the folder `files` to where git left an empty one for the submodule at `path`.
+
+    :raises BadEnvironment: that is no empty folder of the checkout; no link is followed.
+    """
+    above, _, name = path.rpartition("/")
+    try:
+        handle = open_folder(checkout, above)
+        try:
+            os.rmdir(name, dir_fd=handle)
+            os.rename(files, name, dst_dir_fd=handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise BadEnvironment(
+            f"The submodule at {path} has no place of its own in the repository.",
+            hint="Two entries of the repository have the same name: remove one of them.",
+        ) from error
+
+
+def open_folder(root: Path, path: str) -> int:
+    """A handle of a folder below `root`.
+
+    :raises OSError: a part of the path is missing, or is a file or a link.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    handle = os.open(root, flags)
+    for part in filter(None, path.split("/")):
+        above = handle
+        try:
+            if part == "..":
+                raise NotADirectoryError(part)
+            handle = os.open(part, flags, dir_fd=above)
+        finally:
+            os.close(above)
+    return handle
 
 
 def may_fetch(submodule: Submodule, *, git: Git) -> bool:

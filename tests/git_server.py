@@ -58,12 +58,29 @@ class Repo:
         self.git("commit", "--quiet", "--allow-empty", "-m", message)
         return self.git("rev-parse", "HEAD").strip()
 
-    def git(self, *args: str) -> str:
+    def tree(self, *entries: tuple[str, str, str]) -> str:
+        """A tree of mode, name and object as they stand, also one that git itself never writes."""
+        raw = b"".join(f"{m} {name}\0".encode() + bytes.fromhex(oid) for m, name, oid in entries)
+        return self.git(
+            "hash-object", "-w", "-t", "tree", "--literally", "--stdin", stdin=raw
+        ).strip()
+
+    def link(self, target: str) -> str:
+        """The object of a symbolic link."""
+        return self.git("hash-object", "-w", "--stdin", stdin=target.encode()).strip()
+
+    def set_head(self, tree: str) -> str:
+        """Let the branch name a new commit of the tree; the work tree stays as it is."""
+        commit = self.git("commit-tree", tree, "-m", "raw").strip()
+        self.git("update-ref", "HEAD", commit)
+        return commit
+
+    def git(self, *args: str, stdin: bytes = b"") -> str:
         return subprocess.run(
             ["git", *args],
             cwd=self.folder,
             env=os.environ | IDENTITY,
             check=True,
             capture_output=True,
-            text=True,
-        ).stdout
+            input=stdin,
+        ).stdout.decode("utf-8", "surrogateescape")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from envs.checkout import checkout
-from envs.errors import GitHostDown
+from envs.errors import BadEnvironment, GitHostDown
 from envs.git import Git
 from envs.readers import read_recipe
-from envs.submodules import resolve_url
+from envs.submodules import put_in_place, resolve_url
 from envs.version import resolve_version
 from tests.git_server import GitServer, Repo
 
@@ -105,6 +105,57 @@ def test_a_host_that_is_down_fails_the_checkout_rather_than_leaving_a_hole(
     with pytest.raises(GitHostDown):
         fetch(host, git, tmp_path / "sources" / "x")
     assert not list((tmp_path / "sources").iterdir())
+
+
+def twice(env, parts, outside, *, link_first=False):
+    """`a` is a folder with the submodule `a/sbin`, and also a link to a folder of the host."""
+    modules = '[submodule "p"]\n\tpath = a/sbin\n\turl = ../parts\n'
+    listed = env.git("hash-object", "-w", "--stdin", stdin=modules.encode()).strip()
+    inside = env.tree(("160000", "sbin", head(parts)))
+    a = [("40000", "a", inside), ("120000", "a", env.link(str(outside)))]
+    env.set_head(env.tree(("100644", ".gitmodules", listed), *(a[::-1] if link_first else a)))
+
+
+@pytest.mark.parametrize("link_first", [True, False])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_tree_that_holds_a_name_twice_leads_nowhere(
+    host, git, env, parts, tmp_path, link_first, there
+):
+    outside = tmp_path / "outside"
+    (outside / "sbin").mkdir(parents=True)
+    if not there:
+        (outside / "sbin").rmdir()
+    before = sorted(outside.rglob("*"))
+    twice(env, parts, outside, link_first=link_first)
+    folder = fetch(host, git, tmp_path / "x")
+    assert sorted(outside.rglob("*")) == before
+    assert (folder / "a").is_symlink() is not link_first
+    if link_first:
+        assert (folder / "a/sbin/requirements.txt").exists()
+
+
+def test_a_name_twice_in_a_submodule_leads_nowhere_either(host, git, env, parts, tmp_path):
+    outside = tmp_path / "outside"
+    (outside / "sbin").mkdir(parents=True)
+    middle = Repo.create(host.root / "middle", {"m": "1"})
+    twice(middle, parts, outside)
+    add_submodule(env, "middle", "../middle", head(middle))
+    folder = fetch(host, git, tmp_path / "x")
+    assert (folder / "middle/a").is_symlink()
+    assert list((outside / "sbin").iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["a/lib", "a", "a/../lib", "../lib", "missing/lib", "full"])
+def test_files_go_only_where_an_empty_folder_of_the_checkout_is(tmp_path, path):
+    outside, made, files = (tmp_path / name for name in ("outside", "at/made", "at/files"))
+    for folder in (outside / "lib", tmp_path / "at/lib", made / "full", files):
+        folder.mkdir(parents=True)
+    (made / "full/file").touch()
+    (made / "a").symlink_to(outside)
+    with pytest.raises(BadEnvironment, match="no place of its own"):
+        put_in_place(files, made, path)
+    assert files.exists()
+    assert (outside / "lib").exists()
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,33 @@ def test_a_submodule_cannot_reach_outside(student, weeks, tmp_path):
     assert not (student.folder / "in").is_dir() or not os.listdir(student.folder / "in")
 
 
+@pytest.mark.parametrize("new", [True, False])
+@pytest.mark.parametrize("modules", [True, False])
+def test_a_tree_that_holds_a_name_twice_leads_nowhere(
+    student, weeks, server, tmp_path, new, modules
+):
+    outside = tmp_path / "outside"
+    (outside / "sub").mkdir(parents=True)
+    (outside / "file").write_text("the host's\n")
+    if not new:
+        student.pull()
+    link, text = weeks.link(str(outside)), weeks.link("the teacher's\n")
+    lib = Repo.create(tmp_path / "served/lib", {"lib.txt": "lib\n"})
+    inside = weeks.tree(
+        ("100644", "file", text), ("160000", "sub", lib.git("rev-parse", "HEAD").strip())
+    )
+    listed = weeks.link('[submodule "p"]\n\tpath = a/sub\n\turl = ../lib\n')
+    rows = [("40000", "a", inside), ("120000", "a", link)]
+    weeks.set_head(weeks.tree(*([("100644", ".gitmodules", listed)] if modules else []), *rows))
+    for _ in range(3):
+        student.pull()
+        assert sorted(p.name for p in outside.rglob("*")) == ["file", "sub"]
+        assert (outside / "file").read_text() == "the host's\n"
+        weeks.set_head(weeks.tree(*rows[::-1]))
+        student.pull()
+        weeks.set_head(weeks.tree(*rows))
+
+
 def limited(mirrors, **limits):
     return Mirrors(mirrors.folder.with_name("limited"), mirrors.git, **limits)
 
