@@ -16,6 +16,7 @@ from launcher.config import Config
 from launcher.doctor.finding import Finding
 from launcher.machine import memory as kernel
 from launcher.machine import open_files
+from launcher.machine.zone import time_zone
 from launcher.room.capacity import plan_memory
 
 GIB = 1024**3
@@ -31,16 +32,34 @@ def look(config: Config, disks: Mapping[str, Path]) -> Iterator[Finding]:
     version = subprocess.run(["git", "--version"], capture_output=True, text=True) if git else None
     said = version.stdout.strip() if version else "missing"
     yield Finding("git", bool(version), said, "apt-get install git")
+    if any(one.is_ssh for one in config.git.credentials):
+        ssh = shutil.which("ssh")
+        said = ssh or "missing; git needs it for the credentials that have a key_file"
+        yield Finding("ssh", bool(ssh), said, "apt-get install openssh-client")
     yield data_folder(config.data)
     for name, folder in disks.items():
         yield disk(name, folder, config.builds.min_free)
     yield memory(config)
+    yield zone()
     most = open_files.raise_limit()
     yield Finding(
         "open files",
         most >= FEW_FILES,
         f"{most} files and connections at once",
         "Raise it: LimitNOFILE= in the service, or ulimit -n.",
+        serious=False,
+    )
+
+
+def zone() -> Finding:
+    """By which clock classes, dates of links and sessions go; UTC by itself is often forgotten."""
+    now = time.localtime()
+    return Finding(
+        "time zone",
+        bool(now.tm_gmtoff) or "TZ" in os.environ,
+        f"{time_zone() or 'none is set'}: it is {time.strftime('%H:%M', now)} {now.tm_zone}",
+        "Classes and links go by it: timedatectl set-timezone Europe/Berlin, and restart (in a "
+        "container: mount /etc/localtime). Where UTC is right, TZ=UTC in the service says so.",
         serious=False,
     )
 

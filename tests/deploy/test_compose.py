@@ -35,6 +35,33 @@ def test_what_the_launcher_looks_at_is_this_machine_s():
     assert f"{LOCK.parent}:{LOCK.parent}" in told["volumes"], "one lock for all builds"
 
 
+def test_every_file_of_the_guide_s_settings_is_seen_inside():
+    guide = (ROOT / "docs" / "administration.md").read_text()
+    blocks = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    named = {
+        str(value)
+        for block in blocks
+        for section in yaml.safe_load(block).values()
+        for value in (section.values() if isinstance(section, dict) else [section])
+        if str(value).startswith("/")
+    }
+    assert "/etc/letsencrypt/live/notebooks.example.org/fullchain.pem" in named
+    mounted = [one.split(":")[:2] for one in service()["volumes"]]
+    inside = tuple(f"{here}/" for here, there in mounted if here == there)
+    # Debian's own store of certificates is in the image, too.
+    assert {one for one in named if not one.startswith((*inside, "/etc/ssl/certs/"))} == set()
+
+
+def test_its_clock_is_this_machine_s_and_its_log_ends_somewhere():
+    told = service()
+    assert "/etc/localtime:/etc/localtime:ro" in told["volumes"]
+    removed = re.search(
+        r"rm -rf .* /etc/localtime$", (ROOT / "deploy/Dockerfile").read_text(), re.M
+    )
+    assert removed, "a mount over a link lands in the file that it leads to"
+    assert {"max-size", "max-file"} <= told["logging"]["options"].keys()
+
+
 def test_the_image_installs_this_project_and_starts_it():
     told = service()
     file = ROOT / "deploy" / told["build"]["context"] / told["build"]["dockerfile"]
@@ -44,6 +71,8 @@ def test_the_image_installs_this_project_and_starts_it():
     assert "ln -s /opt/launcher/bin/launcher /usr/local/bin/launcher" in lines, "for `exec`"
     assert told["command"][0] == "serve"
     assert "launcher = launcher.__main__:main" in (ROOT / "setup.cfg").read_text()
-    for package in ("git", "iptables", "mount", "openssl", "python3-venv"):
+    # ssh for `git.credentials` with a key_file, debootstrap for bases where no registry is reached
+    wanted = ("git", "openssh-client", "debootstrap", "tzdata")
+    for package in (*wanted, "iptables", "mount", "openssl", "python3-venv"):
         assert re.search(rf"\b{package}\b", lines), package
     assert {".git", ".venv"} <= set((ROOT / ".dockerignore").read_text().split())

@@ -11,6 +11,7 @@ from docker.errors import DockerException
 from envs.room import Room
 from launcher.config import Config
 from launcher.errors import NoRuntime
+from launcher.machine.zone import time_zone
 from launcher.runtimes.docker.api import connect
 from launcher.runtimes.docker.bases import DockerBases
 from launcher.runtimes.docker.build_walls import PACKAGES, BuildWalls
@@ -113,6 +114,7 @@ def create(config: Config, instance: str) -> DockerRuntime:
         network=config.docker.network,
         homes=homes,
         read_only=config.docker.read_only,
+        environment={"TZ": zone} if (zone := time_zone()) else {},
         walls=walls_of(config),
         slots=Slots((config.data / "slots").resolve(), UID) if here else None,
     )

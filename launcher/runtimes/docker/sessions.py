@@ -44,11 +44,12 @@ def container_options(
     network: str,
     volume: str | None,
     read_only: bool = False,
+    environment: Mapping[str, str] = NOTHING,
     more: Mapping[str, Any] = NOTHING,
 ) -> dict[str, Any]:
     """Everything that a session's container is made with, as docker-py takes it. No I/O here.
 
-    `more` stands in place of what is here.
+    `environment` is what all sessions have in common; `more` stands in place of what is here.
     """
     home = volume or str(spec.home)
     return {
@@ -58,6 +59,7 @@ def container_options(
         "user": STUDENT,
         "working_dir": HOME_IN_SESSION,
         "environment": {
+            **environment,
             "HOME": HOME_IN_SESSION,
             "JUPYTER_TOKEN": spec.token,
             "JUPYTER_RUNTIME_DIR": "/tmp/jupyter-runtime",
@@ -95,6 +97,8 @@ class DockerRuntime:
     """`bind` folders of this machine, or `volume` where the engine is elsewhere."""
     read_only: str = "auto"
     """`yes`, `no`, or `auto`: where sessions reach nothing to install from."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of every session."""
     walls: Walls = field(default_factory=lambda: Walls((), off=True))
     slots: Slots | None = None
     """Where homes are attached to sessions that run; None where that cannot be."""
@@ -180,6 +184,7 @@ class DockerRuntime:
             network=network,
             volume=volume,
             read_only=self.is_read_only(spec),
+            environment=self.environment,
             more=more,
         )
         try:

@@ -212,3 +212,36 @@ def test_the_doctor_makes_no_new_secret_beside_students_folders(tmp_path, capsys
     assert found["secret key"]["level"] == "fail"
     assert "backup" in found["secret key"]["way_out"]
     assert not (tmp_path / "secret.key").exists()
+
+
+def test_git_without_ssh_is_named_where_a_credential_is_a_key(tmp_path, monkeypatch):
+    key = tmp_path / "key"
+    key.write_text("k")
+    settings = tmp_path / "settings.yml"
+    settings.write_text(
+        f"git: {{credentials: {{course: {{url: 'git@h:org/repo', key_file: {key}}}}}}}\n"
+    )
+    config = load_config(settings, data=str(tmp_path / "data"))
+    assert only(machine.look(config, {}), "ssh").ok is bool(shutil.which("ssh"))
+    there = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "ssh" else there(name))
+    found = only(machine.look(config, {}), "ssh")
+    assert (found.level, "openssh-client" in found.way_out) == ("FAIL", True)
+    none = load_config(data=str(tmp_path / "data"))
+    assert "ssh" not in [one.name for one in machine.look(none, {})]
+
+
+def test_a_machine_that_lives_in_utc_is_asked_whether_it_means_it(monkeypatch):
+    # Whole zones by their rule: no file of this machine is needed.
+    for told, level in (("CET-1", "ok"), ("UTC", "ok"), (None, "warn")):
+        if told:
+            monkeypatch.setenv("TZ", told)
+        else:
+            monkeypatch.delenv("TZ")
+            monkeypatch.setattr(time, "localtime", time.gmtime)
+        time.tzset()
+        found = machine.zone()
+        assert found.level == level, told
+        assert f" {told or 'GMT'}".partition("-")[0] in found.sentence
+    monkeypatch.undo()
+    time.tzset()

@@ -56,10 +56,12 @@ def config(root, kind):
 
 @pytest.fixture(scope="module")
 def runtime(config, kind):
-    runtime = RUNTIMES[kind](config, uuid.uuid4().hex[:12])
-    yield runtime
-    for session in runtime.list():
-        runtime.stop(session.id)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")  # no summer time there
+        runtime = RUNTIMES[kind](config, uuid.uuid4().hex[:12])
+        yield runtime
+        for session in runtime.list():
+            runtime.stop(session.id)
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +221,11 @@ def test_commands_keep_odd_arguments_and_codes_and_outputs_apart(running, runtim
     assert done.out.decode() == odd + "\n"
     done = sh(runtime, spec, "echo out; echo err >&2; exit 7")
     assert (done.code, done.out, done.err) == (7, b"out\n", b"err\n")
+
+
+def test_its_clock_shows_the_launcher_s_time_zone(running, runtime):
+    done = runtime.run(running[0].id, ["date", "+%z"])
+    assert done.out == b"+0900\n"
 
 
 def test_5_mb_of_input_arrive_whole(running, runtime):
