@@ -104,6 +104,11 @@ def check_together(config: Config) -> None:
             f"`public_url` is {config.public_url}, but `tls` makes it an https address.",
             hint="Write it with https://; cookies are then for https only.",
         )
+    if config.tls.challenges and not (config.tls.redirect and config.tls.cert_file):
+        raise BadSettings(
+            "`tls.challenges` is served by plain http, and nothing listens there.",
+            hint='Set `tls.redirect: "0.0.0.0:80"` with cert_file and key_file, or leave it out.',
+        )
     if config.sessions_url:
         check_sessions_url(config)
 

@@ -18,6 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from launcher import logs
 from launcher.gateway import pages
 from launcher.gateway.admin import create_admin
+from launcher.gateway.challenges import FOLDER, NAME, challenges
 from launcher.gateway.door import KEEP_ALIVE, Door
 from launcher.gateway.proxy import Proxy, path_of
 from launcher.gateway.routes import Routes
@@ -46,6 +47,7 @@ def main() -> int:
     parser.add_argument("--hsts", type=int, default=0, metavar="SECONDS")
     parser.add_argument("--redirect", metavar="HOST:PORT", help="send plain http from here ...")
     parser.add_argument("--redirect-to", metavar="URL", help="... to this address")
+    parser.add_argument("--challenges", type=Path, help="folder of certbot --webroot, for there")
     parser.add_argument("--largest", type=int, default=0, metavar="BYTES")
     parser.add_argument("--connections", type=int, default=4096, metavar="NUMBER")
     parser.add_argument("--mark", default="", help="tells launchers which settings these are")
@@ -76,7 +78,7 @@ def main() -> int:
         print(f"the certificate {args.cert} cannot be used: {error}", file=sys.stderr)
         return 2
     redirect = (args.redirect, args.redirect_to) if args.redirect else None
-    run = Running(proxy, args.listen, certificate, redirect)
+    run = Running(proxy, args.listen, certificate, redirect, args.challenges)
     try:
         asyncio.run(run.serve(args.data / "run" / "gateway", admin_token(secret), args.mark))
     except OSError as error:
@@ -95,6 +97,8 @@ class Running:
     certificate: Certificate | None = None
     redirect: tuple[str, str] | None = None
     """Where plain http listens, and the address that it sends everybody to."""
+    challenges: Path | None = None
+    """What plain http answers itself, for certificates."""
 
     async def serve(self, announce: Path, token: str, mark: str) -> None:
         """Serve until told to stop; the admin port is one of loopback, and announced in a file."""
@@ -105,7 +109,7 @@ class Running:
         listeners = [await door.listen(public, *host_and_port(self.listen), context)]
         runners = [public]
         if self.redirect:
-            runners.append(await set_up(redirect_app(self.redirect[1])))
+            runners.append(await set_up(redirect_app(self.redirect[1], self.challenges)))
             listeners.append(await door.listen(runners[-1], *host_and_port(self.redirect[0])))
         admin = await set_up(create_admin(proxy, token, stop))
         runners.append(admin)
@@ -166,14 +170,19 @@ def public_app(proxy: Proxy) -> web.Application:
     return app
 
 
-def redirect_app(address: str) -> web.Application:
-    """Sends visitors of plain http to the same page at `address`; never to a host they name."""
+def redirect_app(address: str, answers: Path | None) -> web.Application:
+    """Sends visitors of plain http to the same page at `address`; never to a host they name.
+
+    `answers` is the folder of what certificates are issued for, which stays plain.
+    """
 
     async def elsewhere(request: web.Request) -> web.Response:
         to = address + path_of(request)
         return web.Response(status=308, headers={"Location": to, **pages.POLICY})
 
     app = web.Application(client_max_size=0)
+    if answers:
+        app.router.add_get(f"/{FOLDER}/{{token:{NAME}}}", challenges(answers))
     app.router.add_route("*", "/{path:.*}", elsewhere)
     return app
 

@@ -208,6 +208,8 @@ def options(config: Config) -> list[str]:
         if tls.redirect:
             listen = "{}:{}".format(*tls.redirect)
             command += ["--redirect", listen, "--redirect-to", config.public_url]
+        if tls.challenges:
+            command += ["--challenges", str(tls.challenges)]
     return command
 
 

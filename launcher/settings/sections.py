@@ -18,6 +18,7 @@ from launcher.settings.values import (
     count,
     docker_network_or_none,
     file_path,
+    folder_path,
     index,
     ipv4_networks,
     mirror,
@@ -180,6 +181,7 @@ class TlsConfig:
     key_file: Path | None = setting(file_path)
     hsts: float = setting(seconds)
     redirect: tuple[str, int] | None = setting(address_or_none)
+    challenges: Path | None = setting(folder_path)
 
 
 @dataclass(frozen=True)

@@ -203,6 +203,15 @@ def ca_bundle(value: Any) -> Path | None:
     return Path(named)
 
 
+def folder_path(value: Any) -> Path | None:
+    if not text(value):
+        return None
+    path = Path(value).expanduser().absolute()
+    if not path.is_dir():
+        raise ValueError(f"there is no folder {path}: mkdir -p {path}")
+    return path
+
+
 def file_path(value: Any) -> Path | None:
     if not text(value):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
 from dataclasses import replace
@@ -32,7 +33,8 @@ def tls(tmp_path_factory, backend):
     settings = folder / "settings.yml"
     settings.write_text(
         f"data: {folder / 'data'}\nlisten: 127.0.0.1:0\npublic_url: https://class.example\n"
-        f"tls: {{cert_file: {cert}, key_file: {key}, redirect: '127.0.0.1:{plain}'}}\n"
+        f"tls: {{cert_file: {cert}, key_file: {key}, redirect: '127.0.0.1:{plain}', "
+        f"challenges: {folder}}}\n"
     )
     config = load_config(settings)
     secret = identity.load_secret(config.data)
@@ -75,6 +77,25 @@ def test_plain_http_is_sent_to_the_public_address_whatever_host_it_names(tls):
     assert answer.status_code == 308
     assert answer.headers["Location"] == "https://class.example/launch?env=a%2Fb"
     assert "Strict-Transport-Security" not in answer.headers
+
+
+def test_what_proves_the_host_name_is_served_by_plain_http(tls):
+    _, cert, plain, _ = tls
+    folder = cert.parent / ".well-known" / "acme-challenge"
+    folder.mkdir(parents=True)
+    (folder / "tok-EN_1").write_text("tok-EN_1.thumbprint")
+    there = f"{plain}/.well-known/acme-challenge"
+    answer = requests.get(f"{there}/tok-EN_1", allow_redirects=False, timeout=30)
+    assert (answer.status_code, answer.text) == (200, "tok-EN_1.thumbprint")
+    (folder / "link").symlink_to(cert)
+    os.mkfifo(folder / "pipe")
+    (folder / "folder").mkdir()
+    for name in ("none", "link", "pipe", "folder"):
+        answer = requests.get(f"{there}/{name}", allow_redirects=False, timeout=30)
+        assert answer.status_code == 404, name
+    for path in ("", "/", "/..%2f..%2fcert.pem", "/a.b", "/tok-EN_1/x"):
+        answer = requests.get(f"{there}{path}", allow_redirects=False, timeout=30)
+        assert answer.status_code == 308, path
 
 
 def test_old_protocols_and_plain_text_on_the_tls_port_are_refused(tls):
@@ -141,6 +162,11 @@ def test_a_certificate_that_is_none_is_named(tmp_path):
         ("tls: {cert_file: CERT}", "go together"),
         ("tls: {cert_file: CERT, key_file: KEY}\npublic_url: http://h", "https"),
         ("tls: {cert_file: /nowhere}", "there is no file"),
+        ("tls: {challenges: /nowhere}", "mkdir -p /nowhere"),
+        (
+            "public_url: https://h\ntls: {cert_file: CERT, key_file: KEY, challenges: /tmp}",
+            "nothing listens",
+        ),
         ("trusted_proxies: [nonsense]", "nonsense"),
     ],
 )
