@@ -340,6 +340,8 @@ def segments(handle: int, found: os.stat_result) -> Segments | None:
         while at < found.st_size:
             try:
                 start = os.lseek(handle, at, os.SEEK_DATA)
+                if start >= found.st_size:  # it has grown since
+                    break
                 at = min(os.lseek(handle, start, os.SEEK_HOLE), found.st_size)
             except OSError as error:
                 if error.errno != errno.ENXIO:  # no more data

@@ -310,6 +310,29 @@ def test_a_file_with_holes_that_shrinks_while_it_is_read_spoils_nothing(
     assert shape(tmp_path / "there" / path.relative_to(data)) == shape(path)
 
 
+def test_a_file_with_holes_that_always_grows_is_noted_and_spoils_nothing(
+    data, holes, tmp_path, monkeypatch
+):
+    segments, path = backup.segments, holes / "empty.bin"
+    name = str(path.relative_to(data))
+
+    def growing(handle, found):
+        if found.st_ino == path.stat().st_ino:
+            with path.open("r+b") as file:
+                file.seek(found.st_size + (1 << 20))
+                file.write(b"more")
+                file.truncate(found.st_size + (1 << 22))  # again with a hole at its end
+        return segments(handle, found)
+
+    monkeypatch.setattr(backup, "segments", growing)
+    made = write_backup(data, tmp_path / "b.tar")
+    assert made.notes == [f"{name}: it changed while it was read"]
+    restore_backup(tmp_path / "b.tar", tmp_path / "there")
+    size, parts = shape(tmp_path / "there" / name)
+    assert 1 << 40 < size < path.stat().st_size
+    assert [content.rstrip(b"\0") for _, _, content in parts] == [b"more"] * 2, "the last look's"
+
+
 def test_a_file_with_many_names_is_taken_once_and_has_them_all_again(data, tmp_path):
     home = data / "homes/s1" / COURSE
     (home / "first").write_bytes(os.urandom(1 << 20))
