@@ -44,5 +44,5 @@ def test_one_student_and_one_container(monkeypatch, capsys):
     assert "1 at once, 1 in line, told places [1] to [1]; 2 of 2 served" in said
     assert "met    failures: 0" in said
     engine = docker.from_env()
-    assert not engine.containers.list(all=True, filters={"network": "launcher-storm"})
+    assert not engine.api.containers(all=True, filters={"network": "launcher-storm"})
     engine.close()

@@ -105,7 +105,7 @@ class ScratchEngine:
         """End it, and leave nothing of it."""
         if self.process.poll() is None:
             with contextlib.closing(self.client()) as client:
-                for one in client.containers.list(all=True):
+                for one in client.containers.list(all=True, ignore_removed=True):
                     one.remove(force=True)
             self.stop()
         for place in reversed(mounts.mount_points()):

@@ -173,7 +173,9 @@ def in_order(box):
 
 def containers(box):
     with contextlib.closing(box.engine.client()) as client:
-        return client.containers.list(all=True, filters={"label": "launcher.session"})
+        return client.containers.list(
+            all=True, filters={"label": "launcher.session"}, ignore_removed=True
+        )
 
 
 @pytest.fixture(scope="module")

@@ -177,7 +177,7 @@ def left_over(box):
     both = [labels, labels | {"network": f"{box.network}-open"}]
     return {
         "mounts": sum(one.startswith(str(box.data)) for one in mounts.mount_points()),
-        "containers": sum(len(box.engine.containers.list(all=True, filters=f)) for f in both),
+        "containers": sum(len(box.engine.api.containers(all=True, filters=f)) for f in both),
         "networks": sorted(one.name for one in networks(box)),
         "rules": sorted(one for one in rules if any(bridge in one for bridge in bridges)),
         "files": {
