@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,6 +18,10 @@ PER_HOST = 8
 """Questions to one host at once; a class that asks for one repository is one question."""
 THREADS = 96
 """Of all hosts together; each only waits for a git process."""
+APART = 0.05
+"""Seconds between the beginnings of two same questions: who clicks together shares the second."""
+MOST = 1000
+"""Questions whose beginning is remembered."""
 
 T = TypeVar("T")
 
@@ -42,6 +46,8 @@ class Asking:
     _running: dict[str, int] = field(default_factory=dict)
     _waiting: dict[str, deque[Question[Any]]] = field(default_factory=dict)
     _known: dict[tuple[Any, ...], Question[Any]] = field(default_factory=dict)
+    _began: OrderedDict[tuple[Any, ...], float] = field(default_factory=OrderedDict)
+    """When each was asked last, in monotonic seconds."""
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -77,6 +83,7 @@ class Asking:
         found: Any = None
         error: BaseException | None = None
         try:
+            time.sleep(self._pause(question.key))
             found = question.ask()
         except BaseException as failed:  # whoever waits for the answer gets it
             error = failed
@@ -90,6 +97,17 @@ class Asking:
             question.answer.set_exception(error)
         else:
             question.answer.set_result(found)
+
+    def _pause(self, key: tuple[Any, ...]) -> float:
+        """Seconds until the question may be asked again; from then on it has been."""
+        now = time.monotonic()
+        with self._guard:
+            begins = max(now, self._began.get(key, 0.0) + APART)
+            self._began[key] = begins
+            self._began.move_to_end(key)
+            if len(self._began) > MOST:
+                self._began.popitem(last=False)
+        return begins - now
 
 
 def host_name(repo: str) -> str:

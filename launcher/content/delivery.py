@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import shutil
 import subprocess
 import tarfile
@@ -20,6 +21,7 @@ from typing import BinaryIO
 
 from envs.git import GitFailed
 from launcher.content.clone import STUDENT, lfs_note
+from launcher.content.copying import copy_tree
 from launcher.content.delivered import Delivered, find_delivered, record, widened
 from launcher.content.mirror import Mirrors
 from launcher.content.receipt import Receipt
@@ -167,19 +169,19 @@ def place_on_host(clone: Path, home: Path, folder: str) -> bool:
     try:
         if exists_at(handle, name):
             return False
-        made = Path(tempfile.mkdtemp(dir=home.parent, prefix=".new-content-"))
+        made = str(home.parent / f".new-content-{secrets.token_hex(8)}")
         try:
-            copy_clone(clone, made / name, os.fstat(handle))
-            os.rename(made / name, name, dst_dir_fd=handle)
+            copy_tree(str(clone), made, owner_of(handle) if os.geteuid() == 0 else None)
+            os.rename(made, name, dst_dir_fd=handle)
         except OSError as error:
             if error.errno == errno.EXDEV or exists_at(handle, name):
                 return False  # reconciling inside works for both
             raise ContentFailed(
                 f"The course files could not be copied: {error.strerror}.",
-                hint="Try again in a minute.",
+                hint="The disk may be full; tell the person who runs this server.",
             ) from error
         finally:
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(made, ignore_errors=True)  # it has moved if all went well
     finally:
         os.close(handle)
     return True
@@ -210,31 +212,17 @@ def open_below(home: Path, folder: str) -> int:
     return handle
 
 
+def owner_of(handle: int) -> tuple[int, int]:
+    found = os.fstat(handle)
+    return found.st_uid, found.st_gid
+
+
 def exists_at(handle: int, name: str) -> bool:
     try:
         os.stat(name, dir_fd=handle, follow_symlinks=False)
     except FileNotFoundError:
         return False
     return True
-
-
-def copy_clone(clone: Path, target: Path, owner: os.stat_result) -> None:
-    """A copy with its own data (shared blocks where the filesystem has them), owned by `owner`."""
-    copy = ["cp", "--archive", "--reflink=auto", "--no-target-directory"]
-    commands = [[*copy, "--", str(clone), str(target)]]
-    if os.geteuid() == 0 and clone.stat().st_uid != owner.st_uid:  # it has one owner
-        ids = f"{owner.st_uid}:{owner.st_gid}"
-        commands.append(["chown", "--no-dereference", "--recursive", ids, "--", str(target)])
-    for command in commands:
-        done = subprocess.run(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False
-        )
-        if done.returncode != 0:
-            said = done.stderr.strip().splitlines()
-            raise ContentFailed(
-                f"The course files could not be copied: {said[-1] if said else command[0]}.",
-                hint="The disk may be full; tell the person who runs this server.",
-            )
 
 
 def place_by_archive(clone: Path, spec: SessionSpec, runtime: Runtime, folder: str) -> bool:

@@ -7,8 +7,9 @@ import fcntl
 import functools
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ class Database:
     """Reads see one moment; writes come one after the other, each whole or not at all."""
 
     file: Path
+    _turn: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
+    """Writers of this process wait here: one that SQLite lets wait sleeps, and looks again."""
 
     @classmethod
     def of(cls, data: Path) -> Database:
@@ -49,9 +52,13 @@ class Database:
 
         :raises DatabaseTrouble: it cannot be written, with why.
         """
-        engine = self._engine.execution_options(writes=True)
-        with self._translated(), engine.begin() as connection:
-            yield connection
+        mine = self._turn.acquire(timeout=BUSY)
+        try:
+            with self._translated(), self._writing.begin() as connection:
+                yield connection
+        finally:
+            if mine:
+                self._turn.release()
 
     def check(self) -> str | None:
         """None when every page of the file is sound, else what is not."""
@@ -70,6 +77,7 @@ class Database:
 
     def close(self) -> None:
         """Close its connections; it opens again when it is used again."""
+        self.__dict__.pop("_writing", None)
         if engine := self.__dict__.pop("_engine", None):
             engine.dispose()
 
@@ -88,6 +96,11 @@ class Database:
             engine.dispose()
             raise
         return engine
+
+    @functools.cached_property
+    def _writing(self) -> Engine:
+        """The same, for those who write."""
+        return self._engine.execution_options(writes=True)
 
     def _bring_up_to_date(self, engine: Engine) -> None:
         if revision_of(engine) == newest_revision():

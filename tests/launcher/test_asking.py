@@ -49,3 +49,34 @@ def test_a_class_that_asks_the_same_takes_one_thread_and_later_ones_ask_anew():
     assert {one.result(timeout=60) for one in answers} == {1}
     assert other.result(timeout=60) == 2
     assert asking.submit(ask, "https://h.org/r", "main").result(timeout=60) == 3
+
+
+def test_a_class_that_clicks_one_after_the_other_shares_the_second_question(monkeypatch):
+    monkeypatch.setattr("launcher.asking.APART", 2.0)
+    asked, newest = [], [0]
+
+    def ask(_repo, _ref):
+        asked.append(time.monotonic())
+        return newest[0]
+
+    asking = Asking()
+    assert asking.submit(ask, "https://h.org/r", "").result(timeout=60) == 0
+    answers = []
+    for number in range(1, 20):
+        newest[0] = number  # a push right before the click
+        answers.append((number, asking.submit(ask, "https://h.org/r", "")))
+    for number, answer in answers:
+        assert answer.result(timeout=60) >= number, "never older than the click"
+    assert len(asked) == 2
+    assert asked[1] - asked[0] >= 1.9
+    other = asking.submit(ask, "https://h.org/other", "").result(timeout=60)
+    assert other == 19
+    assert len(asking._began) == 2
+
+
+def test_what_is_remembered_of_questions_has_a_limit(monkeypatch):
+    monkeypatch.setattr("launcher.asking.MOST", 3)
+    asking = Asking()
+    for number in range(10):
+        asking.submit(lambda repo, ref: ref, "https://h.org/r", str(number)).result(timeout=60)
+    assert len(asking._began) == 3

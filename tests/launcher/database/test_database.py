@@ -133,6 +133,22 @@ def test_many_threads_and_a_second_process_lose_no_write(tmp_path, monkeypatch):
         assert connection.scalar(select(AUDIT.c.at)) == 1 + 5 * 25
 
 
+def test_a_writer_that_hangs_keeps_the_others_of_its_process_no_longer_than_another_s(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module, "BUSY", 0.2)
+    database = Database.of(tmp_path)
+    add(database, "first")
+    with (
+        ThreadPoolExecutor(1) as threads,
+        database.write(),
+        pytest.raises(DatabaseTrouble, match="locked"),
+    ):
+        threads.submit(add, database, "second").result(timeout=60)
+    add(database, "third")
+    assert rows(database) == 2
+
+
 def test_two_processes_that_open_a_new_folder_at_once_both_work(tmp_path):
     code = (
         "import sys; from pathlib import Path; from launcher.database import Database\n"
