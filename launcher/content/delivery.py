@@ -28,7 +28,8 @@ from launcher.content.receipt import Receipt
 from launcher.content.shipping import ask_session
 from launcher.content.upstream import Upstream
 from launcher.errors import ContentFailed, LaunchError
-from launcher.runtimes.base import Runtime
+from launcher.runtimes.base import Completed, Runtime
+from launcher.runtimes.own_commands import own_command
 from launcher.session import SessionSpec
 from link_generator.content import Content
 
@@ -227,22 +228,26 @@ def exists_at(handle: int, name: str) -> bool:
 
 def place_by_archive(clone: Path, spec: SessionSpec, runtime: Runtime, folder: str) -> bool:
     """Send the clone as a tar under a passing name, then rename it inside: all or nothing."""
-    there = runtime.run(spec.id, ["test", "-e", folder])
-    if there.code == 0 or runtime.run(spec.id, ["test", "-L", folder]).code == 0:
+
+    def run(command: list[str]) -> Completed:
+        return runtime.run(spec.id, own_command(command))
+
+    there = run(["test", "-e", folder])
+    if there.code == 0 or run(["test", "-L", folder]).code == 0:
         return False
     above = folder.rpartition("/")[0]
-    if above and runtime.run(spec.id, ["mkdir", "-p", "--", above]).code != 0:
+    if above and run(["mkdir", "-p", "--", above]).code != 0:
         return False
     passing = f".new-content-{spec.id[:12]}"
-    runtime.run(spec.id, ["rm", "-rf", "--", passing])
+    run(["rm", "-rf", "--", passing])
     with tempfile.TemporaryFile() as archive:
         write_archive(clone, passing, archive)
         archive.seek(0)
         runtime.put_home_archive(spec.id, archive)
-    moved = runtime.run(spec.id, ["mv", "-T", "-n", "--", passing, folder])
-    left = runtime.run(spec.id, ["test", "-e", passing])
+    moved = run(["mv", "-T", "-n", "--", passing, folder])
+    left = run(["test", "-e", passing])
     if left.code == 0:
-        runtime.run(spec.id, ["rm", "-rf", "--", passing])
+        run(["rm", "-rf", "--", passing])
     return moved.code == 0 and left.code != 0
 
 

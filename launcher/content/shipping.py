@@ -8,6 +8,7 @@ import json
 import logging
 import shutil
 import tempfile
+import time
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,13 +16,14 @@ from typing import Any
 
 from launcher.errors import ContentFailed
 from launcher.runtimes.base import Runtime
+from launcher.runtimes.own_commands import own_python
 
 log = logging.getLogger(__name__)
 
 TIMEOUT = 600.0
 """Seconds for one pull inside the session."""
-# An image with conda packages names the launcher's own; a student cannot change the image's names.
-PYTHON = ("/bin/sh", "-c", 'exec "${LAUNCHER_PYTHON:-python3}" "$@"', "reconcile")
+LOOK = 15.0
+"""Seconds for a look that changes nothing; somebody waits for its page."""
 LOADER = """
 import os, runpy, shutil, sys, tempfile
 source = sys.stdin.buffer
@@ -47,23 +49,33 @@ finally:
 
 
 def ask_session(
-    runtime: Runtime, session_id: str, request: Mapping[str, Any], packs: Sequence[Path]
+    runtime: Runtime,
+    session_id: str,
+    request: Mapping[str, Any],
+    packs: Sequence[Path],
+    *,
+    timeout: float = TIMEOUT,
 ) -> dict[str, Any]:
-    """One action inside the session; its answer, see `reconcile/__main__.py`.
+    """One action inside the session, in `timeout` seconds; its answer: `reconcile/__main__.py`.
 
     :raises ContentFailed: the program could not run, or did not end in time.
     """
+    deadline = time.monotonic() + timeout
     for pack in packs[:-1]:
-        answer = _ask_once(runtime, session_id, {**request, "action": "take"}, pack)
+        answer = _ask_once(runtime, session_id, {**request, "action": "take"}, pack, deadline)
         if "error" in answer:
             return answer
-    return _ask_once(runtime, session_id, request, packs[-1] if packs else None)
+    return _ask_once(runtime, session_id, request, packs[-1] if packs else None, deadline)
 
 
 def _ask_once(
-    runtime: Runtime, session_id: str, request: Mapping[str, Any], pack: Path | None
+    runtime: Runtime,
+    session_id: str,
+    request: Mapping[str, Any],
+    pack: Path | None,
+    deadline: float,
 ) -> dict[str, Any]:
-    command = [*PYTHON, "-I", "-c", LOADER, json.dumps(request)]
+    command = own_python(["-I", "-c", LOADER, json.dumps(request)])
     with tempfile.TemporaryFile() as stdin:
         program = zipped_program()
         stdin.write(len(program).to_bytes(8, "big") + program)
@@ -73,10 +85,12 @@ def _ask_once(
                 shutil.copyfileobj(file, stdin)
         stdin.seek(0)
         try:
-            done = runtime.run(session_id, command, stdin=stdin, timeout=TIMEOUT)
+            left = max(1.0, deadline - time.monotonic())
+            done = runtime.run(session_id, command, stdin=stdin, timeout=left)
         except TimeoutError as error:
             raise ContentFailed(
-                "Bringing the course files took too long.", hint="Open the link again."
+                "The session took too long with its course files.",
+                hint="Stop it under My sessions, then open the link again.",
             ) from error
     return _read_answer(done.code, done.out, done.err)
 

@@ -9,10 +9,13 @@ from launcher.homes import disk
 from launcher.sessions.history import History, Remembered
 from launcher.sessions.notices import Notice, Notices
 from launcher.sessions.sessions import Sessions
+from launcher.web.concurrency import ConcurrencyLimit
 from launcher.web.request import csrf_token, is_let_into, known_student, wants_json
 
 
-def create_blueprint(sessions: Sessions, history: History, notices: Notices) -> Blueprint:
+def create_blueprint(
+    sessions: Sessions, history: History, notices: Notices, limit: ConcurrencyLimit
+) -> Blueprint:
     """The views; all are for the session's owner alone, or who has its token."""
     views = Blueprint("notices", __name__)
 
@@ -39,6 +42,7 @@ def create_blueprint(sessions: Sessions, history: History, notices: Notices) -> 
 
     @views.get("/sessions/<session_id>/disk")
     @views.get("/api/sessions/<session_id>/disk")
+    @limit.one_each
     def room(session_id: str) -> Response:
         """How full the folder is, and its largest files; it need not run for that."""
         known = own(session_id)

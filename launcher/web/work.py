@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, make_response, redirect, render_template
 from flask import request as asked
 
 from launcher.content.delivered import Delivered, all_delivered
+from launcher.content.shipping import LOOK
 from launcher.content.undo import Undo
 from launcher.errors import ContentFailed, SessionGone
 from launcher.launch import Launcher
 from launcher.session import Session, SessionSpec
 from launcher.sessions.sessions import Sessions
+from launcher.web.concurrency import ConcurrencyLimit
 from launcher.web.request import carried, carry, csrf_token, known_student, wants_json
 
 
-def create_blueprint(launcher: Launcher, undo: Undo) -> Blueprint:
+def create_blueprint(launcher: Launcher, undo: Undo, limit: ConcurrencyLimit) -> Blueprint:
     """The views; each is a page for a browser and JSON for a program."""
     views = Blueprint("work", __name__)
     sessions = launcher.sessions
 
     @views.post("/sessions/<session_id>/update")
     @views.post("/api/sessions/<session_id>/update")
+    @limit.one_each
     def update(session_id: str) -> Response:
         receipts = launcher.update(own(sessions, session_id))
         if as_json():
@@ -31,9 +35,11 @@ def create_blueprint(launcher: Launcher, undo: Undo) -> Blueprint:
 
     @views.get("/sessions/<session_id>/snapshots")
     @views.get("/api/sessions/<session_id>/snapshots")
+    @limit.one_each
     def snapshots(session_id: str) -> Response:
         spec = sessions.spec(own(sessions, session_id))
-        folders = [folder_json(spec, one, undo) for one in all_delivered(spec)]
+        until = time.monotonic() + LOOK
+        folders = [folder_json(spec, one, undo, until) for one in all_delivered(spec)]
         if as_json():
             return jsonify(folders=folders, csrf=csrf_token())
         done = carried(asked.args.get("done", ""))
@@ -41,6 +47,7 @@ def create_blueprint(launcher: Launcher, undo: Undo) -> Blueprint:
 
     @views.get("/sessions/<session_id>/snapshots/<path:folder>/<snapshot>")
     @views.get("/api/sessions/<session_id>/snapshots/<path:folder>/<snapshot>")
+    @limit.one_each
     def preview(session_id: str, folder: str, snapshot: str) -> Response:
         spec, folder = folder_of(sessions, session_id, folder)
         found = undo.preview(spec, folder, snapshot, asked.args.get("path"))
@@ -50,6 +57,7 @@ def create_blueprint(launcher: Launcher, undo: Undo) -> Blueprint:
 
     @views.post("/sessions/<session_id>/snapshots/<path:folder>/<snapshot>/restore")
     @views.post("/api/sessions/<session_id>/snapshots/<path:folder>/<snapshot>/restore")
+    @limit.one_each
     def restore(session_id: str, folder: str, snapshot: str) -> Response:
         spec, folder = folder_of(sessions, session_id, folder)
         in_place = asked.form.get("in_place") == "yes"
@@ -63,6 +71,7 @@ def create_blueprint(launcher: Launcher, undo: Undo) -> Blueprint:
 
     @views.post("/sessions/<session_id>/folders/<path:folder>/start-over")
     @views.post("/api/sessions/<session_id>/folders/<path:folder>/start-over")
+    @limit.one_each
     def start_over(session_id: str, folder: str) -> Response:
         spec, folder = folder_of(sessions, session_id, folder)
         path = asked.form.get("path", "").strip().removeprefix(f"{folder}/")
@@ -91,11 +100,14 @@ def folder_of(sessions: Sessions, session_id: str, folder: str) -> tuple[Session
     return spec, folder
 
 
-def folder_json(spec: SessionSpec, one: Delivered, undo: Undo) -> dict[str, Any]:
+def folder_json(spec: SessionSpec, one: Delivered, undo: Undo, until: float) -> dict[str, Any]:
     """A folder with its snapshots, or with why there are none: the student may have removed it."""
     found: dict[str, Any] = {"folder": one.folder, "repo": one.repo, "snapshots": [], "trouble": ""}
     try:
-        found["snapshots"] = undo.snapshots(spec, one.folder)
+        left = until - time.monotonic()
+        if left <= 0:
+            raise ContentFailed("The session took too long with the folders before this one.")
+        found["snapshots"] = undo.snapshots(spec, one.folder, within=left)
     except ContentFailed as error:
         found["trouble"] = f"{error.message} {error.hint}".strip()
     return found

@@ -12,6 +12,7 @@ from launcher.people import identity
 from launcher.session import Limits
 from launcher.sessions.notices import ENDING, Notice, Notices
 from launcher.web import errors, notices, request
+from launcher.web.concurrency import ConcurrencyLimit
 from tests.fakes import fake_sessions
 
 SECRET = b"k" * 32
@@ -30,13 +31,18 @@ def told():
 
 
 @pytest.fixture
-def app(sessions, told):
+def limit():
+    return ConcurrencyLimit()
+
+
+@pytest.fixture
+def app(sessions, told, limit):
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
     app.config.update(SECRET_KEY=SECRET, PUBLIC_URL="http://x", TESTING=True)
     app.jinja_env.filters.update(moment=request.moment, human=human)
     app.before_request(request.begin)
     app.after_request(request.finish)
-    app.register_blueprint(notices.create_blueprint(sessions, sessions.history, told))
+    app.register_blueprint(notices.create_blueprint(sessions, sessions.history, told, limit))
     errors.register(app)
     return app
 
@@ -107,3 +113,12 @@ def test_the_largest_files_of_a_full_folder_are_listed_even_when_it_does_not_run
     found = client.get(f"/api/sessions/{spec.id}/disk").json
     assert found["limit"] == 10 * MB
     assert [one["path"] for one in found["files"]] == ["model<b>.bin", "notes.txt"]
+
+
+def test_looks_at_a_full_folder_cannot_take_all_threads(app, spec, limit):
+    url = f"/api/sessions/{spec.id}/disk"
+    with limit.held_by(OWNER):
+        busy = browser(app, OWNER).get(url)
+        assert (busy.status_code, busy.json["error"]["code"]) == (503, "E-BUSY")
+        assert int(busy.headers["Retry-After"]) > 0
+    assert browser(app, OWNER).get(url).status_code == 200

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from flask import Flask
@@ -20,10 +23,12 @@ from launcher.launch import Launcher
 from launcher.people import identity
 from launcher.people.audit import Audit
 from launcher.web import errors, kept_work, request, sessions, work
+from launcher.web.concurrency import ConcurrencyLimit
 from link_generator.content import Content
 from link_generator.link import Link, compose_link
 from tests.fakes import HereRuntime, fake_sessions
 from tests.git_server import GitServer, Repo
+from tests.waiting import wait_for
 
 SECRET = b"k" * 32
 JSON = {"Accept": "application/json"}
@@ -71,7 +76,7 @@ def app(launcher, tmp_path):
     )
     app.register_blueprint(kept_work.create_blueprint(kept))
     undo = Undo(launcher.sessions.runtime, launcher.mirrors)
-    app.register_blueprint(work.create_blueprint(launcher, undo))
+    app.register_blueprint(work.create_blueprint(launcher, undo, ConcurrencyLimit()))
     errors.register(app)
     return app
 
@@ -235,3 +240,94 @@ def test_a_stopped_session_says_so(student, launcher):
     answer = student.post("/sessions/ID/update")
     assert answer.status_code == 503
     assert "Bring it back" in answer.text
+
+
+@pytest.fixture
+def hanging(launcher, monkeypatch):
+    """Each command in a session hangs until this is set; with how long each may take."""
+    gate, runtime, allowed = threading.Event(), launcher.sessions.runtime, []
+
+    def run(session_id, command, *, stdin=None, timeout=60.0):
+        allowed.append(timeout)
+        gate.wait(60)
+        raise TimeoutError("it took too long")
+
+    monkeypatch.setattr(runtime, "run", run)
+    yield gate, allowed
+    gate.set()
+
+
+def ask_aside(app, cookie, address):
+    """A request of its own thread, as the server would answer it."""
+    answers = []
+
+    def ask():
+        client = app.test_client()
+        client.set_cookie(identity.COOKIE, cookie)
+        answers.append(client.get(address))
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    return thread, answers
+
+
+def test_a_session_that_hangs_holds_one_thread_and_not_all(app, student, hanging):
+    gate, allowed = hanging
+    cookie = identity.sign_student(SECRET, "s1")
+    address = f"/sessions/{student.spec.id}/snapshots"
+    thread, answers = ask_aside(app, cookie, address)
+    wait_for(lambda: allowed)
+    for path in ("snapshots", "snapshots/course/20200101-000000"):
+        busy = student.get(f"/sessions/ID/{path}")
+        assert busy.status_code == 503
+        assert "E-BUSY" in busy.text
+        assert int(busy.headers["Retry-After"]) > 0
+    assert "E-BUSY" in student.post("/sessions/ID/update").text
+    assert student.get("/sessions").status_code == 200
+    assert len(allowed) == 1, "nothing else was begun in the session"
+    gate.set()
+    thread.join(30)
+    assert "took too long" in answers[0].text
+    assert student.get("/sessions/ID/snapshots").status_code == 200
+
+
+def test_looks_wait_seconds_and_changes_as_long_as_a_pull(student, hanging):
+    gate, allowed = hanging
+    gate.set()
+    student.get("/sessions/ID/snapshots")
+    student.get("/sessions/ID/snapshots/course/20200101-000000")
+    assert max(allowed) <= 15
+    student.post("/sessions/ID/folders/course/start-over", path="a.txt")
+    assert allowed[-1] > 500
+
+
+def test_many_folders_share_the_time_of_a_look(app, launcher, server, tmp_path, monkeypatch):
+    for name in ("c2", "c3"):
+        Repo.create(tmp_path / "served" / name, {"x": "x"})
+    more = tuple(Content(server.url(name)) for name in ("c2", "c3"))
+    student = Browser(app, launcher, "s1", Link("gh/o/e", repo=server.url("course"), more=more))
+    now, allowed = [0.0], []
+    monkeypatch.setattr(work, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    def run(session_id, command, *, stdin=None, timeout=60.0):
+        allowed.append(timeout)
+        now[0] += 10
+        raise TimeoutError("it took too long")
+
+    monkeypatch.setattr(launcher.sessions.runtime, "run", run)
+    folders = student.get("/api/sessions/ID/snapshots").json["folders"]
+    assert len(folders) == 3
+    assert all("too long" in one["trouble"] for one in folders)
+    assert allowed == pytest.approx([15, 5], abs=1), "the third is not asked"
+
+
+def test_a_python_of_the_students_own_is_not_run(student, monkeypatch):
+    """The first folder of an image's PATH is the student's."""
+    programs = student.home / ".local/bin"
+    programs.mkdir(parents=True)
+    (programs / "python3").write_text("#!/bin/sh\nsleep 600\n")
+    (programs / "python3").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("HOME", str(student.home))
+    (folder,) = student.get("/api/sessions/ID/snapshots").json["folders"]
+    assert folder["trouble"] == ""
