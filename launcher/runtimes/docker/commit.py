@@ -47,6 +47,8 @@ KILLS = (
     "cat /sys/fs/cgroup/memory/memory.oom_control /sys/fs/cgroup/memory.events 2>/dev/null"
     " | grep '^oom_kill [1-9]'; true"
 )
+SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+"""Without the environment's own folder, in which steps write that are not root's."""
 
 
 @dataclass
@@ -193,14 +195,14 @@ class CommitBuild:
         return bool(self._plain(container, ["/bin/sh", "-c", KILLS]))
 
     def _plain(self, container: Any, command: Sequence[str], stdin: bytes | None = None) -> bytes:
-        """A short command as root, which must work."""
+        """A short command as root, which must work; no program that a step of the build left."""
         done = run_in_container(
             self.client,
             container.id,
             command,
             user="0:0",
             workdir="/",
-            environment={},
+            environment={"PATH": SYSTEM_PATH},
             stdin=None if stdin is None else io.BytesIO(stdin),
             timeout=60,
         )

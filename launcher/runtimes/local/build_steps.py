@@ -89,19 +89,6 @@ class BuildSteps:
         halt: Halt,
         secret: Path | None = None,
     ) -> None:
-        command = self.sandbox.command(
-            step,
-            home=home,
-            uid=BUILD_UID,
-            read=[
-                *outside_usr(find_python_of(place, step)),
-                *trusted_files(self.ca_bundle),
-                *self.conda.folders(),
-                *([secret.parent] if secret else []),
-            ],
-            write=[place, self.folder / "cache"],
-            chdir=str(place / "repo"),
-        )
         path = f"{place}/venv/bin:/usr/local/bin:/usr/bin:/bin"
         extra = {
             "PATH": path,
@@ -119,6 +106,20 @@ class BuildSteps:
             extra["NETRC"] = str(secret)
         if self.index_url:
             extra |= {"UV_DEFAULT_INDEX": self.index_url, "PIP_INDEX_URL": self.index_url}
+        command = self.sandbox.command(
+            step,
+            home=home,
+            uid=BUILD_UID,
+            variables={"PATH": extra["PATH"]},
+            read=[
+                *outside_usr(find_python_of(place, step)),
+                *trusted_files(self.ca_bundle),
+                *self.conda.folders(),
+                *([secret.parent] if secret else []),
+            ],
+            write=[place, self.folder / "cache"],
+            chdir=str(place / "repo"),
+        )
         tail, wrong = deque[str](maxlen=TAIL), ""
         process = subprocess.Popen(
             command,

@@ -20,6 +20,13 @@ KEPT = ("LANG", "LC_ALL", "TZ", "http_proxy", "https_proxy", "no_proxy")
 OPEN = ("/tmp", "/dev/shm")
 """Folders in memory that everybody in the sandbox can write to."""
 NOTHING: Mapping[str, int] = {}
+# By their full paths, which sandboxes have, too: what a student or an environment calls `setpriv`
+# must never run while there is a privilege to give up, nor what they call `prlimit` as the limit.
+SETPRIV, PRLIMIT, CHOOM, ENV = (
+    f"/usr/bin/{name}" for name in ("setpriv", "prlimit", "choom", "env")
+)
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""PATH of all that runs before a session's privileges are dropped."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,8 @@ class Sandbox:
         *,
         home: Path,
         uid: int,
+        variables: Mapping[str, str],
+        limit: Sequence[str] = (),
         read: Sequence[Path] = (),
         write: Sequence[Path] = (),
         chdir: str = "",
@@ -50,17 +59,20 @@ class Sandbox:
     ) -> list[str]:
         """The argv that runs `command` for one student. No I/O here.
 
-        `memory` names folders that are in memory, with the bytes that they may hold.
+        `variables` are what students and environments have a say in: PATH, and what an environment
+        sets, LD_PRELOAD maybe. Only the command meets them. `limit` runs before, with no privilege
+        any more. `memory` names folders that are in memory, with the bytes that they may hold.
 
         As root, bubblewrap itself stays root while it mounts, so that nothing on the way to the
         student's folder need be open to others; then setpriv gives up every privilege.
         """
+        told = [f"{name}={value}" for name, value in variables.items()]
         drop: list[str] = []
         if self.own_uids:
             ids = [f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--no-new-privs"]
-            drop = ["setpriv", *ids, "--inh-caps=-all", "--bounding-set=-all", "--"]
+            drop = [SETPRIV, *ids, "--inh-caps=-all", "--bounding-set=-all", "--"]
         if not self.bwrap:
-            return [*drop, *command]
+            return [*drop, *limit, ENV, *told, *command]
         argv = [self.bwrap]
         for folder in SYSTEM:
             argv += ["--ro-bind", folder, folder]
@@ -88,11 +100,14 @@ class Sandbox:
         else:
             argv.append("--unshare-user")
         # Only the student may enter the folder, so the way into it comes after the drop.
-        enter = ["env", f"--chdir={chdir or HOME_IN_SESSION}"]
-        return [*argv, "--chdir", "/", "--", *drop, *enter, *command]
+        enter = [ENV, f"--chdir={chdir or HOME_IN_SESSION}", *told]
+        return [*argv, "--chdir", "/", "--", *drop, *limit, *enter, *command]
 
     def environment(self, home: Path, extra: Mapping[str, str]) -> dict[str, str]:
-        """The environment of a session's processes: nothing of the launcher's own."""
+        """What a session's processes begin with: nothing of the launcher's own, the system's PATH.
+
+        Programs meet it while they are root: what others have a say in is for `command`.
+        """
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         return {
             "LANG": "C.UTF-8",
@@ -102,6 +117,7 @@ class Sandbox:
             "SHELL": "/bin/bash",
             "NB_USER": "jovyan",
             **extra,
+            "PATH": SYSTEM_PATH,
         }
 
 
@@ -114,14 +130,17 @@ def parents(paths: Sequence[Path]) -> list[str]:
 
 def find_sandbox() -> Sandbox:
     """Try bubblewrap once, as a session would use it."""
-    own_uids = os.geteuid() == 0 and shutil.which("setpriv") is not None
+    own_uids = os.geteuid() == 0
+    if own_uids and not os.access(SETPRIV, os.X_OK):
+        return Sandbox(own_uids=own_uids, why=f"there is no {SETPRIV} (package util-linux)")
     found = shutil.which("bwrap")
     if not found:
         return Sandbox(own_uids=own_uids, why="bubblewrap is not installed (package bubblewrap)")
     candidate = Sandbox(bwrap=found, own_uids=own_uids)
-    probe = candidate.command(["true"], home=Path("/tmp"), uid=FIRST_UID)
+    probe = candidate.command(["true"], home=Path("/tmp"), uid=FIRST_UID, variables={})
+    env = candidate.environment(Path("/tmp"), {})
     try:
-        done = subprocess.run(probe, capture_output=True, text=True, timeout=10)
+        done = subprocess.run(probe, env=env, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired) as error:
         return Sandbox(own_uids=own_uids, why=f"bubblewrap does not run: {error}")
     if done.returncode:

@@ -25,12 +25,13 @@ from launcher.runtimes.local.cgroups import Cgroups
 from launcher.runtimes.local.images import LocalImages
 from launcher.runtimes.local.processes import memory_of_trees, start_time, stop_tree
 from launcher.runtimes.local.pythons import find_python_of, outside_usr
-from launcher.runtimes.local.sandbox import FIRST_UID, Sandbox
+from launcher.runtimes.local.sandbox import CHOOM, FIRST_UID, PRLIMIT, Sandbox
 from launcher.runtimes.local.trust import trust_variables, trusted_files
 from launcher.runtimes.usage import WANTED_MEMORY, kills_in, memory_in
 from launcher.session import Session, SessionSpec
 
 Argv = list[str]
+NOTHING: Mapping[str, str] = {}
 # What the command left running ends with it, or would go on where nobody looks for it: bubblewrap
 # itself waits for its command only. There, and only there, `kill` reaches just the sandbox.
 ALONE = ("/bin/sh", "-c", '"$@"; code=$?; kill -s KILL -- -1 2>/dev/null; exit $code', "alone")
@@ -114,16 +115,14 @@ class LocalRuntime:
             "port": port,
             "started": time.time(),
         }
-        environment = {
-            **self.images.variables(spec.image),
-            **self._environment(spec.home, place),
-            "JUPYTER_TOKEN": spec.token,
-        }
+        environment = {**self._environment(spec.home, place), "JUPYTER_TOKEN": spec.token}
+        asked = self.images.variables(spec.image)
+        variables = {name: asked[name] for name in asked if name not in environment}
         with (self.folder / f"{spec.id}.log").open("wb") as log:
             try:
                 self.cgroups.make(spec.id, spec.limits)
                 process = subprocess.Popen(
-                    self._within(row, self._server(spec, place, port)),
+                    self._within(row, self._server(spec, place, port), variables),
                     env=environment,
                     cwd=None if self.sandbox.bwrap else spec.home,
                     stdin=subprocess.DEVNULL,
@@ -276,9 +275,14 @@ class LocalRuntime:
         begin = [f"{place}/repo/{begun_by}"] if begun_by else []
         return conda.activated(place, [*begin, *command])
 
-    def _within(self, row: Mapping[str, Any], command: Sequence[str]) -> Argv:
+    def _within(
+        self,
+        row: Mapping[str, Any],
+        command: Sequence[str],
+        variables: Mapping[str, str] = NOTHING,
+    ) -> Argv:
         """The argv that runs the command in the session's sandbox, held to its limits."""
-        place = Path(row["place"])
+        home, place = Path(row["home"]), Path(row["place"])
         read = [
             place,
             *outside_usr(find_python_of(place, ())),
@@ -286,13 +290,15 @@ class LocalRuntime:
         ]
         alone = [*ALONE, *command] if self.sandbox.bwrap else command
         inside = self.sandbox.command(
-            limited(alone, self._rlimit(row["processes"])),
-            home=Path(row["home"]),
+            alone,
+            home=home,
             uid=uid_of(row["owner"]),
+            variables={**variables, "PATH": self._said(home, place)["PATH"]},
+            limit=limit_of(self._rlimit(row["processes"])),
             read=read,
             memory=row.get("memory", {}),
         )
-        return self.cgroups.joined(row["id"], ["choom", "-n", KILLED_FIRST, "--", *inside])
+        return self.cgroups.joined(row["id"], [CHOOM, "-n", KILLED_FIRST, "--", *inside])
 
     def _rlimit(self, processes: int) -> int:
         """The limit by user where no control group counts; 0 where that would count others."""
@@ -300,11 +306,15 @@ class LocalRuntime:
         return processes if counted else 0
 
     def _environment(self, home: Path, place: Path) -> dict[str, str]:
+        return self.sandbox.environment(home, self._said(home, place))
+
+    def _said(self, home: Path, place: Path) -> dict[str, str]:
+        """What a session's programs are told of where things are."""
         path = f"{self.sandbox.home(home)}/.local/bin:{place}/venv/bin:/usr/local/bin:/usr/bin:/bin"
         runtime_dir = "/tmp/jupyter-runtime"
         if not self.sandbox.bwrap:
             runtime_dir = str(self.folder / "jupyter-runtime")
-        extra = {
+        return {
             "PATH": path,
             "VIRTUAL_ENV": f"{place}/venv",
             "REPO_DIR": f"{place}/repo",
@@ -313,7 +323,6 @@ class LocalRuntime:
             **trust_variables(self.images.ca_bundle),
             **conda.variables(place, path),
         }
-        return self.sandbox.environment(home, extra)
 
     def _row(self, session_id: str) -> dict[str, Any] | None:
         if not re.fullmatch(r"[0-9a-f]{8,64}", session_id):
@@ -323,10 +332,10 @@ class LocalRuntime:
         return None
 
 
-def limited(command: Sequence[str], processes: int) -> Argv:
-    """The command without core files, and with a limit on all processes of its user but for 0."""
+def limit_of(processes: int) -> Argv:
+    """What runs a command without core files, and but for 0 limits all processes of its user."""
     most = [f"--nproc={processes}"] if processes else []
-    return ["prlimit", *most, "--core=0", "--", *command]
+    return [PRLIMIT, *most, "--core=0", "--"]
 
 
 def session_of(row: dict[str, Any]) -> Session:

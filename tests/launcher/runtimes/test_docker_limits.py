@@ -124,6 +124,12 @@ def test_who_needs_more_memory_than_there_is_is_told_the_limit(build, kind):
     assert "builds.memory" in caught.value.hint
 
 
+def test_what_is_done_as_root_between_steps_runs_no_program_that_a_step_left(build):
+    lie = "printf '#!/bin/sh\\necho oom_kill 9\\n' > /srv/env/bin/cat; chmod +x /srv/env/bin/cat"
+    with pytest.raises(BuildFailed, match=r"postBuild.*exit code: 3"):
+        build({"postBuild": f"{lie}; exit 3\n"}, limits=BuildLimits(memory=1 << 30))
+
+
 def test_processes_and_network_are_limited_as_the_settings_say(build):
     script = 'test "$(ls /sys/class/net)" = lo && for i in $(seq 60); do sleep 20 & done\n'
     said = []
