@@ -86,7 +86,10 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that every command takes, down to the last subcommand."""
     known = {text for action in parser._actions for text in action.option_strings}
     options: dict[str, dict[str, str]] = {
-        "--settings": {"metavar": "FILE", "help": "settings (YAML); default.yml lists all"},
+        "--settings": {
+            "metavar": "FILE",
+            "help": "settings (YAML); else $LAUNCHER_SETTINGS or /etc/launcher/settings.yml",
+        },
         "--data": {"metavar": "DIR", "help": "the data folder, instead of the settings' one"},
         "--json": {"action": "store_true", "help": "print JSON"},
         "--debug": {"action": "store_true", "help": "show tracebacks"},

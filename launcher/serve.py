@@ -24,6 +24,7 @@ from launcher.config import Config, where_sessions_are
 from launcher.errors import LaunchError
 from launcher.gateway.process import Gateway, GatewayFailed, ensure_gateway
 from launcher.gateway.secrets import app_secret
+from launcher.in_use import note_settings
 from launcher.machine import open_files
 from launcher.parts import Parts, create_cleanup, create_parts
 from launcher.people import identity
@@ -100,6 +101,7 @@ def start(config: Config) -> Running:
         lock = undo.enter_context(hold(config.data / "serve.lock"))
         secret = identity.load_secret(config.data)
         gateway = ensure_gateway(config, secret)
+        note_settings(config)
         undo.push(functools.partial(end_after, gateway))
         running = _serve(config, secret, gateway, lock)
         undo.pop_all()

@@ -24,6 +24,8 @@ PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", PATIENT, derandomize=True)
 settings.register_profile("developer", PATIENT, derandomize=False)
 settings.load_profile("ci" if IN_CI else "developer")
+# Launchers of tests, here and in processes of their own, never go by this machine's settings.
+os.environ["LAUNCHER_SETTINGS"] = ""
 
 
 @functools.cache

@@ -6,7 +6,9 @@ A handler takes the parsed words and a `Context` and returns the exit code.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +23,12 @@ if TYPE_CHECKING:
 class Context:
     """The settings and parts of this call; read and made when a command first asks for them."""
 
-    settings: Path | None
+    named: Path | None
+    """The file of `--settings`."""
     overrides: dict[str, Any]
     json: bool
+    looks: bool = True
+    """False where the settings of this machine's own launcher are not meant."""
     _config: Config | None = None
     _parts: Parts | None = None
 
@@ -31,10 +36,22 @@ class Context:
     def of(cls, args: argparse.Namespace) -> Context:
         settings = getattr(args, "settings", None)
         return cls(
-            settings=Path(settings) if settings else None,
+            named=Path(settings) if settings else None,
             overrides={"data": getattr(args, "data", None)},
             json=getattr(args, "json", False),
         )
+
+    @functools.cached_property
+    def settings(self) -> Path | None:
+        """The file that counts; one that nobody named for this call is said."""
+        if self.named or not self.looks:
+            return self.named
+        from launcher.settings.place import find_settings
+
+        found, said = find_settings(own_data=bool(self.overrides.get("data")))
+        if said:
+            print(f"launcher: {said}", file=sys.stderr)
+        return found
 
     @property
     def config(self) -> Config:

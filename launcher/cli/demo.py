@@ -30,6 +30,7 @@ def add_parser(commands: Any) -> None:
 
 
 def demo(args: argparse.Namespace, context: Context) -> int:
+    context.looks = False  # it is no launcher of a class, on a machine that may have one
     if "data" not in context.overrides or not context.overrides["data"]:
         context.override(data=str(default_data()))
     logs.set_up("json" if args.once and not sys.stderr.isatty() else "text", "warning")

@@ -13,6 +13,7 @@ from launcher.doctor import machine, network, secrets, state
 from launcher.doctor.finding import Finding
 from launcher.errors import NoRuntime, SecretGone
 from launcher.gateway.process import find_gateway, url_of
+from launcher.in_use import HINT, why_not_ours
 from launcher.runtimes.base import Runtime
 
 
@@ -53,8 +54,12 @@ def look(context: Context, *, fix: bool) -> Iterator[Finding]:
     health = runtime.health()
     yield Finding("runtime", health is None, health or context.parts.why_runtime)
     yield Finding("isolation", True, runtime.describe())
-    trouble = runtime.protect()
-    yield Finding("walls", not trouble, trouble or "all that this runtime has are up")
+    others = why_not_ours(config, context.parts.secret)
+    if others:
+        yield Finding("settings", False, f"{others} So nothing is changed.", HINT, serious=False)
+    else:
+        trouble = runtime.protect()
+        yield Finding("walls", not trouble, trouble or "all that this runtime has are up")
     warm = runtime.warm
     why = warm.why_not() if warm else "this runtime starts a session when somebody clicks"
     yield Finding("warm sessions", True, f"none: {why}" if why else "can be kept")
@@ -66,4 +71,4 @@ def look(context: Context, *, fix: bool) -> Iterator[Finding]:
     yield from network.way_out(config)
     hosts = [host for name, host, _ in network.places(config) if name.startswith("git host")]
     yield from machine.clock([f"https://{host}" for host in hosts])
-    yield from state.look(config, runtime, Database.of(config.data), fix=fix)
+    yield from state.look(config, runtime, Database.of(config.data), fix=fix and not others)

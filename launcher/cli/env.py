@@ -25,6 +25,7 @@ from launcher.cli.follow import Display, follow_build, outcome_of
 from launcher.content.size import human
 from launcher.environment import environment_of
 from launcher.errors import BadSettings
+from launcher.in_use import HINT, why_not_ours
 from launcher.people.audit import Audit, at_the_terminal
 from launcher.runtimes.docker.images import DockerImages
 from launcher.settings.values import seconds
@@ -203,6 +204,8 @@ def logs(args: argparse.Namespace, context: Context) -> int:
 def gc(args: argparse.Namespace, context: Context) -> int:
     from launcher.parts import create_cleanup  # imports what not all commands need
 
+    if not args.dry_run and (why := why_not_ours(context.config, context.parts.secret)):
+        raise BadSettings(why, hint=HINT)
     gone = create_cleanup(context.parts).run(dry_run=args.dry_run)
     lines = [f"{one.what:14} {one.name} {human(one.size)}" for one in gone]
     if gone and not args.dry_run:
