@@ -5,15 +5,51 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from envs import submodules
-from envs.errors import RepoNotFound, UnknownRef
-from envs.git import Git, GitFailed
+from envs.errors import RepoNotFound, TooLarge, UnknownRef
+from envs.git import ONE_PACK, Git, GitFailed, is_too_large
 from envs.version import Version, explain
 
 
-def checkout(version: Version, folder: Path, *, git: Git, nested: int = 0) -> Path:
+@dataclass
+class Allowance:
+    """What a checkout may hold, with all of its submodules."""
+
+    largest: int = 0
+    """Bytes, also of what one fetch brings; 0 is no limit."""
+    files: int = 1_000_000
+    _bytes: int = 0
+    _files: int = 0
+
+    def take(self, sizes: Sequence[int], *, repo: str) -> None:
+        """:raises TooLarge: it is more than what is left."""
+        self._bytes += sum(sizes)
+        self._files += len(sizes)
+        if self._files > self.files or 0 < self.largest < self._bytes:
+            raise self.refusal(repo)
+
+    def refusal(self, repo: str) -> TooLarge:
+        at_most = [f"{self.largest / 1024**3:.1f} GB"] if self.largest else []
+        return TooLarge(
+            f"{repo} is too large for an environment: this server takes at most "
+            f"{' and '.join([*at_most, f'{self.files} files'])}, submodules included.",
+            hint="Keep data in another repository, which the link names as its content, or ask "
+            "the person who runs this server to raise `builds.largest`.",
+        )
+
+
+def checkout(
+    version: Version,
+    folder: Path,
+    *,
+    git: Git,
+    nested: int = 0,
+    allowance: Allowance | None = None,
+) -> Path:
     """Make `folder` hold the files of exactly this commit; one that exists is complete.
 
     Fetches one commit where the server allows that, else everything. Submodules of hosts that
@@ -22,7 +58,9 @@ def checkout(version: Version, folder: Path, *, git: Git, nested: int = 0) -> Pa
     :raises UnknownRef: the repository does not have the commit.
     :raises RepoNotFound: the repository is missing or private.
     :raises GitHostDown: the git host does not answer.
+    :raises TooLarge: it is more than the allowance.
     """
+    allowance = allowance or Allowance()
     if folder.exists():
         return folder
     git.check_url(version.repo)
@@ -30,10 +68,11 @@ def checkout(version: Version, folder: Path, *, git: Git, nested: int = 0) -> Pa
     made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".checkout-"))
     try:
         git.run("init", "--quiet", "--template=", "--", str(made))
-        fetch(version, made, git=git)
+        fetch(version, made, git=git, allowance=allowance)
+        allowance.take(sizes(version, made, git=git), repo=version.repo)
         git.run("checkout", "--quiet", "--detach", version.commit, cwd=made)
         if nested < submodules.NESTED:
-            fetch_submodules(version, made, git=git, nested=nested + 1)
+            fetch_submodules(version, made, git=git, nested=nested + 1, allowance=allowance)
         shutil.rmtree(made / ".git")
         made.chmod(0o755)
         try:
@@ -46,7 +85,9 @@ def checkout(version: Version, folder: Path, *, git: Git, nested: int = 0) -> Pa
     return folder
 
 
-def fetch_submodules(version: Version, made: Path, *, git: Git, nested: int) -> None:
+def fetch_submodules(
+    version: Version, made: Path, *, git: Git, nested: int, allowance: Allowance
+) -> None:
     """Fill the submodules' folders; each is made beside, and moved in when it is complete.
 
     :raises GitHostDown: a host does not answer; without it the environment would differ.
@@ -60,22 +101,39 @@ def fetch_submodules(version: Version, made: Path, *, git: Git, nested: int) -> 
             contextlib.suppress(RepoNotFound, UnknownRef),
             tempfile.TemporaryDirectory(dir=made.parent, prefix=".checkout-") as beside,
         ):
-            files = checkout(inner, Path(beside, "files"), git=git, nested=nested)
+            files = checkout(
+                inner, Path(beside, "files"), git=git, nested=nested, allowance=allowance
+            )
             submodules.put_in_place(files, made, one.path)
 
 
-def fetch(version: Version, made: Path, *, git: Git) -> None:
+def sizes(version: Version, made: Path, *, git: Git) -> list[int]:
+    """Bytes of each file, link and folder of the commit, before any of them is written.
+
+    :raises TooLarge: they have no end, because folders hold each other again and again.
+    """
+    listed = git.run("ls-tree", "-r", "-t", "-l", "-z", version.commit, cwd=made)
+    found = (row.split("\t", 1)[0].split()[3] for row in listed.split("\0")[:-1])
+    return [int(size) if size.isdigit() else 0 for size in found]
+
+
+def fetch(version: Version, made: Path, *, git: Git, allowance: Allowance) -> None:
     """Bring the commit into `made`."""
+    largest = allowance.largest
     try:
         words = ("fetch", "--quiet", "--depth=1", "--", version.repo, version.commit)
-        git.run(*words, cwd=made, remote=version.repo)
-    except GitFailed:
+        git.run(*ONE_PACK, *words, cwd=made, remote=version.repo, largest=largest)
+    except GitFailed as one:
+        if is_too_large(one):
+            raise allowance.refusal(version.repo) from one
         try:
             # Not into refs/heads: git refuses to fetch into the branch that HEAD names.
             everything = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
             words = ("fetch", "--quiet", "--", version.repo, *everything)
-            git.run(*words, cwd=made, remote=version.repo)
+            git.run(*ONE_PACK, *words, cwd=made, remote=version.repo, largest=largest)
         except GitFailed as error:
+            if is_too_large(error):
+                raise allowance.refusal(version.repo) from error
             raise explain(error, version.repo) from error
     try:
         git.run("cat-file", "-e", f"{version.commit}^{{commit}}", cwd=made)

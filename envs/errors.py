@@ -2,6 +2,7 @@
 
 EnvError
 ├── BadEnvironment     a name, address or file that cannot be understood
+│   └── TooLarge         a repository holds more than this server reads
 ├── RepoNotFound       the repository or image is missing or private
 ├── GitHostDown        the git host does not answer, or refuses to be contacted
 ├── UnknownRef         no such tag, branch or commit (holds those that exist)
@@ -33,6 +34,10 @@ class EnvError(Exception):
 
 class BadEnvironment(EnvError):
     """A name, an address or a file of the environment cannot be understood."""
+
+
+class TooLarge(BadEnvironment):
+    """A repository holds more than this server reads."""
 
 
 class RepoNotFound(EnvError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import selectors
 import shlex
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from envs.credentials import Credential, find_credential
-from envs.errors import GitHostDown
+from envs.errors import GitHostDown, TooLarge
 from envs.hosts import Resolve, addresses_of, check_host, host_of, is_address, is_proxied, pin
 
 SAFE_CONFIG = (
@@ -42,6 +43,11 @@ SAFE_CONFIG = (
 REDIRECTS = 3
 REDIRECTED = re.compile(r"returned error: 30[12378]")
 HEADER = re.compile(r"<= Recv header: ([\w-]+): (\S+)")
+MOST = 64 * 1024**2
+"""Bytes that one command may print: a few small objects can name themselves without end."""
+ONE_PACK = ("-c", "fetch.unpackLimit=1")
+"""Whatever comes is one file: `largest` counts per file, and many small ones take longer."""
+TOO_LARGE = re.compile("File too large|Out of memory")
 QUESTION = "/info/refs?service=git-upload-pack"
 
 
@@ -68,6 +74,8 @@ class Git:
     """Ways into private repositories; the one for an address is found by the address."""
     personal: bool = False
     """True where a person types the address: then their own ssh keys count."""
+    memory: int = 0
+    """Bytes that each git process may allocate; 0 is no limit. Files that it maps do not count."""
     resolve: Resolve = addresses_of
 
     def check_url(self, url: str) -> None:
@@ -95,6 +103,7 @@ class Git:
 
         :raises GitFailed: it ended with an error.
         :raises GitHostDown: it took longer than the timeout, or its credential cannot be read.
+        :raises TooLarge: it prints more than `MOST` bytes.
         """
         words, at = args, remote
         seconds = timeout or self.timeout
@@ -154,7 +163,10 @@ class Git:
             env = {"GIT_TRACE_CURL": str(trace), "GIT_TRACE_CURL_NO_DATA": "1"}
             with contextlib.suppress(GitFailed):
                 self._run(("ls-remote", "--", url), url, None, seconds, seconds, 0, env, "")
-            text = trace.read_text("utf-8", "replace") if trace.exists() else ""
+            text = ""
+            if trace.exists():
+                with trace.open(encoding="utf-8", errors="replace") as file:
+                    text = file.read(1 << 20)
         return {name.lower(): value for name, value in HEADER.findall(text)}
 
     def _run(
@@ -170,23 +182,28 @@ class Git:
     ) -> str:
         credential = find_credential(self.credentials, remote)
         setting, options = self.pinned(remote)
-        argv = ["prlimit", f"--fsize={largest}", "--"] if largest else []
+        limits = [f"--{kind}={most}" for kind, most in (("fsize", largest), ("data", self.memory))
+                  if most]  # fmt: skip
+        argv = ["prlimit", *limits, "--"] if limits else []
         config = (*SAFE_CONFIG, setting) if setting else SAFE_CONFIG
         argv += ["git", *(word for one in config for word in ("-c", one)), *args]
+        with tempfile.TemporaryFile() as given:
+            given.write(stdin.encode())
+            given.seek(0)
+            try:
+                process = subprocess.Popen(
+                    argv,
+                    cwd=cwd or "/",
+                    env=self.environment() | self.access(credential, options) | dict(env or {}),
+                    stdin=given,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    start_new_session=True,  # so that its helpers can be ended with it
+                )
+            except FileNotFoundError as error:
+                raise GitFailed(args[0], 127, f"{argv[0]} is not installed") from error
         try:
-            process = subprocess.Popen(
-                argv,
-                cwd=cwd or "/",
-                env=self.environment() | self.access(credential, options) | dict(env or {}),
-                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,  # so that its helpers can be ended with it
-            )
-        except FileNotFoundError as error:
-            raise GitFailed(args[0], 127, f"{argv[0]} is not installed") from error
-        try:
-            out, err = process.communicate(stdin.encode() if stdin else None, timeout=timeout)
+            out, err = printed(process, timeout)
         except subprocess.TimeoutExpired as error:
             whose = f" of {remote}" if remote else ""
             raise GitHostDown(
@@ -196,7 +213,10 @@ class Git:
         finally:
             if process.returncode is None:
                 os.killpg(process.pid, signal.SIGKILL)
-                process.communicate()
+                process.wait()
+            for pipe in (process.stdout, process.stderr):
+                if pipe:
+                    pipe.close()
         if process.returncode == 0:
             return out.decode("utf-8", "surrogateescape")
         raise GitFailed(args[0], process.returncode, err.decode("utf-8", "replace"))
@@ -251,3 +271,43 @@ class Git:
         if self.ca_bundle:
             kept["GIT_SSL_CAINFO"] = str(self.ca_bundle)
         return kept
+
+
+def is_too_large(error: GitFailed) -> bool:
+    """True where a limit on what git may write or allocate has ended it (25 is SIGXFSZ).
+
+    A connection that broke makes index-pack end as well, but then git says more than that.
+    """
+    alone = error.stderr.strip() == "fatal: fetch-pack: invalid index-pack output"
+    return alone or "signal 25" in error.stderr or TOO_LARGE.search(error.stderr) is not None
+
+
+def printed(process: subprocess.Popen[bytes], timeout: float) -> tuple[bytes, bytes]:
+    """What a process prints until it ends, on stdout and stderr.
+
+    :raises subprocess.TimeoutExpired: it goes on for more than `timeout` seconds.
+    :raises TooLarge: it prints more than `MOST` bytes.
+    """
+    deadline = time.monotonic() + timeout
+    out, err = bytearray(), bytearray()
+    with selectors.DefaultSelector() as pipes:
+        for pipe, kept in ((process.stdout, out), (process.stderr, err)):
+            if pipe:
+                pipes.register(pipe, selectors.EVENT_READ, kept)
+        while pipes.get_map():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise subprocess.TimeoutExpired(process.args, timeout)
+            for key, _ in pipes.select(left):
+                piece = os.read(key.fd, 1 << 16)
+                if not piece:
+                    pipes.unregister(key.fileobj)
+                key.data.extend(piece)
+            if max(len(out), len(err)) > MOST:
+                raise TooLarge(
+                    "The repository holds more than this server reads: its list of files does not "
+                    f"end within {MOST >> 20} MB.",
+                    hint="Keep data elsewhere, and a folder in one place.",
+                )
+    process.wait(max(1.0, deadline - time.monotonic()))
+    return bytes(out), bytes(err)

@@ -15,7 +15,7 @@ from pathlib import Path
 from envs.build import Build, write_record
 from envs.build_log import LOG, LogWriter, read_log_lines
 from envs.builder import Builder, Say
-from envs.checkout import checkout
+from envs.checkout import Allowance, checkout
 from envs.errors import BadEnvironment, BuildCancelled, BuildFailed, EnvError, NotOffered, OverLimit
 from envs.explain import FirstError, explain
 from envs.git import Git
@@ -47,6 +47,8 @@ class Store:
     """True for the addresses of repositories that are left to repo2docker."""
     at_once: int = 2
     """Builds that run at a time; more wait for a place."""
+    largest: int = 0
+    """Bytes that an environment repository may hold; 0 is no limit."""
 
     @functools.cached_property
     def records(self) -> Records:
@@ -135,7 +137,7 @@ class Store:
             return folder
         with folder.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # a whole class clicks at once: one of them fetches
-            return checkout(version, folder, git=self.git)
+            return checkout(version, folder, git=self.git, allowance=Allowance(self.largest))
 
     def plan(self, version: Version) -> tuple[Path, Recipe, str]:
         """The checkout, what it asks for, and the name of its image."""

@@ -72,6 +72,10 @@ class Parts:
         return Audit(self.database)
 
 
+GIT_MEMORY = 4 * 1024**3
+"""Bytes: git holds files of up to 512 MB in memory, and some at a time."""
+
+
 def create_parts(config: Config) -> Parts:
     """The concrete parts that the settings name.
 
@@ -82,7 +86,13 @@ def create_parts(config: Config) -> Parts:
     os.umask(0o022)
     config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     secret = identity.load_secret(config.data)
-    git = Git(config.git.hosts, config.git.timeout, config.ca_bundle, config.git.credentials)
+    git = Git(
+        config.git.hosts,
+        config.git.timeout,
+        config.ca_bundle,
+        config.git.credentials,
+        memory=GIT_MEMORY,
+    )
     runtime, why = choose_runtime(config, secret)
     database = Database.of(config.data)
     return Parts(
@@ -105,6 +115,7 @@ def create_parts(config: Config) -> Parts:
             runtime.images,
             git,
             at_once=config.builds.at_once,
+            largest=config.builds.largest,
             delegates=config.environments.delegates,
         ),
         mirrors=Mirrors(

@@ -65,6 +65,16 @@ class Repo:
             "hash-object", "-w", "-t", "tree", "--literally", "--stdin", stdin=raw
         ).strip()
 
+    def bomb(self, leaf: str = "") -> str:
+        """A tree of a few objects whose list has ten million files, or folders, with 700 MB."""
+        if leaf:
+            folder = self.tree(*[("40000", str(digit), leaf) for digit in range(10)])
+        else:
+            folder = self.tree(*[("100644", str(digit), self.link("x")) for digit in range(10)])
+        for _ in range(6):
+            folder = self.tree(*[("40000", str(digit), folder) for digit in range(10)])
+        return folder
+
     def link(self, target: str) -> str:
         """The object of a symbolic link."""
         return self.git("hash-object", "-w", "--stdin", stdin=target.encode()).strip()

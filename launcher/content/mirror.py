@@ -24,7 +24,7 @@ from envs.git import Git, GitFailed
 from launcher.content.clone import BASE_REF, STUDENT, make_clone, once
 from launcher.content.packs import shallow_commits, write_pack
 from launcher.content.shape import Shape, outermost, shape_commit
-from launcher.content.size import NO_SIZE_LIMIT, SizeLimits, check_size, sizes_of
+from launcher.content.size import NO_SIZE_LIMIT, SizeLimits, check_ends, check_size, sizes_of
 from launcher.content.upstream import (
     NO_LIMIT,
     FetchLimits,
@@ -57,6 +57,8 @@ ShapeKey = tuple[str, str, tuple[str, ...] | None]
 """Repository, commit, and the folders that students get, None for all."""
 LISTED = 16
 """Commits whose files are remembered by name."""
+FEW = 50_000
+"""The most files of one that is remembered: memory is for sessions."""
 DOWN = 20.0
 """Seconds in which nobody waits for a host that did not answer, where there is a copy."""
 
@@ -183,6 +185,7 @@ class Mirrors:
             git=self.git,
             limits=self.limits,
         )
+        check_ends(mirror, got.commit, repo=wanted.repo, git=self.git)
         self._note_commit(mirror, got.commit)
         return got
 
@@ -289,10 +292,11 @@ class Mirrors:
         if known is None:
             listed = self._read(upstream, "ls-tree", "-r", "-z", "--name-only", upstream.commit)
             known = tuple(name for name in listed.split("\0") if name and name.isprintable())
-            with self._guard:
-                while len(self._files) >= LISTED:
-                    del self._files[next(iter(self._files))]
-                self._files[key] = known
+            if len(known) <= FEW:
+                with self._guard:
+                    while len(self._files) >= LISTED:
+                        del self._files[next(iter(self._files))]
+                    self._files[key] = known
         return known
 
     def sizes(self, upstream: Upstream) -> dict[str, int]:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envs.errors import EnvError
-from envs.git import Git, GitFailed
-from envs.submodules import MOST, NESTED, Submodule, may_fetch, parse_modules, resolve_url
-from launcher.errors import LaunchError
+from envs.git import MOST, Git, GitFailed
+from envs.submodules import MOST as MOST_SUBMODULES
+from envs.submodules import NESTED, Submodule, may_fetch, parse_modules, resolve_url
+from launcher.errors import ContentTooLarge, LaunchError
 
 INCOMPLETE = " (incomplete)"
 """Ends the message of a commit that lacks a submodule which could not be fetched."""
@@ -70,6 +71,14 @@ class Index:
         """Put a tree at a folder that the index does not have yet."""
         self.run("read-tree", *([f"--prefix={folder}/"] if folder else []), tree)
 
+    def check_size(self) -> None:
+        """:raises ContentTooLarge: too much has come together."""
+        if self.file.stat().st_size > MOST:
+            raise ContentTooLarge(
+                "The content has more files than this server gives, submodules included.",
+                hint="Give one folder with only=, or keep data elsewhere.",
+            )
+
     def replace(self, path: str, tree: str) -> None:
         """Put a tree where a submodule is."""
         self.run("update-index", "--force-remove", "--", path)
@@ -119,7 +128,7 @@ def fill(
         if not index.has(one.path):
             continue  # not in the folders that students get
         why = ""
-        if len(found) > MOST or nested >= NESTED:
+        if len(found) > MOST_SUBMODULES or nested >= NESTED:
             why = "there are too many of them"
         elif not one.repo:
             why = "the repository does not say where it is"
@@ -132,6 +141,7 @@ def fill(
             except (EnvError, LaunchError, GitFailed):
                 why = f"{one.repo} cannot be fetched now"
                 failed.append(one.path)
+        index.check_size()
         if why:
             notes.append(f"{one.path} is another repository and is left as it is: {why}")
             continue

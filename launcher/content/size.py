@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from envs.errors import TooLarge
 from envs.git import Git
 from launcher.errors import ContentTooLarge
 
@@ -45,6 +46,19 @@ def check_size(mirror: Path, commit: str, limits: SizeLimits, *, repo: str, git:
         hint=f"The largest: {named}. Give one folder with only=, keep large data elsewhere, or ask "
         "the person who runs this server to raise `content.largest` or `content.files`.",
     )
+
+
+def check_ends(mirror: Path, commit: str, *, repo: str, git: Git) -> None:
+    """Refuse a commit whose folders hold each other so often that no list of its files ends.
+
+    :raises ContentTooLarge: it is one, or has files by the million.
+    """
+    try:
+        git.run("--git-dir", str(mirror), "ls-tree", "-r", "-t", "-z", commit)
+    except TooLarge as error:
+        raise ContentTooLarge(
+            f"{repo} has more files than this server lists.", hint=error.hint
+        ) from error
 
 
 def sizes_of(mirror: Path, commit: str, *, git: Git) -> dict[str, int]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envs.errors import GitHostDown, RepoNotFound
-from envs.git import Git, GitFailed
+from envs.git import ONE_PACK, Git, GitFailed, is_too_large
 from envs.version import explain
 from launcher.content.size import human
 from launcher.errors import ContentNotFound, ContentTooLarge, UnknownBranch
@@ -161,11 +161,9 @@ def fetch(
     shallow = [f"--depth={depth}"] if depth else []
 
     def run(*words: str) -> None:
-        # One pack whatever its size: the limit counts per file, and many small files take longer.
-        one_pack = ("-c", "fetch.unpackLimit=1")
         quiet = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head")
         git.run(
-            *("--git-dir", folder, *one_pack, *quiet, *words),
+            *("--git-dir", folder, *ONE_PACK, *quiet, *words),
             timeout=max(git.timeout, limits.seconds),
             remote=source,
             largest=limits.largest,
@@ -205,21 +203,12 @@ def fetch_local(
     """Bring a commit that a mirror of this host has into the repository `folder`, as one pack."""
     shallow = [f"--depth={depth}"] if depth else []
     git.run(
-        *("-c", "protocol.file.allow=always", "-c", "fetch.unpackLimit=1"),
+        *("-c", "protocol.file.allow=always", *ONE_PACK),
         *("-c", "core.logAllRefUpdates=false", "--git-dir", str(folder)),
         *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *shallow, "--", str(mirror)),
         f"+refs/launcher/commits/{commit}:{into}",
         timeout=600,
     )
-
-
-def is_too_large(error: GitFailed) -> bool:
-    """True where the limit on what git may write has ended it (25 is SIGXFSZ).
-
-    A connection that broke makes index-pack end as well, but then git says more than that.
-    """
-    alone = error.stderr.strip() == "fatal: fetch-pack: invalid index-pack output"
-    return alone or "signal 25" in error.stderr or "File too large" in error.stderr
 
 
 def _explained(error: GitFailed, repo: str, limits: FetchLimits) -> Exception:

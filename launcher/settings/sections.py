@@ -65,6 +65,7 @@ class EnvironmentsConfig:
 class BuildsConfig:
     at_once: int = setting(at_least_one)
     timeout: float = setting(seconds)
+    largest: int = setting(size)
     min_free: int = setting(size)
     keep_days: float = setting(positive)
     keep_cache: int = setting(size)

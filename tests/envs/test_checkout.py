@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
 
-from envs.checkout import checkout
-from envs.errors import GitHostDown, RepoNotFound, UnknownRef
+from envs.checkout import Allowance, checkout
+from envs.errors import GitHostDown, RepoNotFound, TooLarge, UnknownRef
 from envs.version import Version, resolve_version
 from tests.git_server import Repo
 
@@ -87,3 +88,48 @@ def test_programs_stay_executable_and_links_stay_links(repo, url, git, tmp_path)
     folder = checkout(resolve_version(url, "main", git=git), tmp_path / "x", git=git)
     assert (folder / "postBuild").stat().st_mode & 0o111
     assert (folder / "link").is_symlink()
+
+
+@pytest.mark.parametrize("kind", ["files", "folders"])
+def test_folders_that_hold_each_other_without_end_are_refused(repo, url, git, tmp_path, kind):
+    empty = repo.tree() if kind == "folders" else ""
+    repo.set_head(repo.tree(("40000", "deep", repo.bomb(empty))))
+    with pytest.raises(TooLarge):
+        checkout(resolve_version(url, "main", git=git), tmp_path / "at/x", git=git)
+    assert not list((tmp_path / "at").iterdir())
+
+
+def test_files_that_are_small_only_while_they_are_packed_are_refused(repo, url, git, tmp_path):
+    repo.commit({"zeros": bytes(30_000_000)})
+    version = resolve_version(url, "main", git=git)
+    with pytest.raises(TooLarge, match=r"0\.0 GB and 1000000 files") as caught:
+        checkout(version, tmp_path / "x", git=git, allowance=Allowance(20_000_000))
+    assert "builds.largest" in caught.value.hint
+    assert checkout(version, tmp_path / "x", git=git, allowance=Allowance(40_000_000))
+
+
+@pytest.mark.parametrize("by_commit", [True, False])
+def test_a_fetch_of_an_environment_is_cut_off_at_the_limit(
+    host, repo, url, git, tmp_path, by_commit
+):
+    host.by_commit = by_commit
+    repo.commit({"noise": os.urandom(3_000_000)})
+    version = resolve_version(url, "main", git=git)
+    with pytest.raises(TooLarge):
+        checkout(version, tmp_path / "at/x", git=git, allowance=Allowance(1_000_000))
+    assert not list((tmp_path / "at").iterdir())
+
+
+def test_a_commit_of_many_files_is_refused(repo, url, git, tmp_path):
+    repo.commit({f"{number}.txt": "x" for number in range(20)})
+    version = resolve_version(url, "main", git=git)
+    with pytest.raises(TooLarge, match="10 files"):
+        checkout(version, tmp_path / "x", git=git, allowance=Allowance(files=10))
+
+
+def test_a_process_of_git_has_so_much_memory(repo, url, git, tmp_path):
+    repo.commit({"zeros": bytes(100_000_000)})
+    version = resolve_version(url, "main", git=git)
+    with pytest.raises(TooLarge):
+        checkout(version, tmp_path / "x", git=replace(git, memory=60_000_000))
+    assert checkout(version, tmp_path / "x", git=replace(git, memory=400_000_000))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
 
-from envs.errors import BadEnvironment, GitHostDown, RepoNotFound
+from envs.errors import BadEnvironment, GitHostDown, RepoNotFound, TooLarge
 from envs.git import Git, GitFailed
 from envs.hosts import host_of
 from envs.version import resolve_version
 from tests.git_server import Repo
+from tests.waiting import wait_for
 
 
 @pytest.mark.parametrize(
@@ -83,6 +85,22 @@ def test_the_callers_git_settings_do_not_count(monkeypatch, tmp_path):
 def test_a_command_that_takes_too_long_ends_and_names_the_server(tmp_path):
     with pytest.raises(GitHostDown, match="did not answer"):
         Git(timeout=0.3).run("hash-object", "--", "/dev/zero", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("stream", ["", ">&2"], ids=["stdout", "stderr"])
+def test_a_command_that_prints_without_end_is_ended(tmp_path, stream):
+    """An alias stands for any command of git."""
+    note = tmp_path / "pid"
+    with pytest.raises(TooLarge, match="64 MB"):
+        Git().run(
+            "-c", f"alias.flood=!echo $$ >{note}; exec yes {stream}; :", "flood", cwd=tmp_path
+        )
+    wait_for(lambda: not Path("/proc", note.read_text().strip()).exists())
+
+
+def test_what_is_given_and_printed_may_be_long(tmp_path):
+    text = "line\n" * 500_000
+    assert Git().run("-c", "alias.same=!cat", "same", cwd=tmp_path, stdin=text) == text
 
 
 @pytest.fixture

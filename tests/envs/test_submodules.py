@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from envs.checkout import checkout
-from envs.errors import BadEnvironment, GitHostDown
+from envs.checkout import Allowance, checkout
+from envs.errors import BadEnvironment, GitHostDown, TooLarge
 from envs.git import Git
 from envs.readers import read_recipe
 from envs.submodules import put_in_place, resolve_url
@@ -105,6 +105,16 @@ def test_a_host_that_is_down_fails_the_checkout_rather_than_leaving_a_hole(
     with pytest.raises(GitHostDown):
         fetch(host, git, tmp_path / "sources" / "x")
     assert not list((tmp_path / "sources").iterdir())
+
+
+def test_submodules_count_to_what_a_checkout_may_hold(host, git, env, parts, tmp_path):
+    parts.commit({"zeros": bytes(600_000)})
+    for name in ("one", "two"):
+        add_submodule(env, name, "../parts", head(parts))
+    version = resolve_version(host.url("env"), "main", git=git)
+    with pytest.raises(TooLarge, match="submodules included"):
+        checkout(version, tmp_path / "x", git=git, allowance=Allowance(1_000_000))
+    assert checkout(version, tmp_path / "x", git=git, allowance=Allowance(2_000_000))
 
 
 def twice(env, parts, outside, *, link_first=False):

@@ -207,6 +207,27 @@ def test_too_much_is_refused_with_the_way_out(weeks, mirrors, server):
         files.shape(upstream)
 
 
+@pytest.mark.parametrize("kind", ["files", "folders"])
+def test_folders_that_hold_each_other_without_end_are_refused(weeks, mirrors, server, kind):
+    empty = weeks.tree() if kind == "folders" else ""
+    weeks.set_head(weeks.tree(("40000", "deep", weeks.bomb(empty))))
+    for _ in range(2):
+        with pytest.raises(ContentTooLarge, match="more files than this server lists"):
+            mirrors.refresh(server.url("course"))
+    weeks.git("reset", "-q", "--soft", "HEAD")
+    weeks.commit({})
+    assert mirrors.files(mirrors.refresh(server.url("course"))) == sorted(WEEKS)
+
+
+def test_submodules_may_not_come_to_more_together_than_one_repository(
+    weeks, mirrors, server, nested, monkeypatch
+):
+    upstream = mirrors.refresh(server.url("course"))
+    monkeypatch.setattr("launcher.content.shape.MOST", 700)
+    with pytest.raises(ContentTooLarge, match="submodules included"):
+        mirrors.shape(upstream)
+
+
 def test_a_fetch_that_is_too_large_is_cut_off_and_leaves_nothing(weeks, mirrors, server):
     weeks.commit({"week3/big.bin": os.urandom(3_000_000)})
     few = limited(mirrors, limits=FetchLimits(largest=1_000_000))
