@@ -27,7 +27,7 @@ class Warm(Protocol):
     """
 
     def why_not(self) -> str | None:
-        """None where this can work, else the reason in a sentence."""
+        """None where this can work, else the reason in a sentence; it is asked again later."""
 
     def start(self, spec: SessionSpec) -> Session:
         """Start a session of nobody; returns when it runs, before it answers.

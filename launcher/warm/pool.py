@@ -102,8 +102,7 @@ class Pool:
 
     def start(self) -> None:
         """Begin to keep sessions warm; what an earlier launcher left is taken over."""
-        self._on = self.most > 0
-        if self._on:
+        if self.most > 0:
             self._look_whether_possible()
         # Where the engine is starting, too, the next round tries again.
         self._rounds.run(functools.partial(self._tidy, unfinished=0))
@@ -111,11 +110,13 @@ class Pool:
         self._thread.start()
 
     def _look_whether_possible(self) -> None:
-        """Where sessions cannot be kept warm here, say so, and do not try until the next start."""
-        self.problem = self.warm.why_not() or ""
-        if self.problem and self._on:
-            self._on = False
+        """Where sessions cannot be kept warm here, say so, and do not try until they can."""
+        before, self.problem = self.problem, self.warm.why_not() or ""
+        self._on = not self.problem
+        if self.problem and self.problem != before:
             log.warning("no warm sessions: %s", self.problem)
+        if before and not self.problem:
+            log.info("sessions can be kept warm again")
 
     def stop(self) -> None:
         """Stop the sessions that nobody has, within `END` seconds; those of students go on."""
@@ -261,8 +262,11 @@ class Pool:
         """One look at what there is and what is wanted."""
         now = time.monotonic()
         if now - self._tidied > TIDY:
+            if self.problem:
+                self._look_whether_possible()
             self._tidy()
         if not self._on:
+            self.give_back(len(self._mine))  # nobody gets them, and students need their room
             return
         if waiting := self.queue.lacking():
             self.give_back(waiting - len(self._ending))

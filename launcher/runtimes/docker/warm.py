@@ -57,12 +57,17 @@ class DockerWarm:
     slots: Slots
     _settled: dict[str, Settled] = field(default_factory=dict)
     _starting: set[str] = field(default_factory=set)
+    _unseen: str | None = None
+    """Kept: without a container there is nothing to see it by, and none should start for that."""
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def why_not(self) -> str | None:
         if self.runtime.homes != "bind":
             return "Homes are volumes of the engine, which cannot be attached later."
-        return self.slots.why_not() or unseen(self.runtime.client)
+        if why := self.slots.why_not():
+            return why
+        self._unseen = self._unseen or unseen(self.runtime.client)
+        return self._unseen
 
     def start(self, spec: SessionSpec) -> Session:
         with self._guard:
@@ -199,11 +204,11 @@ def unseen(client: Any) -> str | None:
     A launcher in a container sees them with the machine's process numbers and a capability only.
     """
     needed = "a launcher in a container needs `pid: host` and SYS_PTRACE, as in deploy/compose.yml."
-    mine = re.search(r"^CapEff:\s*(\w+)$", STATUS.read_text(), re.MULTILINE)
-    if mine and not int(mine[1], 16) >> SYS_PTRACE & 1:
-        return f"The launcher may not look into containers: {needed}"
     why = None
     with contextlib.suppress(DockerException, OSError, KeyError, TypeError):
+        mine = re.search(r"^CapEff:\s*(\w+)$", STATUS.read_text(), re.MULTILINE)
+        if mine and not int(mine[1], 16) >> SYS_PTRACE & 1:
+            return f"The launcher may not look into containers: {needed}"
         for row in client.api.containers():
             process = first_process(client, row["Id"])
             if process and os.path.exists(f"/proc/{process}"):

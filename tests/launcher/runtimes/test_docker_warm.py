@@ -16,7 +16,8 @@ import requests
 from launcher.config import load_config
 from launcher.errors import SessionFailed
 from launcher.runtimes import RUNTIMES
-from launcher.runtimes.docker import mounts
+from launcher.runtimes.docker import mounts, warm
+from launcher.runtimes.docker.slots import Slots
 from launcher.session import Limits, SessionSpec, new_session_id
 from launcher.sessions.server import ask_status
 from tests.waiting import wait_for
@@ -303,6 +304,19 @@ def test_a_launcher_that_does_not_see_the_engine_s_processes_says_so(runtime, wa
         assert why in said
         assert "`pid: host`" in said
     runtime.stop(spec.id)
+
+
+def test_a_launcher_that_has_not_seen_a_container_starts_none_to_look_again(runtime, monkeypatch):
+    """What failed otherwise is looked at again; this would need a container each time."""
+    blind, pause = replace(runtime.warm), replace(runtime.warm)
+    monkeypatch.setattr(warm, "unseen", lambda client: "it does not see")
+    assert blind.why_not() == "it does not see"
+    monkeypatch.setattr(warm, "unseen", lambda client: None)
+    assert blind.why_not() == "it does not see"
+    monkeypatch.setattr(Slots, "why_not", lambda slots: "too many open files")
+    assert pause.why_not() == "too many open files"
+    monkeypatch.undo()
+    assert pause.why_not() is None
 
 
 def test_stopping_leaves_the_work_and_takes_every_mount(runtime, given):

@@ -353,6 +353,34 @@ def test_one_that_cannot_be_looked_into_is_the_last_that_is_started(
     assert pool.counts() == {}
 
 
+@pytest.fixture
+def failing(pool, warm, runtime, monkeypatch):
+    """A pool with three ready sessions to which this machine has just become too small."""
+    monkeypatch.setattr("launcher.warm.pool.TIDY", 0.1)
+    pool.start()
+    until(lambda: pool.counts() == {I1: 3})
+    warm.why = warm.unsettled = "too many open files"
+    pool.asked[I1] = 4
+    until(lambda: pool.problem)
+    return pool
+
+
+def test_sessions_that_nobody_gets_any_more_hold_no_room(failing, runtime):
+    until(lambda: runtime.rows == {} and failing.queue.capacity.held() == [])
+    assert failing.counts() == {}
+
+
+def test_what_has_failed_for_a_moment_is_tried_again(failing, warm):
+    time.sleep(0.3)
+    begun = warm.begun
+    time.sleep(0.3)
+    assert warm.begun == begun, "none is started only to look"
+    warm.why = warm.unsettled = None
+    failing._trouble[I1].again = 0
+    until(lambda: failing.counts() == {I1: 4})
+    assert failing.problem == ""
+
+
 def test_memory_is_given_back_when_somebody_needs_it(pool, runtime):
     pool.start()
     until(lambda: pool.counts() == {I1: 3})
