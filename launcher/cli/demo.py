@@ -18,6 +18,7 @@ from launcher.demo.git_server import GitServer
 from launcher.demo.samples import GREETING, make_samples, sample_link
 from launcher.machine.ports import free_port, is_free
 from launcher.rehearsal.click import Click, ClickFailed
+from launcher.runtimes import docker_answers, remembered
 from link_generator.link import compose_link
 
 
@@ -32,7 +33,7 @@ def add_parser(commands: Any) -> None:
 def demo(args: argparse.Namespace, context: Context) -> int:
     context.looks = False  # it is no launcher of a class, on a machine that may have one
     if "data" not in context.overrides or not context.overrides["data"]:
-        context.override(data=str(default_data()))
+        context.override(data=str(default_data(context, local=args.runtime == "local")))
     logs.set_up("json" if args.once and not sys.stderr.isatty() else "text", "warning")
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: sys.exit(0))
@@ -102,11 +103,17 @@ def click_once(link: str, context: Context, started: float, runtime: str) -> int
     return 0
 
 
-def default_data() -> Path:
-    """A folder of its own, so that a demo never touches a real launcher's data."""
-    if os.geteuid() == 0:
-        return Path("/var/lib/launcher-demo")
-    return Path.home() / ".local/share/launcher-demo"
+def default_data(context: Context, *, local: bool) -> Path:
+    """A folder of its own, so that a demo never touches a real launcher's data.
+
+    Files of containers belong to another user than those of local sessions: a demo that had
+    Docker and has it no more begins in another folder.
+    """
+    root = Path("/var/lib") if os.geteuid() == 0 else Path.home() / ".local/share"
+    folder = root / "launcher-demo"
+    if remembered(folder) == "docker" and (local or not docker_answers(context.config)):
+        return root / "launcher-demo-local"
+    return folder
 
 
 def fixed_port(config: Config) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from launcher.config import Config
 from launcher.errors import NoRuntime
@@ -20,8 +21,17 @@ RUNTIMES: dict[str, Callable[[Config, str], Runtime]] = {
 def choose_runtime(config: Config, secret: bytes) -> tuple[Runtime, str]:
     """The runtime that the settings name, and why it is this one, in a sentence.
 
+    A data folder whose sessions were containers stays with Docker: an engine that is away when
+    the launcher starts comes back, with its sessions.
+
     :raises NoRuntime: the named one cannot start sessions here.
     """
+    runtime, why = look(config, secret)
+    remember(config.data, runtime.name)
+    return runtime, why
+
+
+def look(config: Config, secret: bytes) -> tuple[Runtime, str]:
     instance = instance_of(secret, config.data)
     if config.runtime != "auto":
         runtime = RUNTIMES[config.runtime](config, instance)
@@ -40,8 +50,34 @@ def choose_runtime(config: Config, secret: bytes) -> tuple[Runtime, str]:
     else:
         if not problem:
             return runtime, "docker, because an engine answers"
+    if remembered(config.data) == "docker":
+        raise NoRuntime(
+            f"Docker, which the sessions of {config.data} are of, cannot start any: {problem}",
+            hint="Start it (systemctl start docker). To go on without it, set runtime: local.",
+        )
     runtime = RUNTIMES["local"](config, instance)
     worse = runtime.health()
     if worse:
         raise NoRuntime(f"No runtime works here. Docker: {problem} Local: {worse}")
     return runtime, f"local, for one trusted person or a demo, because: {problem}"
+
+
+def docker_answers(config: Config) -> bool:
+    """True where an engine can start sessions."""
+    try:
+        return RUNTIMES["docker"](config, "").health() is None
+    except NoRuntime:
+        return False
+
+
+def remembered(data: Path) -> str:
+    """The name of the runtime that was last used with this data folder; empty for none."""
+    file = data / "run" / "runtime"
+    return file.read_text() if file.exists() else ""
+
+
+def remember(data: Path, name: str) -> None:
+    file = data / "run" / "runtime"
+    if remembered(data) != name:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.write_text(name)
