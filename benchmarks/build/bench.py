@@ -15,7 +15,7 @@ import docker
 from docker.errors import ImageNotFound
 
 from launcher.config import load_config
-from launcher.runtimes.docker import create
+from launcher.runtimes.docker import create, leftovers
 from launcher.runtimes.docker.context import context_of
 from launcher.runtimes.docker.images import DockerImages
 
@@ -98,7 +98,7 @@ def alone(engine: docker.DockerClient) -> Iterator[None]:
 
 def cache_of(engine: docker.DockerClient) -> list[dict[str, Any]]:
     """The records of the engine's build cache."""
-    return list(engine.api.df()["BuildCache"] or [])
+    return list(leftovers.disk_usage(engine)["BuildCache"] or [])
 
 
 def forget(engine: docker.DockerClient, row: Mapping[str, Any]) -> None:

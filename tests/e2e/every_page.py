@@ -44,7 +44,7 @@ class Builder(FileBuilder):
         for line in FAILS if "nosuch" in wanted else FAILS[:2]:
             say(line)
         if "slow" in wanted:
-            self.may_end.wait(120)
+            assert self.may_end.wait(3600)
         if "nosuch" in wanted:
             raise BuildFailed("[2/3] RUN uv: exit code: 1")
         return super().build(name, recipe, source=source, labels=labels, say=say)
@@ -144,7 +144,7 @@ class EveryPage:
             said = client.get(place).json
             return said if said["url"] or said["error"] else None
 
-        return wait_for(end)
+        return wait_for(end, 180)
 
     def post(self, student: str, path: str) -> None:
         client = self.client(student)

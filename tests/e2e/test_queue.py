@@ -23,7 +23,8 @@ def box(local_root):
     root.mkdir()
     box = make_box(root, "local")
     settings = yaml.safe_load(box.settings.read_text())
-    box.settings.write_text(yaml.safe_dump(settings | {"capacity": {"sessions": 2}, "content": {}}))
+    settings |= {"capacity": {"sessions": 2}, "content": {"fresh": "60s"}}
+    box.settings.write_text(yaml.safe_dump(settings))
     with box.running(log="queue-local"):
         yield box
     box.clean()

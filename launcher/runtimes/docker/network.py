@@ -14,7 +14,7 @@ from launcher.runtimes.docker.walls import devices
 
 BRIDGED = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 """Whether the packet filter sees what stays on one bridge; the engine switches it on."""
-PATIENCE = 2.0
+PATIENCE = 30.0
 """Seconds that another process may take to make the network."""
 
 

@@ -237,7 +237,8 @@ def test_an_administrator_s_containers_go_on_before_during_and_after(images, lis
     with contextlib.ExitStack() as undo:
         first = new_container(images.client)
         undo.callback(first.remove, force=True)
-        assert inside(first, place) == "connected"
+        # Somebody else's build may run, and hear of the container a moment later.
+        wait_for(lambda: inside(first, place) == "connected", 60)
         with images.engine.walls.around():
             assert inside(first, place) == "connected"
             # From its first moment on; the engine tells of it at about the same time.
