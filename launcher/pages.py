@@ -175,6 +175,7 @@ def create_rehearse(parts: Parts) -> Rehearse:
         return rehearsal.rehearse(
             link,
             server=rehearsal.own_address(parts.config),
+            sessions_url=parts.config.sessions_url,
             secret=parts.secret,
             runtime=parts.runtime,
             homes=parts.homes,

@@ -110,6 +110,7 @@ def rehearse(args: argparse.Namespace, context: Context) -> int:
     found = rehearsal.rehearse(
         link,
         server=rehearsal.own_address(context.config),
+        sessions_url=context.config.sessions_url,
         secret=context.parts.secret,
         runtime=context.parts.runtime,
         homes=context.parts.homes,

@@ -1,22 +1,44 @@
-"""A click as a student's browser makes it, over HTTP: open the link, run the notebook's cell."""
+"""A click as a student's browser makes it, over HTTP: open the link, run the notebook's cell.
+
+What the session's server answers is the student's, or of whoever wrote the link: it leads nowhere
+else, is read up to a size and a time, and its words are shown to nobody.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
+import ssl
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlsplit
 
 import requests
 import urllib3
 
 from launcher.errors import LaunchError
+from launcher.settings.values import session_address
+
+if TYPE_CHECKING:
+    import aiohttp
 
 Say = Callable[[str], None]
+Found = TypeVar("Found")
+
+PATIENCE = 60.0
+"""Seconds for an answer of the session's server, from the first byte asked to the last."""
+LARGEST = 64 * 1024**2
+"""Bytes of one answer of the session's server: a notebook comes with all of its pictures."""
+LARGEST_MESSAGE = 32 * 1024**2
+"""Bytes of one output of a cell."""
+MOST_SAID = 1024**2
+"""Characters of what a cell prints that are kept."""
+LONGEST_ERROR = 1000
+"""Characters of an exception in a cell that are shown."""
 
 
 class ClickFailed(LaunchError):
@@ -31,6 +53,8 @@ class Click:
     url: str = ""
     reached: str = ""
     """The server's own address, where its public one does not lead to it from here."""
+    sessions_url: str = ""
+    """The setting: where sessions are, if they have a host name of their own."""
     host: dict[str, str] = field(default_factory=dict)
     """The header that names the sessions' host, where that does not lead here either."""
 
@@ -45,7 +69,7 @@ class Click:
 
         :raises ClickFailed: the launch failed, with its own words, or took longer than `timeout`.
         """
-        answer = self.browser.get(link, headers={"Accept": "application/json"}, timeout=30)
+        answer = self._launcher(link, headers={"Accept": "application/json"})
         base, seen, deadline = link.split("/launch?")[0], 0, time.monotonic() + timeout
         while True:
             launch = self._json(answer)
@@ -66,21 +90,31 @@ class Click:
                 raise ClickFailed(f"The launch took longer than {timeout:.0f} s.")
             time.sleep(0.1)
             where = f"{base}/api/launches/{launch['id']}"
-            answer = self.browser.get(where, params={"since": seen}, timeout=30)
+            answer = self._launcher(where, params={"since": seen})
+
+    def _launcher(self, url: str, **words: Any) -> requests.Response:
+        """What the launcher itself answers; it leads a program nowhere else."""
+        return self.browser.get(url, allow_redirects=False, timeout=30, **words)
 
     def _follow_to_session(self) -> None:
-        """Go where sessions are, if they have a host name of their own: a redirect lets us in."""
-        asked = f"{self.session_url}api/status"
-        answer = self.browser.get(asked, allow_redirects=False, timeout=30)
-        if not answer.is_redirect:
+        """Go where sessions are, if they have a host name of their own: a redirect lets us in.
+
+        Without such a name the session's own server would answer, and it may lead anywhere.
+        """
+        if not self.sessions_url:
             return
-        there = urlsplit(answer.headers["Location"])
+        there = session_address(self.sessions_url, self.session_url.split("/")[-2])
+        status = urlsplit(self.session_url).path + "api/status"
+        with self._launcher(f"{self.session_url}api/status", stream=True) as answer:
+            led = urlsplit(answer.headers.get("Location", ""))
+        if f"{led.scheme}://{led.netloc}{led.path}" != there + status:
+            raise ClickFailed("The launcher does not lead to where sessions are.")
         if self.reached:
-            self.host = {"Host": there.netloc}
+            self.host = {"Host": led.netloc}
         else:
-            self.url = urlsplit(self.url)._replace(netloc=there.netloc).geturl()
-        ticket = f"{self.session_url}api/status?{there.query}"
-        self.browser.get(ticket, headers=self.host, allow_redirects=False, timeout=30)
+            self.url = urlsplit(self.url)._replace(netloc=led.netloc).geturl()
+        ticket = f"{self.session_url}api/status?{led.query}"
+        self._launcher(ticket, headers=self.host, stream=True).close()
 
     @property
     def session_url(self) -> str:
@@ -95,24 +129,99 @@ class Click:
         return f"{parts.scheme}://{self.host.get('Host', parts.netloc)}"
 
     def notebook(self, path: str) -> dict[str, Any]:
-        """The notebook as the session serves it."""
-        where = f"{self.session_url}api/contents/{path}"
-        answer = self.browser.get(where, headers=self.host, timeout=30)
-        return dict(self._json(answer)["content"])
+        """The notebook as the session serves it.
+
+        :raises ClickFailed: it does not serve one.
+        """
+        found = self._ask("GET", f"api/contents/{quote(path)}").get("content")
+        if not isinstance(found, dict):
+            raise ClickFailed("The session's server does not have the notebook.")
+        return found
 
     def kernel(self, name: str = "python3", notebook: str = "") -> str:
-        """The id of a new kernel, in the notebook's folder where one is named."""
+        """The id of a new kernel, in the notebook's folder where one is named.
+
+        :raises ClickFailed: none was started.
+        """
         asked: dict[str, Any] = {"name": name}
         if notebook:
             asked = {"path": notebook, "name": "", "type": "notebook", "kernel": asked}
-        answer = self.browser.post(
-            f"{self.session_url}api/{'sessions' if notebook else 'kernels'}",
-            data=json.dumps(asked),
-            headers={"Origin": self.origin, **self.host},
-            timeout=60,
+        made: Any = self._ask("POST", f"api/{'sessions' if notebook else 'kernels'}", asked)
+        made = made.get("kernel") if notebook else made
+        found = made.get("id") if isinstance(made, dict) else None
+        if not isinstance(found, str) or not re.fullmatch(r"[\w-]{1,64}", found):
+            raise ClickFailed("The session's server started no kernel.")
+        return found
+
+    def _ask(self, method: str, path: str, given: object = None) -> dict[str, Any]:
+        """What the session's server says as a JSON object.
+
+        :raises ClickFailed: it says anything else.
+        """
+
+        async def ask() -> tuple[int, bytes]:
+            body = bytearray()
+            async with (
+                self._client() as client,
+                client.request(
+                    method, self.session_url + path, json=given, headers={"Origin": self.origin}
+                ) as answer,
+            ):
+                async for piece in answer.content.iter_any():
+                    body += piece
+                    if len(body) > LARGEST:
+                        raise ClickFailed("The session's server answered without end.")
+                return answer.status, bytes(body)
+
+        status, body = self._in_time(ask(), PATIENCE, "The session's server")
+        try:
+            found = json.loads(body) if status < 400 else None
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise ClickFailed(f"The session's server answered {status} to {path.split('/')[1]}.")
+        return found
+
+    def _client(self) -> aiohttp.ClientSession:
+        """A browser that the session's server cannot send elsewhere, nor fill up."""
+        import aiohttp  # takes as long to import as all else here, and only sessions need it
+
+        async def refuse(*_: object) -> None:
+            raise ClickFailed("The session's server leads to another address.")
+
+        traced = aiohttp.TraceConfig()
+        traced.on_request_redirect.append(refuse)
+        verify = self.browser.verify
+        trusted = ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify
+        return aiohttp.ClientSession(
+            cookies={cookie.name: cookie.value or "" for cookie in self.browser.cookies},
+            headers={**self.host, "Accept-Encoding": "identity"},
+            connector=aiohttp.TCPConnector(ssl=True if trusted is None else trusted),
+            trace_configs=[traced],
+            auto_decompress=False,
         )
-        made = self._json(answer)
-        return str((made["kernel"] if notebook else made)["id"])
+
+    def _in_time(self, work: Coroutine[Any, Any, Found], seconds: float, what: str) -> Found:
+        """The work's result.
+
+        :raises ClickFailed: it took longer, or the session cannot be reached.
+        """
+        import aiohttp
+
+        async def whole() -> Found:
+            try:
+                return await asyncio.wait_for(work, seconds)
+            finally:
+                if self.session_url.startswith("https:"):
+                    await asyncio.sleep(0.25)  # aiohttp ends a TLS connection only behind `close`
+
+        try:
+            return asyncio.run(whole())
+        except TimeoutError as error:
+            raise ClickFailed(f"{what} took longer than {seconds:.0f} s.") from error
+        except aiohttp.ClientError as error:
+            said = f"The session's server cannot be reached ({type(error).__name__})."
+            raise ClickFailed(said) from error
 
     def run(self, code: str, *, kernel: str = "", timeout: float = 60.0) -> str:
         """Run code in a kernel over the WebSocket and return what it printed.
@@ -120,23 +229,12 @@ class Click:
         :raises ClickFailed: it raised, or took longer than `timeout`.
         """
         where = kernel or self.kernel()
-
-        async def execute() -> str:
-            try:
-                return await self._execute(where, code)
-            finally:
-                if self.session_url.startswith("https:"):
-                    await asyncio.sleep(0.25)  # aiohttp ends a TLS connection only behind `close`
-
         try:
-            return asyncio.run(asyncio.wait_for(execute(), timeout))
-        except TimeoutError as error:
-            raise ClickFailed(f"The cell took longer than {timeout:.0f} s.") from error
+            return self._in_time(self._execute(where, code), timeout, "The cell")
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ClickFailed("The kernel's messages are none.") from error
 
     async def _execute(self, kernel: str, code: str) -> str:
-        import aiohttp  # takes as long to import as all else here, and only this needs it
-
-        cookies = {cookie.name: cookie.value or "" for cookie in self.browser.cookies}
         url = f"{self.session_url}api/kernels/{kernel}/channels"
         message_id, said = uuid.uuid4().hex, ""
         header = {"msg_id": message_id, "msg_type": "execute_request", "username": "student"}
@@ -149,26 +247,30 @@ class Click:
             "channel": "shell",
         }
         async with (
-            aiohttp.ClientSession(cookies=cookies, headers=self.host) as client,
-            client.ws_connect(url, max_msg_size=0, ssl=bool(self.browser.verify)) as socket,
+            self._client() as client,
+            client.ws_connect(url, max_msg_size=LARGEST_MESSAGE) as socket,
         ):
             await socket.send_json(request)
             async for frame in socket:
+                if not isinstance(frame.data, str):  # an output with buffers, or one too large
+                    continue
                 message = json.loads(frame.data)
                 if message["parent_header"].get("msg_id") != message_id:
                     continue
                 content, kind = message["content"], message["msg_type"]
                 if kind == "stream":
-                    said += content["text"]
+                    said = (said + content["text"])[:MOST_SAID]
                 elif kind == "error":
-                    raise ClickFailed(f"The cell raised {content['ename']}: {content['evalue']}")
+                    raised = f"{content['ename']}: {content['evalue']}"[:LONGEST_ERROR]
+                    raise ClickFailed(f"The cell raised {raised}")
                 elif kind == "execute_result":
-                    said += str(content["data"].get("text/plain", ""))
+                    said = (said + str(content["data"].get("text/plain", "")))[:MOST_SAID]
                 elif kind == "status" and content["execution_state"] == "idle":
                     return said
         raise ClickFailed("The kernel's connection closed before the cell's end.")
 
     def _json(self, answer: requests.Response) -> dict[str, Any]:
+        """What the launcher says, in its own words where it is an error."""
         try:
             found: dict[str, Any] = answer.json()
         except ValueError as error:
@@ -177,5 +279,5 @@ class Click:
             said = found["error"]
             raise ClickFailed(said["message"], hint=said.get("hint", ""))
         if answer.status_code >= 400:
-            raise ClickFailed(f"{answer.url} answered {answer.status_code}: {found}")
+            raise ClickFailed(f"{answer.url} answered {answer.status_code}.")
         return found

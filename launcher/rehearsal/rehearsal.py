@@ -76,6 +76,7 @@ def rehearse(
     link: Link,
     *,
     server: str,
+    sessions_url: str,
     secret: bytes,
     runtime: Runtime,
     homes: Homes,
@@ -87,7 +88,7 @@ def rehearse(
     The session and everything that the throw-away student got are removed in the end.
     """
     at, began = time.time(), time.monotonic()
-    click, ran, error = Click(reached=server), 0, ""
+    click, ran, error = Click(reached=server, sessions_url=sessions_url), 0, ""
     student = new_guest()  # whose folder goes in any case, be this process killed
     cookie = sign_student(secret, student)
     click.browser.cookies.set(SECURE_COOKIE, cookie, secure=server.startswith("https:"))

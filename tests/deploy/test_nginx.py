@@ -227,7 +227,7 @@ def test_sessions_have_a_host_name_of_their_own(local_root):
     front = Front(root, sessions_host="localhost")
     try:
         there = f"https://localhost:{front.port}"
-        student = Click()
+        student = Click(sessions_url=there)
         student.browser.verify = str(front.cert)
         assert student.open(front.box.link(), print).startswith(f"{there}/s/")
         assert asyncio.run(kernel_info(student, front.cert)) == "python"
