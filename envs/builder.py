@@ -64,6 +64,9 @@ class Builder(Protocol):
     def digest(self, name: str, tag: str) -> str:
         """The SHA-256 that the tag of an image that exists already names now.
 
+        Instead of a tag also `sha256:` and the digest itself: then it is only seen whether the
+        image's registry may be asked.
+
         :raises envs.errors.NotOffered: this builder knows no such images.
         :raises envs.errors.UnknownRef: no such tag; :raises envs.errors.RepoNotFound: no such
         image; :raises envs.errors.GitHostDown: its registry does not answer, or may not be asked.

@@ -149,7 +149,7 @@ def explain(error: GitFailed, repo: str) -> RepoNotFound | GitHostDown:
 EXISTING = "docker:"
 """How the address of an image begins that exists already; its commit is its digest."""
 Digest = Callable[[str, str], str]
-"""The SHA-256 that a tag of an image names now, by the image's name and the tag."""
+"""The SHA-256 that a tag of an image names now, or `sha256:` and itself, by the image's name."""
 
 
 def resolve_image(repo: str, ref: str, *, digest: Digest) -> Version:
@@ -159,9 +159,8 @@ def resolve_image(repo: str, ref: str, *, digest: Digest) -> Version:
     :raises RepoNotFound: there is no such image, or it is private.
     :raises GitHostDown: its registry does not answer, or may not be asked.
     """
-    if ref.startswith("sha256:"):
-        return Version(repo, ref, ref.removeprefix("sha256:"), "commit")
-    return Version(repo, ref, digest(repo.removeprefix(EXISTING), ref), "tag")
+    found = digest(repo.removeprefix(EXISTING), ref)
+    return Version(repo, ref, found, "commit" if ref.startswith("sha256:") else "tag")
 
 
 SOON = 5.0

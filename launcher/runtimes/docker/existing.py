@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import re
 from dataclasses import dataclass
 
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
@@ -12,6 +14,10 @@ from envs.builder import Say
 from envs.errors import BuildFailed, GitHostDown, RepoNotFound, UnknownRef
 from envs.hosts import check_host
 from launcher.runtimes.docker.engine import Engine
+
+log = logging.getLogger(__name__)
+HUB = "docker.io"
+"""Docker Hub, where names without a host lead."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +33,14 @@ class ExistingImages:
     def digest(self, name: str, tag: str) -> str:
         """The SHA-256 that the tag names now; the engine's own copy where no registry answers.
 
+        Of `sha256:` and a digest that digest, once its registry may be asked.
+
         :raises UnknownRef: no such tag; :raises RepoNotFound: no such image, or a private one;
         :raises GitHostDown: the registry does not answer, or may not be asked.
         """
-        if name not in self.trusted:
-            check_host(f"https://{registry_of(name)}/{name}", self.registries,
-                       setting="environments.registries")  # fmt: skip
+        self._check(name)
+        if tag.startswith("sha256:"):
+            return tag.removeprefix("sha256:")
         try:
             found = self.engine.client.images.get_registry_data(f"{name}:{tag}")
             return str(found.id).removeprefix("sha256:")
@@ -40,27 +48,48 @@ class ExistingImages:
             here = self._here(name, tag)
             if here:
                 return here
-            raise explain(error, name, tag) from error
+            raise explain(error, name, tag, said=self._shown(error, name)) from error
 
     def ensure(self, reference: str, *, say: Say) -> str:
         """A name by which a build can begin with `name@sha256:digest`, pulled if it is not here.
 
-        :raises BuildFailed: it cannot be pulled.
+        :raises BuildFailed: it cannot be pulled; :raises GitHostDown: its registry may not be
+            asked, whoever said so before.
         """
         name, _, digest = reference.partition("@")
+        self._check(name)
         found = self._copy(name, digest)
         if found is None:
             say(f"Pulling {reference}")
             try:
                 found = self.engine.client.images.pull(name, tag=digest)
             except (DockerException, OSError) as error:
-                why = getattr(error, "explanation", "") or error
                 raise BuildFailed(
-                    f"The image {reference} cannot be pulled: {why}", hint="Try again in a minute."
+                    f"The image {reference} cannot be pulled{self._shown(error, name)}.",
+                    hint="Try again in a minute.",
                 ) from error
         pinned = f"launcher/existing:{digest.removeprefix('sha256:')[:32]}"
         found.tag(pinned)
         return pinned
+
+    def _check(self, name: str) -> None:
+        """:raises GitHostDown: the image's registry is not one that links may name."""
+        if name not in self.trusted:
+            url = f"https://{registry_of(name)}/{name}"
+            check_host(url, self.registries, setting="environments.registries")
+
+    def _shown(self, error: Exception, name: str) -> str:
+        """What the engine says of a registry; nothing where a stranger may have chosen that.
+
+        It repeats what answered there, which may be another server of this network: a public
+        registry may lead the engine anywhere.
+        """
+        said = words(error)
+        host = registry_of(name)
+        if name in self.trusted or host in (HUB, *self.registries):
+            return f": {said[:300]}"
+        log.warning("a registry fails", extra={"image": name, "said": said})
+        return ""
 
     def _copy(self, name: str, digest: str) -> Image | None:
         """The engine's own copy, pulled from the name or, for one that is trusted, by its id."""
@@ -84,11 +113,10 @@ class ExistingImages:
 
 
 def registry_of(name: str) -> str:
-    """The registry's host: the first part where that is one, else Docker Hub."""
+    """The registry's host: the first part where the engine takes that for one, else Docker Hub."""
     first, slash, _ = name.partition("/")
-    return (
-        first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
-    )
+    is_host = first == "localhost" or re.search("[.:A-Z]", first)
+    return first if slash and is_host else HUB
 
 
 def plain(name: str) -> str:
@@ -96,19 +124,24 @@ def plain(name: str) -> str:
     return name.removeprefix("docker.io/").removeprefix("library/")
 
 
-def explain(error: Exception, name: str, tag: str) -> Exception:
-    """What the engine's complaint means for a person."""
-    said = str(getattr(error, "explanation", "") or error)
-    if "manifest unknown" in said or "not found" in said.lower():
+def words(error: Exception) -> str:
+    """What the engine says."""
+    return str(getattr(error, "explanation", "") or error).strip()
+
+
+def explain(error: Exception, name: str, tag: str, *, said: str) -> Exception:
+    """What the engine's complaint means for a person, with what may be shown of it."""
+    whole = words(error)
+    if "manifest unknown" in whole or "not found" in whole.lower():
         return UnknownRef(
             f"The image {name} has no tag {tag}.", hint="Look its tags up at its registry."
         )
-    if "denied" in said or "unauthorized" in said:
+    if "denied" in whole or "unauthorized" in whole:
         return RepoNotFound(
             f"There is no image {name}, or it is private.",
             hint="For a private one, run docker login on the server.",
         )
     return GitHostDown(
         f"The registry of {name} cannot be reached.",
-        hint=f"Try again in a minute. The engine says: {said.strip()[:300]}",
+        hint="Try again in a minute." + (f" The engine says{said}" if said else ""),
     )

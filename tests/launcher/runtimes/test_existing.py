@@ -1,0 +1,106 @@
+"""Which registries the engine is made to ask, and what is told of their answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+from docker.errors import APIError, ImageNotFound
+
+from envs.errors import BuildFailed, GitHostDown
+from envs.git import Git
+from envs.version import VersionCache
+from launcher.runtimes.docker.existing import ExistingImages, registry_of
+
+DIGEST = "sha256:" + "a" * 64
+INSIDE = "10.0.0.1:5000/org/x"
+PUBLIC = "9.9.9.9/org/x"
+
+
+@dataclass
+class Engine:
+    """Has no image, and notes which it is to ask for; registries answer with a secret."""
+
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def client(self):
+        def get(name):
+            raise ImageNotFound(name)
+
+        def ask(name, **_):
+            self.asked.append(name)
+            raise APIError("500 Server Error", explanation="body: s3cret of the network")
+
+        return SimpleNamespace(images=SimpleNamespace(get=get, pull=ask, get_registry_data=ask))
+
+
+@pytest.fixture
+def engine():
+    return Engine()
+
+
+@pytest.mark.parametrize("ref", ["1", DIGEST])
+@pytest.mark.parametrize("registries", [("*",), ("quay.io",)])
+def test_a_registry_that_links_may_not_name_is_not_asked(engine, ref, registries):
+    existing = ExistingImages(engine, registries)
+    with pytest.raises(GitHostDown, match="does not fetch from"):
+        VersionCache(Git(), digest=existing.digest).resolve(f"docker:{INSIDE}", ref)
+    assert not engine.asked
+
+
+def test_nor_is_it_where_a_version_was_remembered_from_before(engine):
+    with pytest.raises(GitHostDown, match="does not fetch from"):
+        ExistingImages(engine).ensure(f"{INSIDE}@{DIGEST}", say=print)
+    assert not engine.asked
+
+
+@pytest.mark.parametrize("registries", [("10.0.0.1:5000",), ("10.0.0.1",)])
+def test_one_that_the_settings_name_is_asked(engine, registries):
+    existing = ExistingImages(engine, registries)
+    version = VersionCache(Git(), digest=existing.digest).resolve(f"docker:{INSIDE}", DIGEST)
+    assert (version.commit, version.kind) == ("a" * 64, "commit")
+    with pytest.raises(BuildFailed):
+        existing.ensure(f"{INSIDE}@{DIGEST}", say=print)
+    assert engine.asked == [INSIDE]
+
+
+def test_an_image_of_the_catalogue_may_be_anywhere(engine):
+    existing = ExistingImages(engine, trusted=frozenset([INSIDE]))
+    with pytest.raises(BuildFailed, match="s3cret"):
+        existing.ensure(f"{INSIDE}@{DIGEST}", say=print)
+
+
+def told(existing, name):
+    """All that somebody reads of an image that cannot be had, by tag and by digest."""
+    with pytest.raises(GitHostDown) as by_tag:
+        existing.digest(name, "1")
+    with pytest.raises(BuildFailed) as by_digest:
+        existing.ensure(f"{name}@{DIGEST}", say=print)
+    return "".join(one.value.message + one.value.hint for one in (by_tag, by_digest))
+
+
+def test_the_answer_of_a_strangers_registry_is_in_the_log_alone(engine, caplog):
+    assert "s3cret" not in told(ExistingImages(engine), PUBLIC)
+    assert [record.said for record in caplog.records] == ["body: s3cret of the network"] * 2
+
+
+@pytest.mark.parametrize("name", [PUBLIC, "org/x"])
+def test_what_a_registry_of_the_settings_or_docker_hub_answers_is_told(engine, name):
+    assert told(ExistingImages(engine, ("9.9.9.9", "docker.io")), name).count("s3cret") == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [
+        ("image", "docker.io"),
+        ("org/image", "docker.io"),
+        ("quay.io/org/image", "quay.io"),
+        ("localhost/image", "localhost"),
+        ("intranet:5000/image", "intranet:5000"),
+        ("INTRANET/image", "INTRANET"),
+    ],
+)
+def test_the_registry_is_the_one_that_the_engine_asks(name, host):
+    assert registry_of(name) == host
