@@ -15,6 +15,7 @@ def create(config: Config, instance: str) -> LocalRuntime:
     sandbox = find_sandbox()
     images = LocalImages(
         folder=config.data / "envs",
+        data=config.data,
         server=config.base.server,
         index_url=config.base.index_url,
         ca_bundle=config.ca_bundle,

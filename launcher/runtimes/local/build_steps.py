@@ -22,7 +22,7 @@ from envs.halt import Halt
 from envs.netrc import Netrc
 from launcher.runtimes.local import conda
 from launcher.runtimes.local.processes import send, tree
-from launcher.runtimes.local.pythons import find_python_of, outside_usr
+from launcher.runtimes.local.pythons import outside_usr
 from launcher.runtimes.local.sandbox import FIRST_UID, Sandbox
 from launcher.runtimes.local.trust import trust_variables, trusted_files
 from launcher.settings.sections import CondaConfig
@@ -40,6 +40,8 @@ class BuildSteps:
     """Where secrets are for one step, and the `cache` of packages."""
     sandbox: Sandbox
     conda: CondaConfig
+    python: Path
+    """What the environment stands on, by the launcher's word: a build can write its venv's."""
     index_url: str
     ca_bundle: Path | None
 
@@ -112,7 +114,7 @@ class BuildSteps:
             uid=BUILD_UID,
             variables={"PATH": extra["PATH"]},
             read=[
-                *outside_usr(find_python_of(place, step)),
+                *outside_usr(self.python),
                 *trusted_files(self.ca_bundle),
                 *self.conda.folders(),
                 *([secret.parent] if secret else []),

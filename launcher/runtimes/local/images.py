@@ -31,7 +31,7 @@ from envs.room import ROOMY, Room
 from envs.smoke import SCRIPT
 from launcher.runtimes.local import conda
 from launcher.runtimes.local.build_steps import BUILD_UID, BuildSteps
-from launcher.runtimes.local.pythons import find_python, has_python
+from launcher.runtimes.local.pythons import every_python, find_python, has_python
 from launcher.runtimes.local.sandbox import Sandbox
 from launcher.runtimes.local.venv import LOCK_FILE, venv_steps
 from launcher.settings.sections import CondaConfig
@@ -48,6 +48,8 @@ class LocalImages:
     """
 
     folder: Path
+    data: Path
+    """The data folder, of which sandboxes see nothing but their own place and home."""
     server: tuple[str, ...]
     index_url: str
     ca_bundle: Path | None
@@ -63,8 +65,8 @@ class LocalImages:
         if recipe.r or not recipe.ours:
             asks = f"{recipe.delegated or f'{asked_by(recipe)} asks for R'}, which"
             raise needs_engine(recipe.dockerfile or recipe.image or asks)
-        recipe = recipe.fitted(has_python=has_python(recipe.python))
-        python = find_python(recipe.python)
+        recipe = recipe.fitted(has_python=has_python(recipe.python, data=self.data))
+        python = find_python(recipe.python, data=self.data)
         parts = (recipe.python, python, recipe.requirements, *recipe.apt, *self.server)
         lean = LEAN.read_text("utf-8")
         more = [recipe.generated, "package" if recipe.package else "", *map(str, recipe.variables)]
@@ -96,6 +98,16 @@ class LocalImages:
         with contextlib.suppress(OSError, ValueError):
             return Path(json.loads(self._index(name).read_text("utf-8"))["place"])
         return None
+
+    def pythons(self, name: str) -> list[Path]:
+        """The interpreters that the image's sessions must see.
+
+        The venv names its own, but the build's programs could write there what they want to see.
+        Images of before 2026-11 did not keep it apart: theirs is one of this machine's.
+        """
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            return [Path(json.loads(self._index(name).read_text("utf-8"))["python"])]
+        return every_python(data=self.data)
 
     def start_file(self, name: str) -> str:
         """The `start` file of a built image, or empty."""
@@ -146,19 +158,23 @@ class LocalImages:
         say: Say,
         halt: Halt = NO_HALT,
     ) -> Image:
-        recipe = recipe.fitted(has_python=has_python(recipe.python))
+        recipe = recipe.fitted(has_python=has_python(recipe.python, data=self.data))
         halt = halt.within(self.timeout)
         self.room.ensure(say)
         check_system_packages(recipe.apt)
         place = self.folder / "built" / uuid.uuid4().hex[:12]
+        python = find_python(recipe.python, data=self.data)
         try:
-            self._fill(place, recipe, source, say, halt)
+            self._fill(place, python, recipe, source, say, halt)
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
             raise
+        finally:
+            shutil.rmtree(home_of(place), ignore_errors=True)
         known = {
             "name": name,
             "place": str(place),
+            "python": str(python),
             "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "labels": {
                 **labels,
@@ -180,8 +196,16 @@ class LocalImages:
         if place:
             shutil.rmtree(place, ignore_errors=True)
 
-    def _fill(self, place: Path, recipe: Recipe, source: Path, say: Say, halt: Halt) -> None:
-        home, cache = place / "home", self.folder / "cache"
+    def _fill(
+        self,
+        place: Path,
+        python: Path,
+        recipe: Recipe,
+        source: Path,
+        say: Say,
+        halt: Halt,
+    ) -> None:
+        home, cache = home_of(place), self.folder / "cache"
         place.mkdir(mode=0o755, parents=True)
         cache.mkdir(mode=0o755, exist_ok=True)
         home.mkdir()
@@ -195,9 +219,8 @@ class LocalImages:
             urls = self._channels(recipe.conda)
             conda.write_request(recipe.conda, place, urls=urls, lock=recipe.lock)
         if self.sandbox.own_uids:
-            for path in (place, cache, *place.rglob("*")):
+            for path in (place, home, cache, *place.rglob("*")):
                 os.chown(path, BUILD_UID, BUILD_UID, follow_symlinks=False)
-        python = find_python(recipe.python)
         tool = uv.find_uv_bin()
 
         def tell(line: str) -> None:
@@ -206,7 +229,9 @@ class LocalImages:
 
         steps = venv_steps(recipe, place=place, python=python, server=self.server, cache=cache)
         netrc = read_netrc(self.netrc) if self.netrc else None
-        run = BuildSteps(self.folder, self.sandbox, self.conda, self.index_url, self.ca_bundle).run
+        run = BuildSteps(
+            self.folder, self.sandbox, self.conda, python, self.index_url, self.ca_bundle
+        ).run
         for step in steps:
             tell(f"$ {' '.join(step)}")
             installs = netrc if {"install", "finish"} & set(step) else None
@@ -223,7 +248,6 @@ class LocalImages:
                 hint="Change the versions that the environment's files ask for.",
                 log_tail=error.log_tail,
             ) from error
-        shutil.rmtree(home, ignore_errors=True)
         shutil.rmtree(place / conda.STEPS, ignore_errors=True)
 
     def _channels(self, wanted: Conda) -> tuple[str, ...]:
@@ -231,6 +255,11 @@ class LocalImages:
 
     def _index(self, name: str) -> Path:
         return self.folder / f"{re.sub(r'[^A-Za-z0-9.-]', '_', name)}.json"
+
+
+def home_of(place: Path) -> Path:
+    """The home folder of a build, where none can put a link to another folder instead of it."""
+    return place.with_name(f"{place.name}-home")
 
 
 def size_of(folder: Path) -> int:

@@ -24,7 +24,7 @@ from launcher.runtimes.local import conda, promises
 from launcher.runtimes.local.cgroups import Cgroups
 from launcher.runtimes.local.images import LocalImages
 from launcher.runtimes.local.processes import memory_of_trees, start_time, stop_tree
-from launcher.runtimes.local.pythons import find_python_of, outside_usr
+from launcher.runtimes.local.pythons import outside_usr
 from launcher.runtimes.local.sandbox import CHOOM, FIRST_UID, PRLIMIT, Sandbox
 from launcher.runtimes.local.trust import trust_variables, trusted_files
 from launcher.runtimes.usage import WANTED_MEMORY, kills_in, memory_in
@@ -285,7 +285,7 @@ class LocalRuntime:
         home, place = Path(row["home"]), Path(row["place"])
         read = [
             place,
-            *outside_usr(find_python_of(place, ())),
+            *(one for python in self.images.pythons(row["image"]) for one in outside_usr(python)),
             *trusted_files(self.images.ca_bundle),
         ]
         alone = [*ALONE, *command] if self.sandbox.bwrap else command

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import uuid
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -34,19 +35,9 @@ def sandbox():
 
 
 @pytest.fixture
-def open_path(tmp_path):
-    """What other users come into, as they do into `/home` and the data folder's `envs`."""
-    folder = tmp_path
-    while folder != folder.parent and folder.stat().st_uid == os.geteuid():
-        folder.chmod(folder.stat().st_mode | 0o755)
-        folder = folder.parent
-    return tmp_path
-
-
-@pytest.fixture
-def place(open_path):
+def place(tmp_path):
     """An environment whose server only waits."""
-    place = open_path / "place"
+    place = tmp_path / "place"
     for folder in ("venv/bin", "repo"):
         (place / folder).mkdir(parents=True)
     server = place / "venv/bin/jupyter-server"
@@ -62,22 +53,23 @@ def variables():
 
 
 @pytest.fixture
-def runtime(open_path, place, variables, sandbox):
+def runtime(tmp_path, place, variables, sandbox):
     images = SimpleNamespace(
         place=lambda name: place,
+        pythons=lambda name: [],
         variables=lambda name: variables,
         start_file=lambda name: "",
         ca_bundle=None,
     )
-    runtime = LocalRuntime(open_path / "run", images, sandbox, find_cgroups(uuid.uuid4().hex[:12]))
+    runtime = LocalRuntime(tmp_path / "run", images, sandbox, find_cgroups(uuid.uuid4().hex[:12]))
     yield runtime
     for session in runtime.list():
         runtime.stop(session.id)
 
 
 @pytest.fixture
-def spec(runtime, open_path):
-    home = open_path / "homes/s1/c1"
+def spec(runtime, tmp_path):
+    home = tmp_path / "homes/s1/c1"
     spec = SessionSpec(new_session_id(), "s1", "c1", "env/x:1", "l", "t", home, LIMITS)
     runtime.prepare_home(spec)
     return spec
@@ -117,9 +109,9 @@ def test_a_student_s_own_programs_run_as_the_student_alone(runtime, spec):
     assert set((spec.home / "who").read_text().split()) == {uid}, "theirs come first, as theirs"
 
 
-def test_an_environment_s_own_programs_run_as_the_student_alone(runtime, spec, place, open_path):
+def test_an_environment_s_own_programs_run_as_the_student_alone(runtime, spec, place, tmp_path):
     """Neither before the drop in the sandbox nor outside of it, where they would see everything."""
-    outside = open_file(open_path / "outside")
+    outside = open_file(tmp_path / "outside")
     plant(place / "venv/bin", "/home/jovyan/who", outside)
     open_file(spec.home / "who")
     start(runtime, spec)
@@ -130,10 +122,10 @@ def test_an_environment_s_own_programs_run_as_the_student_alone(runtime, spec, p
 
 @pytest.mark.parametrize("where", ["/tmp", "outside"])
 def test_an_environment_s_variables_reach_no_program_of_the_launcher(
-    runtime, spec, variables, where, open_path, place
+    runtime, spec, variables, where, tmp_path, place
 ):
     """The dynamic linker obeys them: here it only writes which programs it was in, and as whom."""
-    folder = open_path / "outside"
+    folder = tmp_path / "outside"
     folder.mkdir()
     folder.chmod(0o1777)
     variables |= {"LD_DEBUG": "libs", "GREETING": "hello", "PATH": "/x", "JUPYTER_TOKEN": "x"}
@@ -162,20 +154,25 @@ def test_no_limit_is_lifted_by_a_program_of_the_same_name(runtime, spec, place, 
     assert not (spec.home / "lifted").exists()
 
 
-def test_a_build_s_own_programs_run_as_the_build_alone(open_path, place, sandbox):
+def test_a_build_s_own_programs_run_as_the_build_alone(tmp_path, place, sandbox):
     plant(place / "venv/bin", f"{place}/who")
     open_file(place / "who")
     for folder in ("home", "cache"):
-        (open_path / folder).mkdir()
+        (tmp_path / folder).mkdir()
     if sandbox.own_uids:
-        for folder in (open_path / "home", place):
+        for folder in (tmp_path / "home", place):
             os.chown(folder, BUILD_UID, BUILD_UID)
     steps = BuildSteps(
-        open_path, sandbox, CondaConfig(alias="", channels={}), index_url="", ca_bundle=None
+        tmp_path,
+        sandbox,
+        CondaConfig(alias="", channels={}),
+        python=Path("/usr/bin/python3"),
+        index_url="",
+        ca_bundle=None,
     )
     said = []
     step = ["env", "sh", "-c", "id -u; grep CapEff /proc/self/status"]
-    steps.run(step, place, open_path / "home", said.append, NO_HALT)
+    steps.run(step, place, tmp_path / "home", said.append, NO_HALT)
     assert int(said[0]) == (BUILD_UID if sandbox.own_uids else os.geteuid())
     assert int(said[1].split()[1], 16) == 0
     assert set((place / "who").read_text().split()) == {said[0]}

@@ -33,6 +33,7 @@ def server(tmp_path):
 def runtime(tmp_path, server):
     images = SimpleNamespace(
         place=lambda name: server.parents[2],
+        pythons=lambda name: [],
         variables=lambda name: {},
         start_file=lambda name: "",
         ca_bundle=None,
