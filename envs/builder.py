@@ -69,7 +69,8 @@ class Builder(Protocol):
 
         :raises envs.errors.NotOffered: this builder knows no such images.
         :raises envs.errors.UnknownRef: no such tag; :raises envs.errors.RepoNotFound: no such
-        image; :raises envs.errors.GitHostDown: its registry does not answer, or may not be asked.
+        image; :raises envs.errors.GitHostDown: its registry does not answer;
+        :raises envs.errors.HostNotAllowed: it may not be asked.
         """
 
     def sweep(self, *, older: float, cache: int, dry_run: bool) -> list[tuple[str, str, int]]:

@@ -4,7 +4,8 @@ EnvError
 ├── BadEnvironment     a name, address or file that cannot be understood
 │   └── TooLarge         a repository holds more than this server reads
 ├── RepoNotFound       the repository or image is missing or private
-├── GitHostDown        the git host does not answer, or refuses to be contacted
+├── GitHostDown        the git host does not answer
+├── HostNotAllowed     the settings do not let this server contact the host
 ├── UnknownRef         no such tag, branch or commit (holds those that exist)
 ├── AmbiguousRef       a tag and a branch of one name are different commits
 ├── NotOffered         understood, but this builder cannot make it
@@ -45,7 +46,11 @@ class RepoNotFound(EnvError):
 
 
 class GitHostDown(EnvError):
-    """The git host did not answer in time, or may not be contacted."""
+    """The git host did not answer in time."""
+
+
+class HostNotAllowed(EnvError):
+    """The settings do not let this server contact the host."""
 
 
 class UnknownRef(EnvError):

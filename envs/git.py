@@ -21,7 +21,7 @@ from pathlib import Path
 from urllib.parse import urljoin
 
 from envs.credentials import Credential, find_credential
-from envs.errors import GitHostDown, TooLarge
+from envs.errors import GitHostDown, HostNotAllowed, TooLarge
 from envs.hosts import Resolve, addresses_of, check_host, host_of, is_address, is_proxied, pin
 
 SAFE_CONFIG = (
@@ -82,7 +82,7 @@ class Git:
         """Refuse an address that links must not make this machine contact.
 
         :raises BadEnvironment: its scheme is not https, http or ssh, or it holds a password.
-        :raises GitHostDown: its host is not allowed by the settings.
+        :raises HostNotAllowed: its host is not allowed by the settings.
         """
         check_host(url, self.hosts, setting="git.hosts", resolve=self.resolve)
 
@@ -132,8 +132,8 @@ class Git:
             return
         try:
             self.check_url(target)
-        except GitHostDown as error:
-            raise GitHostDown(
+        except HostNotAllowed as error:
+            raise HostNotAllowed(
                 f"{host_of(url)[0]} leads on to another server. {error.message}", hint=error.hint
             ) from error
 

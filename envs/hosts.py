@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
-from envs.errors import BadEnvironment, GitHostDown
+from envs.errors import BadEnvironment, HostNotAllowed
 
 Resolve = Callable[[str], tuple[str, ...]]
 """The addresses that a host's name stands for now; none where it stands for nothing."""
@@ -32,20 +32,20 @@ def check_host(
     What the host's name stands for now; nothing where it stands for nothing.
 
     :raises BadEnvironment: an address that names no host clearly.
-    :raises GitHostDown: it is not allowed.
+    :raises HostNotAllowed: it is not allowed.
     """
     host, port = host_of(url)
     named = {host, f"{host}:{port}"} if port else {host}
     if named & set(hosts):
         return resolve(host)
     if "*" not in hosts:
-        raise GitHostDown(
+        raise HostNotAllowed(
             f"This server does not fetch from {host}.",
             hint=f"The administrator can add the host to `{setting}` in the settings.",
         )
     found = resolve(host)
     if not all(ipaddress.ip_address(address).is_global for address in found):
-        raise GitHostDown(
+        raise HostNotAllowed(
             f"{host} is not a public address, so this server does not fetch from it.",
             hint=f"The administrator can name the host in `{setting}` in the settings.",
         )

@@ -16,7 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from envs.errors import AmbiguousRef, GitHostDown, NotOffered, RepoNotFound, UnknownRef
+from envs.errors import (
+    AmbiguousRef,
+    GitHostDown,
+    HostNotAllowed,
+    NotOffered,
+    RepoNotFound,
+    UnknownRef,
+)
 from envs.git import Git, GitFailed
 
 PRIVATE = re.compile(
@@ -157,7 +164,8 @@ def resolve_image(repo: str, ref: str, *, digest: Digest) -> Version:
 
     :raises UnknownRef: the image has no such tag.
     :raises RepoNotFound: there is no such image, or it is private.
-    :raises GitHostDown: its registry does not answer, or may not be asked.
+    :raises GitHostDown: its registry does not answer.
+    :raises HostNotAllowed: its registry may not be asked.
     """
     found = digest(repo.removeprefix(EXISTING), ref)
     return Version(repo, ref, found, "commit" if ref.startswith("sha256:") else "tag")
@@ -209,8 +217,8 @@ class VersionCache:
             return known
         try:
             found = self._resolve(repo, ref)
-        except GitHostDown:
-            if known is None:
+        except (GitHostDown, HostNotAllowed) as error:
+            if known is None or (isinstance(error, HostNotAllowed) and not self._may_ask(repo)):
                 raise
             self._down[repo, ref] = time.monotonic()
             return known
@@ -286,6 +294,16 @@ class VersionCache:
         if self.digest is None:
             raise NotOffered(f"{repo} is an image, and only repositories are known here.")
         return resolve_image(repo, ref, digest=self.digest)
+
+    def _may_ask(self, repo: str) -> bool:
+        """False where the settings refuse the host itself, and not one that it leads on to."""
+        if repo.startswith(EXISTING):
+            return False
+        try:
+            self.git.check_url(repo)
+        except HostNotAllowed:
+            return False
+        return True
 
     def known(self, repo: str, ref: str) -> str:
         """The commit that the ref named when it was last asked for; empty if it never was."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from envs.errors import BadEnvironment, GitHostDown
+from envs.errors import BadEnvironment, GitHostDown, HostNotAllowed
 from envs.git import Git, GitFailed
 from envs.hosts import host_of
 from launcher.content.clone import BASE_REF, lfs_note, make_clone
@@ -58,7 +58,7 @@ def pull_here(
                 receipt = again(upstream, folder, depth=depth, keep=keep, git=git)
     except BadEnvironment as error:
         raise ContentNotFound(error.message, hint=error.hint) from error
-    except GitHostDown as error:
+    except (GitHostDown, HostNotAllowed) as error:
         raise ContentFailed(error.message, hint=error.hint) from error
     except CannotPull as error:
         raise ContentFailed(str(error), hint=error.hint) from error

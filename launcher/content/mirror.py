@@ -19,7 +19,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from envs.errors import BadEnvironment, GitHostDown
+from envs.errors import BadEnvironment, EnvError, GitHostDown, HostNotAllowed
 from envs.git import Git, GitFailed
 from launcher.content.clone import BASE_REF, STUDENT, make_clone, once
 from launcher.content.packs import shallow_commits, write_pack
@@ -89,7 +89,9 @@ class Mirrors:
 
         :raises ContentNotFound: the repository is missing or private, or no git address.
         :raises UnknownBranch: no branch, tag or commit of this name.
-        :raises ContentFailed: the git host is down and there is no copy, or may not be asked.
+        :raises GitHostDown: the git host is down and there is no copy.
+        :raises HostNotAllowed: it may not be asked.
+        :raises ContentFailed: git cannot fetch it, or the copy cannot be written.
         """
         flight, mine = self._flight((repo, branch))
         if mine:
@@ -129,7 +131,7 @@ class Mirrors:
                     found = self._fetch(mirror, found)
             self._remember(mirror, branch, found)
             self._down.pop((repo, branch), None)
-        except (GitHostDown, GitFailed) as error:
+        except (GitHostDown, HostNotAllowed, GitFailed) as error:  # it may lead on to another host
             return self._last_copy(repo, branch, error)
         except OSError as error:
             said = f"The server's copy of the course files cannot be written: {error.strerror}."
@@ -141,8 +143,9 @@ class Mirrors:
             self.git.check_url(repo)
         except BadEnvironment as error:
             raise ContentNotFound(error.message, hint=error.hint) from error
-        except GitHostDown as error:
-            raise ContentFailed(error.message, hint=error.hint) from error
+        except HostNotAllowed as error:
+            error.field = "repo"
+            raise
 
     def _fetch(self, mirror: Path, wanted: Upstream) -> Upstream:
         """Fetch into the mirror; where that fails, into a new one, which replaces it."""
@@ -153,7 +156,7 @@ class Mirrors:
             return self._fetch_into(mirror, wanted)
         except (UnknownBranch, ContentTooLarge):
             raise
-        except (LaunchError, GitHostDown, GitFailed):
+        except (LaunchError, GitHostDown, HostNotAllowed, GitFailed):
             # The git host has just answered, so a crash may have left the mirror damaged.
             if not existed:
                 raise
@@ -264,10 +267,10 @@ class Mirrors:
         copy = self.find_copy(repo, branch)
         if copy:
             return copy
-        raise ContentFailed(
-            getattr(error, "message", "") or str(error),
-            hint=getattr(error, "hint", "") or "Try again in a minute.",
-        ) from error
+        if isinstance(error, EnvError):
+            error.field = "repo"
+            raise error
+        raise ContentFailed(str(error), hint="Try again in a minute.") from error
 
     def _remember(self, mirror: Path, branch: str, found: Upstream) -> None:
         with self._locked(mirror):
@@ -404,7 +407,7 @@ class Mirrors:
         with self._fetching(mirror):
             try:
                 self._fetch_anew(mirror, replace(upstream, commit=wanted, of="", notes=()))
-            except (LaunchError, GitHostDown, GitFailed, OSError) as error:
+            except (LaunchError, EnvError, GitFailed, OSError) as error:
                 raise ContentFailed(
                     "The server's copy of the course files is damaged, and there is no other now.",
                     hint=getattr(error, "hint", "") or "Try again in a minute.",

@@ -74,7 +74,8 @@ class Looking:
     def refs(self, repo: str) -> dict[str, str]:
         """Every branch and tag by full name, and `HEAD`, see `upstream.ask`.
 
-        :raises envs.errors.GitHostDown: the git host is slow, down, or may not be asked.
+        :raises envs.errors.GitHostDown: the git host is slow or down.
+        :raises envs.errors.HostNotAllowed: it may not be asked.
         :raises launcher.errors.ContentNotFound: the repository is missing or private.
         """
 

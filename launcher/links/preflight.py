@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from envs.errors import EnvError, GitHostDown
+from envs.errors import EnvError
 from envs.packages import packages_of
 from envs.store import Store
 from envs.version import Version
@@ -237,6 +237,5 @@ def rehearsal_check(found: Rehearsal) -> Check:
 
 
 def failed(name: str, error: EnvError | LaunchError) -> Check:
-    passing = Slow if name == "environment" else GitHostDown
-    state = WARN if isinstance(error, passing) else FAIL
+    state = WARN if isinstance(error, Slow) else FAIL
     return Check(name, state, error.message, error.hint, tuple(getattr(error, "near", ())))

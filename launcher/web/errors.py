@@ -28,6 +28,10 @@ from link_generator.errors import BadLink
 
 TEACHER = "Your teacher needs to correct the link: send them the details below."
 TEACHER_BUILD = "Your teacher needs to correct the environment: send them the details below."
+TEACHER_HOST = (
+    "Your teacher can name a repository at another host, or ask the person who runs this server to "
+    "allow this one: send them the details below."
+)
 AGAIN = "Try again in a minute."
 ADMIN = "Tell the person who runs this server: send them the details below."
 NOWHERE = "No page of this server has that address."
@@ -60,6 +64,9 @@ TABLE: dict[type[Exception], Row] = {
     ),
     env.BuildCancelled: Row(409, "E-ENV-CANCELLED", "The build was cancelled", (TEACHER,)),
     env.GitHostDown: Row(503, "E-GIT-DOWN", "The git server cannot be reached", (AGAIN, TEACHER)),
+    env.HostNotAllowed: Row(
+        403, "E-HOST-NOT-ALLOWED", "This server may not fetch from there", (TEACHER_HOST,)
+    ),
     short_links.NoShortLink: Row(404, "E-LINK", "That link isn't one of ours", ()),
     short_links.BadShortLink: Row(400, "E-LINK", "This short link cannot be saved", ()),
     short_links.LinkClosed: Row(403, "E-CLOSED", "This link is not open now", ()),

@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from envs.errors import BadEnvironment, GitHostDown, RepoNotFound, TooLarge
+from envs.errors import BadEnvironment, GitHostDown, HostNotAllowed, RepoNotFound, TooLarge
 from envs.git import Git, GitFailed
 from envs.hosts import host_of
 from envs.version import resolve_version
@@ -64,13 +64,13 @@ def test_the_host_of_each_form_of_address(url, host):
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/x", "http://localhost/x", "http://[::1]/x"])
 def test_a_private_host_is_refused_until_it_is_named(url):
-    with pytest.raises(GitHostDown, match="not a public address"):
+    with pytest.raises(HostNotAllowed, match="not a public address"):
         Git().check_url(url)
     Git(hosts=("*", "127.0.0.1:1", "localhost", "::1")).check_url(url)
 
 
 def test_a_host_that_is_not_named_is_refused_where_hosts_are_named():
-    with pytest.raises(GitHostDown, match=r"does not fetch from example\.com"):
+    with pytest.raises(HostNotAllowed, match=r"does not fetch from example\.com"):
         Git(hosts=("example.org",)).check_url("https://example.com/x")
 
 
@@ -131,7 +131,7 @@ def test_a_repository_that_moved_is_followed_where_links_may_go(redirecting, hos
     assert resolve_version(old, "v1", git=both).kind == "tag"
     only = Git((f"127.0.0.1:{redirecting.server_port}",))
     before = len(host.requests)
-    with pytest.raises(GitHostDown, match="does not fetch from"):
+    with pytest.raises(HostNotAllowed, match="does not fetch from"):
         resolve_version(old, "v1", git=only)
     assert len(host.requests) == before, "it was not even asked"
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from envs.errors import EnvError, GitHostDown
+from envs.errors import EnvError, GitHostDown, HostNotAllowed
 from envs.git import Git
 from envs.hosts import pin
 from envs.version import resolve_version
@@ -64,7 +64,7 @@ def test_the_address_that_was_checked_is_contacted(tmp_path):
 def test_a_name_that_changes_between_check_and_question_is_checked_again():
     answers = iter([("192.0.0.9",), ("127.0.0.1",)])
     git = Git(resolve=lambda host: next(answers))
-    with pytest.raises(GitHostDown, match="not a public address"):
+    with pytest.raises(HostNotAllowed, match="not a public address"):
         resolve_version("http://git.example.invalid/env", "v1", git=git)
 
 

@@ -2,7 +2,14 @@
 
 import pytest
 
-from envs.errors import AmbiguousRef, BadEnvironment, GitHostDown, RepoNotFound, UnknownRef
+from envs.errors import (
+    AmbiguousRef,
+    BadEnvironment,
+    GitHostDown,
+    HostNotAllowed,
+    RepoNotFound,
+    UnknownRef,
+)
 from envs.git import Git
 from envs.version import VersionCache, resolve_version
 
@@ -73,12 +80,12 @@ def test_exotic_transports_never_reach_git(git, url):
     ["http://127.0.0.1/x", "http://169.254.169.254/x", "http://localhost/x", "http://[::1]/x"],
 )
 def test_private_addresses_are_never_contacted_unless_named(url):
-    with pytest.raises(GitHostDown, match="public"):
+    with pytest.raises(HostNotAllowed, match="public"):
         Git().check_url(url)
 
 
 def test_a_host_outside_the_list_is_never_contacted():
-    with pytest.raises(GitHostDown, match="does not fetch"):
+    with pytest.raises(HostNotAllowed, match="does not fetch"):
         Git(("git.example.org",)).check_url("https://github.com/o/r")
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from envs.errors import GitHostDown, RepoNotFound, UnknownRef
-from envs.git import GitFailed
+from envs.errors import GitHostDown, HostNotAllowed, RepoNotFound, UnknownRef
+from envs.git import Git, GitFailed
 from envs.version import VersionCache, explain, resolve_version
 from tests.git_server import Repo
 
@@ -110,6 +110,27 @@ def test_a_pinned_tag_stays_at_the_commit_that_it_named_first(env, url, git, tmp
     assert pinned.resolve(url, "v1") == pinned.resolve(url, "v1") == first
     assert len(told) == 1
     assert cache().resolve(url, "v1") == first, "a restart changes nothing"
+
+
+def test_a_host_that_was_taken_out_of_the_settings_serves_nothing(env, url, git, tmp_path):
+    file = tmp_path / "versions.json"
+    VersionCache(git, file=file).resolve(url, "v1")
+    stricter = VersionCache(Git(("git.example.org",)), file=file)
+    with pytest.raises(HostNotAllowed, match="does not fetch from"):
+        stricter.resolve(url, "v1")
+    with pytest.raises(HostNotAllowed):
+        stricter.resolve_soon(url, "v1")
+
+
+def test_a_host_that_leads_on_to_another_is_answered_for(url, git, monkeypatch):
+    versions = VersionCache(git, tag_life=0)
+    first = versions.resolve(url, "v1")
+
+    def elsewhere(*_):
+        raise HostNotAllowed("It leads on to another server.")
+
+    monkeypatch.setattr(versions, "_resolve", elsewhere)
+    assert versions.resolve(url, "v1") == first
 
 
 def test_after_a_restart_a_git_host_that_is_down_holds_nobody_up(env, url, git, host, tmp_path):

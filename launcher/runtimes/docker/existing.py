@@ -36,7 +36,8 @@ class ExistingImages:
         Of `sha256:` and a digest that digest, once its registry may be asked.
 
         :raises UnknownRef: no such tag; :raises RepoNotFound: no such image, or a private one;
-        :raises GitHostDown: the registry does not answer, or may not be asked.
+        :raises GitHostDown: the registry does not answer; :raises HostNotAllowed: the settings
+        do not let it be asked.
         """
         self._check(name)
         if tag.startswith("sha256:"):

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from envs.errors import GitHostDown, HostNotAllowed
 from envs.git import Git
 from launcher.content.mirror import Mirrors
 from launcher.errors import ContentFailed, ContentNotFound, UnknownBranch
@@ -112,8 +113,15 @@ def test_a_missing_repository(mirrors, url, server):
 
 
 def test_a_host_that_is_not_allowed(tmp_path, url):
-    with pytest.raises(ContentFailed, match="not a public address"):
+    with pytest.raises(HostNotAllowed, match="not a public address"):
         Mirrors(tmp_path / "m", Git()).refresh(url)
+
+
+def test_a_host_that_was_taken_out_of_the_settings_gives_no_copy(mirrors, url):
+    mirrors.refresh(url)
+    with pytest.raises(HostNotAllowed) as caught:
+        Mirrors(mirrors.folder, Git(("example.org",))).refresh(url)
+    assert caught.value.field == "repo"
 
 
 def test_the_host_down_gives_the_last_copy(mirrors, url, server, teacher, tmp_path):
@@ -122,9 +130,10 @@ def test_the_host_down_gives_the_last_copy(mirrors, url, server, teacher, tmp_pa
     again = mirrors.refresh(url)
     assert (again.commit, again.stale, again.fetched) == (known.commit, True, known.fetched)
     assert mirrors.prepared_clone(again).is_dir()
-    with pytest.raises(ContentFailed, match="cannot be reached"):
+    with pytest.raises(GitHostDown, match="cannot be reached") as caught:
         mirrors.refresh(url, "other")
-    with pytest.raises(ContentFailed):
+    assert caught.value.field == "repo"
+    with pytest.raises(GitHostDown):
         Mirrors(tmp_path / "fresh", mirrors.git).refresh(url)
 
 

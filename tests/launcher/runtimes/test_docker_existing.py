@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from envs.errors import BadEnvironment, BuildFailed, GitHostDown, UnknownRef
+from envs.errors import BadEnvironment, BuildFailed, HostNotAllowed, UnknownRef
 from envs.git import Git
 from envs.store import Store
 from envs.version import VersionCache
@@ -139,7 +139,7 @@ def test_what_is_not_there_or_not_allowed_is_a_sentence(images, registry, versio
         versions.resolve(repo, "1999")
     with pytest.raises(UnknownRef):
         versions.resolve(f"docker:{registry}/org/none", "1")
-    with pytest.raises(GitHostDown) as caught:
+    with pytest.raises(HostNotAllowed) as caught:
         versions.resolve("docker:127.0.0.1:9/x", "1")
     assert "environments.registries" in caught.value.hint
 

@@ -76,7 +76,8 @@ def test_each_trouble_is_said_wherever_somebody_looks(browser, hostile, trouble,
     assert says in rows["environment"]["sentence"]
     assert says in next(one["sentence"] for name, one in rows.items() if name != "environment")
     page = browser.get(f"/launch?{query}")
-    assert page.status_code in (404, 503)
+    assert page.status_code in ((403,) if trouble == "away" else (404, 503))
+    assert ("E-HOST-NOT-ALLOWED" in page.text) is (trouble == "away")
     assert says in page.text
     assert "<script>alert" not in page.text
     spec = f"git/{quote(url, safe='')}/master"
