@@ -69,6 +69,6 @@ def look(context: Context, *, fix: bool) -> Iterator[Finding]:
     yield from network.way_in(config, gateway, here)
     yield network.origin(config)
     yield from network.way_out(config)
-    hosts = [host for name, host, _ in network.places(config) if name.startswith("git host")]
+    hosts = [host for name, host, *_ in network.places(config) if name.startswith("git host")]
     yield from machine.clock([f"https://{host}" for host in hosts])
     yield from state.look(config, runtime, Database.of(config.data), fix=fix and not others)

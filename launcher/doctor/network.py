@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
+from urllib.request import getproxies_environment, proxy_bypass
 
 import aiohttp
 import requests
@@ -131,7 +133,7 @@ def way_out(config: Config) -> Iterator[Finding]:
     wanted = places(config)
     with ThreadPoolExecutor(8) as pool:
         answers = pool.map(lambda place: why_not_reached(*place[1:]), wanted)
-        for (name, host, port), why in zip(wanted, answers, strict=True):
+        for (name, host, port, _), why in zip(wanted, answers, strict=True):
             yield Finding(
                 name,
                 why is None,
@@ -141,32 +143,64 @@ def way_out(config: Config) -> Iterator[Finding]:
             )
 
 
-def places(config: Config) -> list[tuple[str, str, int]]:
-    """What to reach, as name, host and port, each once."""
+def places(config: Config) -> list[tuple[str, str, int, str]]:
+    """What to reach, as name, host, port and scheme, each once."""
     repos = [one.address for one in config.environments.catalogue.values() if not one.image]
     repos += [one.url for one in config.git.credentials]
     found = {}
     for repo in repos:
         try:
-            (_scheme, host, port), _path = parts_of(repo)
+            (scheme, host, port), _path = parts_of(repo)
         except ValueError:
             continue
-        found[host, port] = f"git host {host}"
+        found[host, port] = f"git host {host}", scheme
     for host in config.git.hosts:
         name, _, number = host.partition(":")
         if "*" not in host and not any(known == name for known, _ in found):
-            found[name, int(number or 443)] = f"git host {name}"
+            found[name, int(number or 443)] = f"git host {name}", "https"
     for url in (config.base.index_url,):
         parts = urlsplit(url)
         if parts.hostname:
             port = parts.port or (80 if parts.scheme == "http" else 443)
-            found.setdefault((parts.hostname, port), "package index")
-    return [(name, host, port) for (host, port), name in found.items()]
+            found.setdefault((parts.hostname, port), ("package index", parts.scheme))
+    return [(name, host, port, scheme) for (host, port), (name, scheme) in found.items()]
 
 
-def why_not_reached(host: str, port: int) -> str | None:
+def why_not_reached(host: str, port: int, scheme: str) -> str | None:
+    """None where it answers, by the proxy that the environment names for it, if there is one."""
+    known = getproxies_environment()
+    proxy = known.get(scheme, "") if scheme in ("http", "https") else ""
+    if proxy and not proxy_bypass(host):
+        return why_not_by_proxy(host, port, scheme, proxy)
     try:
         socket.create_connection((host, port), PATIENCE).close()
     except OSError as error:
         return f"{host}:{port} is not reached: {error.strerror or error}"
     return None
+
+
+def why_not_by_proxy(host: str, port: int, scheme: str, proxy: str) -> str | None:
+    shown = proxy.rpartition("//")[2].rpartition("@")[2]
+    address = f"[{host}]" if ":" in host else host
+    try:
+        # Whatever the host says is an answer; its certificate is not what is asked for.
+        answer = requests.head(
+            f"{scheme}://{address}:{port}/",
+            timeout=PATIENCE,
+            allow_redirects=False,
+            proxies={scheme: proxy},
+        )
+    except requests.exceptions.SSLError:
+        return None
+    except requests.exceptions.ProxyError as error:
+        return f"{host}:{port} is not reached by the proxy {shown}: {reason(error)}"
+    except requests.RequestException as error:
+        return f"{host}:{port} is not reached by the proxy {shown}: {type(error).__name__}"
+    refused = scheme == "http" and answer.status_code in (403, 407, 502, 503, 504)
+    return f"the proxy {shown} says {answer.status_code} of {host}:{port}" if refused else None
+
+
+def reason(error: requests.RequestException) -> str:
+    """What the proxy said, without the address that holds its password."""
+    found = re.search(r"Tunnel connection failed: ([^'\")]{1,100})", str(error))
+    return found[1] if found else "no answer"

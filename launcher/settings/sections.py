@@ -28,6 +28,7 @@ from launcher.settings.values import (
     origins,
     ports,
     positive,
+    proxy,
     seconds,
     size,
     text,
@@ -134,6 +135,7 @@ class SessionConfig:
     max_age: float = setting(seconds)
     start_timeout: float = setting(seconds)
     egress: str = setting(one_of(*EGRESS))
+    proxy: str = setting(proxy)
     web_ports: tuple[int, ...] = setting(ports)
     private_networks: tuple[str, ...] = setting(ipv4_networks)
 

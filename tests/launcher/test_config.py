@@ -150,3 +150,10 @@ def test_credentials_name_a_file_that_is_there(tmp_path):
     ):
         with pytest.raises(BadSettings, match=said):
             load(entry)
+
+
+@pytest.mark.parametrize("address", ["proxy:3128", "socks5://h:1", "http://u:p@h:1"])
+def test_a_proxy_that_students_can_use_is_a_plain_address(address):
+    assert load_config(session__proxy="http://h:3128").session.proxy == "http://h:3128"
+    with pytest.raises(BadSettings, match=r"session\.proxy"):
+        load_config(session__proxy=address)

@@ -11,6 +11,7 @@ from docker.errors import DockerException
 from envs.room import Room
 from launcher.config import Config
 from launcher.errors import NoRuntime
+from launcher.machine.proxy import proxy_of, proxy_of_environment
 from launcher.machine.zone import time_zone
 from launcher.runtimes.docker.api import connect
 from launcher.runtimes.docker.bases import DockerBases
@@ -49,6 +50,7 @@ def walls_of(config: Config) -> Walls:
 def build_walls_of(config: Config, client: docker.DockerClient) -> BuildWalls:
     """The wall round the builds of this launcher; what its settings let builds use is open."""
     urls = [config.base.index_url, config.base.cran, config.base.cran_snapshots]
+    urls += proxy_of_environment().addresses
     urls += [config.base.debian_mirror, config.conda.alias, *config.conda.channels.values()]
     if config.builds.netrc_file:
         with contextlib.suppress(OSError, netrc.NetrcParseError):  # a build says what is wrong
@@ -83,6 +85,7 @@ def create(config: Config, instance: str) -> DockerRuntime:
         limits=BuildLimits(builds.memory, builds.cpus, builds.processes, builds.network),
         commits=builds.route == "commit" or builds.limited,
         netrc=builds.netrc_file,
+        proxy=proxy_of_environment(),
         walls=build_walls_of(config, client),
         room=Room(
             builds.min_free,
@@ -101,8 +104,10 @@ def create(config: Config, instance: str) -> DockerRuntime:
         allowed=config.environments.builder != "native",
         program=config.environments.repo2docker,
         timeout=config.builds.timeout,
+        proxy=proxy_of_environment(),
     )
     images = DockerImages(engine, bases, config.ca_bundle, config.conda, existing, delegate)
+    zone = {"TZ": time_zone()} if time_zone() else {}
     homes = config.docker.homes
     if homes == "auto":
         homes = "volume" if elsewhere() else "bind"
@@ -114,7 +119,7 @@ def create(config: Config, instance: str) -> DockerRuntime:
         network=config.docker.network,
         homes=homes,
         read_only=config.docker.read_only,
-        environment={"TZ": zone} if (zone := time_zone()) else {},
+        environment={**zone, **proxy_of(config.session.proxy, config.session.proxy).variables},
         walls=walls_of(config),
         slots=Slots((config.data / "slots").resolve(), UID) if here else None,
     )

@@ -24,6 +24,7 @@ from urllib3.exceptions import HTTPError
 from envs.builder import LONGEST_LINE, TAIL, Say
 from envs.errors import BuildFailed
 from envs.halt import NO_HALT, Halt
+from launcher.machine.proxy import NO_PROXY, Proxy
 from launcher.runtimes.docker.limits import KILLED, NO_LIMITS, BuildLimits
 
 LONG = 1800
@@ -90,10 +91,12 @@ def build(
     halt: Halt = NO_HALT,
     legacy: bool = False,
     limits: BuildLimits = NO_LIMITS,
+    proxy: Proxy = NO_PROXY,
 ) -> None:
     """Build the tar `context` and tag the result; `legacy` uses the engine's first builder.
 
-    Only that one holds to limits.
+    Only that one holds to limits. Both keep arguments of these names, which every Dockerfile has,
+    out of the image and its history.
 
     :raises BuildFailed: with the step that failed and the last lines.
     :raises BuildCancelled: `halt` ended it.
@@ -106,6 +109,7 @@ def build(
         "t": tag,
         "dockerfile": dockerfile,
         "labels": json.dumps(dict(labels)),
+        "buildargs": json.dumps(dict(proxy.variables)),
         "rm": "1",
         "forcerm": "1",
         **(limits.of_build() if legacy else {}),
@@ -124,13 +128,14 @@ def build(
             events = api._stream_helper(response, decode=True)
             with halt.ending(lambda: hang_up(api, response, params["buildid"])):
                 for event in events:
-                    for line in lines_of(event, trace):
+                    for line in map(proxy.hidden, lines_of(event, trace)):
                         tail.append(line)
                         say(line)
                     if "error" in event:
                         if limits.memory and event.get("errorDetail", {}).get("code") == KILLED:
                             raise limits.too_little_memory()
-                        raise BuildFailed(first_error(trace, event["error"]), log_tail=tuple(tail))
+                        wrong = proxy.hidden(first_error(trace, event["error"]))
+                        raise BuildFailed(wrong, log_tail=tuple(tail))
     except (APIError, OSError, HTTPError) as error:
         raise BuildFailed(f"The engine ended the build: {error}", log_tail=tuple(tail)) from error
 

@@ -29,6 +29,7 @@ from envs.errors import BuildFailed
 from envs.halt import Halt
 from envs.netrc import Netrc
 from launcher.errors import LaunchError
+from launcher.machine.proxy import NO_PROXY, Proxy
 from launcher.runtimes.docker import buildkit
 from launcher.runtimes.docker.exec import output_of, run_in_container
 from launcher.runtimes.docker.limits import BuildLimits, container_name, kill
@@ -61,6 +62,7 @@ class CommitBuild:
     say: Say
     halt: Halt
     netrc: Netrc | None = None
+    proxy: Proxy = NO_PROXY
 
     def build(
         self, context: IO[bytes], *, tag: str, dockerfile: str, labels: Mapping[str, str]
@@ -73,7 +75,7 @@ class CommitBuild:
         tail = deque[str](maxlen=TAIL)
 
         def both(line: str) -> None:
-            clean = self.netrc.hidden(line) if self.netrc else line
+            clean = self.proxy.hidden(self.netrc.hidden(line) if self.netrc else line)
             tail.append(clean)
             self.say(clean)
 
@@ -173,7 +175,7 @@ class CommitBuild:
             list(command),
             user=step.user,
             workdir=step.workdir,
-            environment={**step.environment, **more},
+            environment={**self.proxy.variables, **step.environment, **more},
             tty=False,
         )
         rest, decoder = "", codecs.getincrementaldecoder("utf-8")("replace")

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from envs.errors import BadEnvironment, BuildFailed, NotOffered
 from envs.halt import NO_HALT, Halt
 from envs.recipe import Recipe
 from envs.render import REPO
+from launcher.machine.proxy import NO_PROXY, Proxy
 
 PROGRAM = "jupyter-repo2docker"
 INSTALL = "pip install 'split-launcher[repo2docker]'"
@@ -59,6 +60,7 @@ class Delegate:
     """A path from the settings; empty looks beside the launcher and in PATH."""
     timeout: float = 3600.0
     """Seconds that one build may take."""
+    proxy: Proxy = NO_PROXY
 
     def find_program(self) -> str | None:
         beside = Path(sys.executable).with_name(PROGRAM)
@@ -112,8 +114,10 @@ class Delegate:
         program = self.ensure_program(recipe)
         check_links(source)
         say(f"Handing over to repo2docker: {recipe.delegated}")
-        command = build_command(program, recipe, source=str(source), tag=tag, labels=labels)
-        run(command, say=say, halt=halt.within(self.timeout))
+        command = build_command(
+            program, recipe, source=str(source), tag=tag, labels=labels, passed=self.proxy.variables
+        )
+        run(command, say=say, halt=halt.within(self.timeout), proxy=self.proxy)
 
     def dockerfile(self, recipe: Recipe, *, source: Path) -> str:
         """What repo2docker would build; nothing is built.
@@ -130,9 +134,18 @@ class Delegate:
 
 
 def build_command(
-    program: str, recipe: Recipe, *, source: str, tag: str, labels: Mapping[str, str]
+    program: str,
+    recipe: Recipe,
+    *,
+    source: str,
+    tag: str,
+    labels: Mapping[str, str],
+    passed: Collection[str] = (),
 ) -> list[str]:
-    """The argv of a build. No I/O here."""
+    """The argv of a build. No I/O here.
+
+    `passed` names variables that the build gets: docker reads their values from its environment.
+    """
     command = [
         program,
         "--no-run",
@@ -141,6 +154,7 @@ def build_command(
         f"--target-repo-dir={REPO}",
         # It leaves that out with --no-run; a builder of the docker-container kind needs it.
         "--DockerEngine.extra_buildx_build_args=--load",
+        *(f"--DockerEngine.extra_buildx_build_args=--build-arg={name}" for name in sorted(passed)),
         f"--image-name={tag}",
     ]
     for name, value in sorted(labels.items()):
@@ -198,7 +212,7 @@ def within(path: Path, folder: Path) -> bool:
         return False
 
 
-def run(command: Sequence[str], *, say: Say, halt: Halt) -> None:
+def run(command: Sequence[str], *, say: Say, halt: Halt, proxy: Proxy = NO_PROXY) -> None:
     """Run to the end, every line said; whatever happens, nothing is left over.
 
     In an empty folder, because repo2docker runs a `repo2docker_config.py` of the working folder.
@@ -211,7 +225,7 @@ def run(command: Sequence[str], *, say: Say, halt: Halt) -> None:
         subprocess.Popen(
             command,
             cwd=folder,
-            env=environment(),
+            env=environment() | dict(proxy.variables),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -223,7 +237,7 @@ def run(command: Sequence[str], *, say: Say, halt: Halt) -> None:
         try:
             with halt.ending(lambda: end_group(process)):
                 while line := process.stdout.readline(LONGEST_LINE) if process.stdout else "":
-                    tail = [*tail[-99:], line.rstrip()]
+                    tail = [*tail[-99:], proxy.hidden(line.rstrip())]
                     say(tail[-1])
                 process.wait()
         finally:

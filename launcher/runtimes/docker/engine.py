@@ -18,6 +18,7 @@ from envs.errors import BuildFailed
 from envs.halt import NO_HALT, Halt
 from envs.netrc import read_netrc
 from envs.room import ROOMY, Room
+from launcher.machine.proxy import NO_PROXY, Proxy
 from launcher.runtimes.docker import buildkit
 from launcher.runtimes.docker.build_walls import BuildWalls
 from launcher.runtimes.docker.commit import CommitBuild
@@ -46,6 +47,8 @@ class Engine:
     netrc: Path | None = None
     """Credentials of package indexes; needs `commits`."""
     room: Room = ROOMY
+    proxy: Proxy = NO_PROXY
+    """By which the steps of builds reach the internet; in no image and no log."""
     walls: BuildWalls | None = None
     """What keeps builds from this machine's ports and private networks."""
 
@@ -105,7 +108,8 @@ class Engine:
         with self.walled():
             if cache and self.commits:
                 netrc = read_netrc(self.netrc) if self.netrc else None
-                own = CommitBuild(self.client, self.own_network(), cache, say, halt, netrc)
+                limits = self.own_network()
+                own = CommitBuild(self.client, limits, cache, say, halt, netrc, self.proxy)
                 own.build(context, tag=tag, dockerfile=DOCKERFILE, labels=labels)
                 return
             legacy = bool(self.limits) or not self.has_buildkit
@@ -119,6 +123,7 @@ class Engine:
                 halt=halt,
                 legacy=legacy,
                 limits=self.own_network() if legacy else self.limits,
+                proxy=self.proxy,
             )
 
     def walled(self) -> contextlib.AbstractContextManager[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from envs.room import Room
 from launcher.config import Config
+from launcher.machine.proxy import proxy_of
 from launcher.runtimes.local.cgroups import find_cgroups
 from launcher.runtimes.local.images import LocalImages, empty_cache
 from launcher.runtimes.local.sandbox import find_sandbox
@@ -34,4 +35,5 @@ def create(config: Config, instance: str) -> LocalRuntime:
         images=images,
         sandbox=sandbox,
         cgroups=find_cgroups(instance),
+        variables=proxy_of(config.session.proxy, config.session.proxy).variables,
     )

@@ -20,6 +20,7 @@ from envs.builder import LONGEST_LINE, TAIL, Say
 from envs.errors import BuildFailed
 from envs.halt import Halt
 from envs.netrc import Netrc
+from launcher.machine.proxy import proxy_of_environment
 from launcher.runtimes.local import conda
 from launcher.runtimes.local.processes import send, tree
 from launcher.runtimes.local.pythons import outside_usr
@@ -92,7 +93,9 @@ class BuildSteps:
         secret: Path | None = None,
     ) -> None:
         path = f"{place}/venv/bin:/usr/local/bin:/usr/bin:/bin"
+        proxy = proxy_of_environment()
         extra = {
+            **proxy.variables,
             "PATH": path,
             "VIRTUAL_ENV": f"{place}/venv",
             "NB_PYTHON_PREFIX": f"{place}/venv",
@@ -137,7 +140,7 @@ class BuildSteps:
         try:
             with halt.ending(lambda: end_group(process)):
                 while line := process.stdout.readline(LONGEST_LINE) if process.stdout else "":
-                    tail.append(line.rstrip("\n"))
+                    tail.append(proxy.hidden(line.rstrip("\n")))
                     wrong = wrong or (tail[-1] if WRONG.search(line) else "")
                     say(tail[-1])
                 os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)

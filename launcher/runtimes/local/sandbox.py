@@ -16,7 +16,7 @@ FIRST_UID = 200_000
 SYSTEM = ("/usr", "/etc")
 LINKS = ("bin", "lib", "lib64", "sbin")
 # The container engine's names and the launcher's secrets stay outside; only these come along.
-KEPT = ("LANG", "LC_ALL", "TZ", "http_proxy", "https_proxy", "no_proxy")
+KEPT = ("LANG", "LC_ALL", "TZ")
 OPEN = ("/tmp", "/dev/shm")
 """Folders in memory that everybody in the sandbox can write to."""
 NOTHING: Mapping[str, int] = {}

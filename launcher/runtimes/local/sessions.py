@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -49,6 +49,8 @@ class LocalRuntime:
     cgroups: Cgroups
     name: str = "local"
     attaches_folders: bool = True
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Of every session's environment."""
     warm: None = None
     """A process sees its folder from the start: sessions start when their student clicks."""
 
@@ -315,6 +317,7 @@ class LocalRuntime:
         if not self.sandbox.bwrap:
             runtime_dir = str(self.folder / "jupyter-runtime")
         return {
+            **self.variables,
             "PATH": path,
             "VIRTUAL_ENV": f"{place}/venv",
             "REPO_DIR": f"{place}/repo",

@@ -22,6 +22,7 @@ from launcher.machine.ports import free_port
 from launcher.people import identity
 from tests.certificates import make_certificate
 from tests.fakes import FakeRuntime
+from tests.forward_proxy import forward_proxy
 
 
 @pytest.fixture
@@ -245,3 +246,27 @@ def test_a_machine_that_lives_in_utc_is_asked_whether_it_means_it(monkeypatch):
         assert f" {told or 'GMT'}".partition("-")[0] in found.sentence
     monkeypatch.undo()
     time.tzset()
+
+
+def test_hosts_are_asked_by_the_proxy_where_there_is_one(monkeypatch):
+    with forward_proxy() as proxy, socket.create_server(("127.0.0.1", 0)) as there:
+        port = there.getsockname()[1]
+        for name in ("http_proxy", "https_proxy"):
+            monkeypatch.setenv(name, proxy.url())
+        monkeypatch.setenv("no_proxy", "near.invalid")
+        reached = network.why_not_reached
+        assert reached("git.invalid", port, "https") is None, "no name is looked up here"
+        assert reached("index.invalid", 80, "http") is None
+        assert proxy.asked == [f"CONNECT git.invalid:{port}", "HEAD http://index.invalid:80/"]
+        assert "not reached" in reached("near.invalid", 443, "https")
+        assert "not reached" in reached("git.invalid", 22, "ssh"), "ssh knows no proxy"
+        there.close()
+        said = reached("git.invalid", port, "https")
+        assert f"127.0.0.1:{proxy.port}: 502" in said
+        monkeypatch.setenv("http_proxy", proxy.url(password="wr0ng-word"))
+        said += reached("index.invalid", 80, "http")
+        assert "says 407" in said
+    said += reached("git.invalid", 443, "https")
+    assert "no answer" in said
+    assert "s3cret" not in said
+    assert "wr0ng" not in said

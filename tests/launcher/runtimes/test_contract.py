@@ -51,13 +51,16 @@ def root(data_root, local_root, kind):
 
 @pytest.fixture(scope="module")
 def config(root, kind):
-    return load_config(data=str(root / f"contract-{kind}"), runtime=kind)
+    return load_config(
+        data=str(root / f"contract-{kind}"), runtime=kind, session__proxy="http://proxy.invalid:1"
+    )
 
 
 @pytest.fixture(scope="module")
 def runtime(config, kind):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TZ", "Asia/Tokyo")  # no summer time there
+        patch.setenv("no_proxy", "the-launcher-s.invalid")
         runtime = RUNTIMES[kind](config, uuid.uuid4().hex[:12])
         yield runtime
         for session in runtime.list():
@@ -226,6 +229,13 @@ def test_commands_keep_odd_arguments_and_codes_and_outputs_apart(running, runtim
 def test_its_clock_shows_the_launcher_s_time_zone(running, runtime):
     done = runtime.run(running[0].id, ["date", "+%z"])
     assert done.out == b"+0900\n"
+
+
+def test_it_is_told_the_proxy_of_the_settings_and_not_the_launcher_s(running, runtime):
+    names = ("http_proxy", "HTTPS_PROXY", "no_proxy")
+    done = runtime.run(running[0].id, ["printenv", *names])
+    proxy = "http://proxy.invalid:1"
+    assert done.out.decode().split() == [proxy, proxy, "localhost,127.0.0.1,::1"]
 
 
 def test_5_mb_of_input_arrive_whole(running, runtime):
