@@ -46,9 +46,9 @@ class CatalogueEntry:
 def catalogue(value: Any) -> Mapping[str, CatalogueEntry]:
     entries = {}
     for name, entry in value.items():
-        if not NAME.fullmatch(str(name)) or len(str(name)) > LONGEST:
+        if not NAME.fullmatch(text(name)) or len(name) > LONGEST:
             raise ValueError(
-                f"no link can name {str(name)[:80]!r}: names begin with a letter or digit and "
+                f"no link can name {name[:80]!r}: names begin with a letter or digit and "
                 "have only letters, digits, dots, dashes and underscores"
             )
         if not isinstance(entry, dict) or not entry.get("repo"):
@@ -57,6 +57,7 @@ def catalogue(value: Any) -> Mapping[str, CatalogueEntry]:
             if key not in CATALOGUE_KEYS:
                 known = ", ".join(sorted(CATALOGUE_KEYS))
                 raise ValueError(f"{name} has the unknown key {key!r}; known: {known}")
+        said = texts_of(name, entry)
         if entry.get("builder", "repo2docker") != "repo2docker":
             raise ValueError(f"{name}: builder is repo2docker, or left out")
         if entry.get("egress", EGRESS[0]) not in EGRESS:
@@ -65,9 +66,23 @@ def catalogue(value: Any) -> Mapping[str, CatalogueEntry]:
             warm = count(entry.get("warm", 0))
         except ValueError as error:
             raise ValueError(f"{name}: warm: {error}") from error
-        said = {key: str(value) for key, value in entry.items() if key != "warm"}
-        entries[str(name)] = CatalogueEntry(**said, warm=warm)
+        entries[name] = CatalogueEntry(**said, warm=warm)
     return entries
+
+
+def texts_of(name: str, entry: Mapping[str, Any]) -> dict[str, str]:
+    """What an entry says in words. YAML reads the tag 2025.10 as the number 2025.1.
+
+    :raises ValueError: a number or the like, with where it stands.
+    """
+    said = {}
+    for key, value in entry.items():
+        if key != "warm":
+            try:
+                said[key] = text(value)
+            except ValueError as error:
+                raise ValueError(f"{name}: {key}: {error}") from error
+    return said
 
 
 def channels(value: Any) -> Mapping[str, str]:
@@ -105,4 +120,4 @@ def credentials(value: Any) -> tuple[Credential, ...]:
 
 
 def names(value: Any) -> Mapping[str, str]:
-    return {str(key): text(one) for key, one in value.items()}
+    return {text(key): text(one) for key, one in value.items()}

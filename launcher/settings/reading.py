@@ -65,7 +65,7 @@ def merge(settings: dict[str, Any], given: Mapping[Any, Any], *, where: str = ""
             if not isinstance(value, dict):
                 raise BadSettings(f"`{name}` holds settings of its own, not {value!r}.")
             if name in FREE_MAPS:
-                settings[key] = {str(k): v for k, v in value.items()}
+                settings[key] = value
             else:
                 merge(settings[key], value, where=f"{name}.")
         else:

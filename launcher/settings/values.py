@@ -34,7 +34,8 @@ def auto_or(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not a text; put it in quotes")
+        what = "a number" if isinstance(value, int | float) else "not a text"
+        raise ValueError(f"{value} is {what}; put it in quotes")
     return value
 
 
