@@ -16,7 +16,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -144,6 +144,20 @@ def places_of(url: str) -> set[tuple[str, int]]:
     return {(str(info[4][0]), port) for info in every}
 
 
+def until_it_works(work: Callable[[], None], ended: threading.Event) -> None:
+    """Do it, again and again where the packet filter or the engine fails, until the build ends."""
+    told = False
+    while not ended.is_set():
+        try:
+            work()
+            return
+        except (NoFilter, DockerException, OSError) as error:
+            if not told:
+                log.warning("builds: the wall is not as it should be, tried again: %s", error)
+            told = True
+            ended.wait(1)
+
+
 def opened(lock: Path) -> IO[str]:
     """A file to be locked, which only its owner can open: nobody else keeps builds waiting."""
     lock.parent.mkdir(exist_ok=True)
@@ -228,23 +242,15 @@ class BuildWalls:
 
         :raises NoFilter: the packet filter cannot be told.
         """
-        with opened(self.lock.with_suffix(".turn")) as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)  # or what another writes meanwhile would be lost
+        with self._turn():
             default = self._default()
             known = {str(row["Id"]) for row in self.client.api.containers(all=True)}
-            there = {one: parse_rules(asked([one, "-w", "-S"])) for one in programs()}
-            every = list(dict.fromkeys([*openings, *openings_in(there["iptables"])]))
-            spared = containers_on(default, known, "IPv4Address")
-            written = {
-                "iptables": chains_of(spared, every, resolvers_of()),
-                "ip6tables": chains_of_ipv6(containers_on(default, known, "IPv6Address")),
+            spared = {
+                "iptables": containers_on(default, known, "IPv4Address"),
+                "ip6tables": containers_on(default, known, "IPv6Address"),
             }
             bridges = [bridge_in(default), bridge_of(self.name)]
-            for program, found in there.items():
-                chains = written[program]
-                if REFUSE not in found:
-                    chains = refusal(ICMP[program]) | chains
-                asked([f"{program}-restore", "-w", "--noflush"], restore_input(chains))
+            for program, found in self._write(openings, spared).items():
                 forward = "DOCKER-USER" if "DOCKER-USER" in found else "FORWARD"
                 for bridge in bridges:
                     for parent, chain in (("INPUT", INWARD), (forward, OUTWARD)):
@@ -253,27 +259,63 @@ class BuildWalls:
                             asked([program, "-w", "-I", parent, *rule.split()])
 
     @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        """One after another, or what another writes meanwhile would be lost."""
+        with opened(self.lock.with_suffix(".turn")) as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            yield
+
+    def _write(
+        self, openings: Sequence[Opening], spared: Mapping[str, Sequence[str]]
+    ) -> dict[str, Chains]:
+        """Write both chains anew, by program; all rules as they were before."""
+        there = {one: parse_rules(asked([one, "-w", "-S"])) for one in programs()}
+        every = list(dict.fromkeys([*openings, *openings_in(there["iptables"])]))
+        written = {
+            "iptables": chains_of(spared["iptables"], every, resolvers_of()),
+            "ip6tables": chains_of_ipv6(spared["ip6tables"]),
+        }
+        for program, found in there.items():
+            chains = written[program]
+            if REFUSE not in found:
+                chains = refusal(ICMP[program]) | chains
+            asked([f"{program}-restore", "-w", "--noflush"], restore_input(chains))
+        return there
+
+    def _spare_nobody(self, openings: Sequence[Opening]) -> None:
+        with self._turn():
+            self._write(openings, {"iptables": (), "ip6tables": ()})
+
+    @contextlib.contextmanager
     def _following(self, openings: Sequence[Opening]) -> Iterator[None]:
         """Keep the list of containers as it is; the engine tells of each that comes or goes."""
         wanted = {"type": "network", "event": ["connect", "disconnect"]}
         events = self.client.events(filters=wanted, decode=True)
-        follower = threading.Thread(target=self._follow, args=(events, openings), daemon=True)
-        follower.start()
+        ended = threading.Event()
+        follower = threading.Thread(
+            target=self._follow, args=(events, openings, ended), daemon=True
+        )
         try:
             self._put_up(openings)  # for what began between the first list and the first event
+            follower.start()
             yield
         finally:
+            ended.set()
             with contextlib.suppress(OSError, AttributeError, DockerException):
                 events.close()
-            follower.join(10)
+            if follower.ident:
+                follower.join(10)
 
-    def _follow(self, events: Any, openings: Sequence[Opening]) -> None:
+    def _follow(self, events: Any, openings: Sequence[Opening], ended: threading.Event) -> None:
         try:
             for event in events:
                 if event["Actor"]["Attributes"].get("name") == "bridge":
-                    self._put_up(openings)
-        except Exception as error:  # the outermost edge of this thread: the list stays as it is
+                    until_it_works(lambda: self._put_up(openings), ended)
+        except Exception as error:  # the outermost edge of this thread
             log.warning("builds: containers are not followed any more: %s", error)
+        if not ended.is_set():
+            # A list that stays as it is would spare a step that gets an address of it.
+            until_it_works(lambda: self._spare_nobody(openings), ended)
 
     def _end(self, lock: int) -> None:
         try:

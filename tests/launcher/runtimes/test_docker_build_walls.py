@@ -16,6 +16,7 @@ from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
+from docker.errors import NotFound
 
 from envs.errors import BadEnvironment, BuildFailed
 from envs.readers import read_recipe
@@ -342,6 +343,46 @@ def test_without_ipv6_in_the_kernel_the_wall_is_that_of_ipv4(alone, broken, monk
         # else it is cut off while the build runs
         wait_for(lambda: f"-s {address}/32 -j RETURN" in chains()[INWARD], 60)
     assert "LAUNCHER-BUILD" not in str(chains())
+
+
+def is_spared(address):
+    return f"-s {address}/32 -j RETURN" in chains()[INWARD]
+
+
+@pytest.fixture
+def neighbour(images):
+    """A container of an administrator on the engine's own bridge, and its address."""
+    container = new_container(images.client)
+    container.reload()
+    yield container, container.attrs["NetworkSettings"]["IPAddress"]
+    with contextlib.suppress(NotFound):
+        container.remove(force=True)
+
+
+@pytest.mark.docker
+def test_who_is_gone_is_spared_no_longer_though_the_packet_filter_fails_for_a_moment(
+    alone, broken, neighbour, tmp_path, caplog
+):
+    container, address = neighbour
+    with alone.around():
+        assert is_spared(address)
+        broken("iptables-restore")
+        container.remove(force=True)
+        wait_for(lambda: "iptables-restore refuses" in caplog.text, 60)
+        (tmp_path / "iptables-restore").unlink()
+        wait_for(lambda: not is_spared(address), 60)
+    assert "LAUNCHER-BUILD" not in str(chains())
+
+
+@pytest.mark.docker
+def test_nobody_is_spared_when_the_engine_tells_of_containers_no_more(
+    alone, neighbour, monkeypatch
+):
+    """A step of a build that gets the address of one that ended would be outside of the wall."""
+    monkeypatch.setattr(alone.client, "events", lambda **_: iter(()), raising=False)
+    with alone.around():
+        wait_for(lambda: not is_spared(neighbour[1]), 60)
+        assert chains()[OUTWARD][-1].endswith(REFUSED)
 
 
 @pytest.mark.docker
