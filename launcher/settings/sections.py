@@ -31,6 +31,7 @@ from launcher.settings.values import (
     proxy,
     seconds,
     size,
+    some,
     text,
     texts,
     yes_no_auto,
@@ -126,13 +127,13 @@ class ContentConfig:
 
 @dataclass(frozen=True)
 class SessionConfig:
-    memory: int = setting(size)
+    memory: int = setting(some(size, "each session needs one, such as 1G"))
     cpus: float = setting(positive)
     processes: int = setting(count)
     disk: int = setting(size)
     tmp: int = setting(size)
-    idle: float = setting(seconds)
-    max_age: float = setting(seconds)
+    idle: float = setting(some(seconds, "to keep sessions long, write 30d"))
+    max_age: float = setting(some(seconds, "to keep sessions long, write 30d"))
     start_timeout: float = setting(seconds)
     egress: str = setting(one_of(*EGRESS))
     proxy: str = setting(proxy)

@@ -27,6 +27,18 @@ def size(value: Any) -> int:
     return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))
 
 
+def some(read: Callable[[Any], Any], way_out: str) -> Callable[[Any], Any]:
+    """What `read` makes of it, which cannot be 0: here that is not the same as no limit."""
+
+    def above_zero(value: Any) -> Any:
+        found = read(value)
+        if not found:
+            raise ValueError(f"{value} does not mean no limit here; {way_out}")
+        return found
+
+    return above_zero
+
+
 def auto_or(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """None for `auto`, else what `read` makes of it."""
     return lambda value: None if value == "auto" else read(value)

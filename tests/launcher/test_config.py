@@ -43,6 +43,17 @@ def test_a_class_box_needs_three_lines(tmp_path):
         ("session: {memory: lots}", "`session.memory`", ""),
         ("session: {idle: soon}", "`session.idle`", ""),
         ("capacity: {memory: some}", "`capacity.memory`", ""),
+        (
+            "session: {memory: 0}",
+            "`session.memory`: 0 does not mean no limit here; each session needs",
+            "",
+        ),
+        (
+            "session: {idle: 0s}",
+            "`session.idle`: 0s does not mean no limit here; to keep sessions long",
+            "",
+        ),
+        ("session: {max_age: 0}", "write 30d", ""),
         ("session: {cpus: 0}", "`session.cpus`", ""),
         ("web: {origins: ['course.example.org']}", "`web.origins`", ""),
         ("web: {origins: ['https://course.example.org/book']}", "`web.origins`", ""),
