@@ -15,7 +15,7 @@ from launcher.web.errors import TABLE, UNEXPECTED
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 GUIDES = ["administration.md", "troubleshooting.md", "stored-data.md"]
-OF_HTTP = {"E-400", "E-403", "E-404", "E-405", "E-408", "E-413", "E-429", "E-500", "E-503"}
+OF_HTTP = {"E-400", "E-403", "E-404", "E-405", "E-408", "E-413", "E-415", "E-429", "E-500", "E-503"}
 """What the app says of its own accord for a status without a row."""
 
 

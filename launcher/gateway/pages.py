@@ -22,7 +22,7 @@ PAGE = f"""<!doctype html>
 <style>{STYLE.replace("{", "{{").replace("}", "}}")}</style>
 {{head}}<title>{{title}}</title></head>
 <body><main><h1>{{title}}</h1><p>{{text}}</p>
-<p class="id">Id: {{request_id}}</p></main></body></html>
+<p class="id">{{details}}</p></main></body></html>
 """
 MARK = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 POLICY = {
@@ -41,7 +41,7 @@ def starting(request_id: str) -> web.Response:
         head='<meta http-equiv="refresh" content="2">',
         title="The launcher is starting",
         text="This page reloads by itself. Running notebooks go on meanwhile.",
-        request_id=html.escape(request_id),
+        details=details("E-503", request_id),
     )
     return web.Response(
         status=503, text=text, content_type="text/html", headers=POLICY | {"Retry-After": "2"}
@@ -54,7 +54,14 @@ def lead_to(address: str) -> web.Response:
     return web.Response(status=303, headers=headers)
 
 
-def refused(request: web.Request, why: str, request_id: str, home: str = "") -> web.Response:
+def details(code: str, request_id: str, student: str = "") -> str:
+    """What somebody who helps asks for; `student` is what they are called on the class board."""
+    return html.escape(f"{code}, id {request_id}" + (f", student {student}" if student else ""))
+
+
+def refused(
+    request: web.Request, why: str, request_id: str, *, home: str = "", student: str = ""
+) -> web.Response:
     """Somebody who may not enter: a page for people, JSON for programs.
 
     `home` is where the launcher's pages are, if not at this host name.
@@ -66,7 +73,7 @@ def refused(request: web.Request, why: str, request_id: str, home: str = "") -> 
         title="This is not your session",
         text=f"{html.escape(why)} Open the link that you were given, or see "
         f'<a href="{html.escape(home)}/sessions">your own sessions</a>.',
-        request_id=html.escape(request_id),
+        details=details("E-OWNER", request_id, student),
     )
     return web.Response(status=403, text=text, content_type="text/html", headers=POLICY)
 
@@ -86,7 +93,7 @@ def not_here(request: web.Request, home: str, request_id: str) -> web.Response:
         title="Nothing is here",
         text=f'Only sessions are at this host name. <a href="{html.escape(home)}/">The launcher</a>'
         " is at another.",
-        request_id=html.escape(request_id),
+        details=details("E-404", request_id),
     )
     return web.Response(status=404, text=text, content_type="text/html", headers=POLICY)
 

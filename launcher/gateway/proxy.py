@@ -27,7 +27,7 @@ from launcher.gateway.routes import HEALTH, Route, Routes
 from launcher.gateway.sessions_host import NOTICES, NOTICES_SCRIPT, SessionsHost, is_opened
 from launcher.gateway.sockets import close_all, is_websocket, join
 from launcher.gateway.tickets import Tickets
-from launcher.people.identity import find_student
+from launcher.people.identity import code_of, find_student
 
 log = logging.getLogger(__name__)
 access = logging.getLogger("launcher.gateway.access")
@@ -137,7 +137,7 @@ class Proxy:
         if name != APP:
             refused = self.refuse(request, name, route)
             if refused:
-                return pages.refused(request, refused, request_id)
+                return pages.refused(request, refused, request_id, student=self.called(request))
             return await self.enter(request, name, route, request_id)
         return await self.forward(request, name, route, request_id)
 
@@ -189,7 +189,7 @@ class Proxy:
             if opened:
                 return pages.lead_to(hosts.home + path)
             if refused:
-                return pages.refused(request, refused, request_id, hosts.home)
+                return pages.refused(request, refused, request_id, home=hosts.home)
             return pages.gone(request_id)
         return await self.enter(request, name, route, request_id)
 
@@ -215,7 +215,7 @@ class Proxy:
         if self.has_token(request, route):
             return pages.lead_to(where)
         if not self.is_owner(request, route):
-            return pages.refused(request, NOT_YOURS, request_id)
+            return pages.refused(request, NOT_YOURS, request_id, student=self.called(request))
         ticket = f"{tickets.NAME}={self.tickets.give(name, route.owner)}"
         return pages.lead_to(f"{where}{'&' if '?' in where else '?'}{ticket}")
 
@@ -294,9 +294,18 @@ class Proxy:
         """True for the student's own browser; at the sessions' host no cookie says who that is."""
         if self.is_at_sessions_host(request):
             return False
-        https = self.sessions_host is not None and self.sessions_host.home.startswith("https:")
-        student = find_student(self.secret, request.cookies, only_secure=https)
+        student = self.student_of(request)
         return student is not None and student == route.owner
+
+    def student_of(self, request: web.Request) -> str | None:
+        """Whom the browser's cookie names."""
+        https = self.sessions_host is not None and self.sessions_host.home.startswith("https:")
+        return find_student(self.secret, request.cookies, only_secure=https)
+
+    def called(self, request: web.Request) -> str:
+        """What the class board calls the student; empty for nobody."""
+        student = self.student_of(request)
+        return code_of(self.secret, student) if student else ""
 
     def is_guest(self, request: web.Request, name: str) -> bool:
         """True for a browser that was let into the session before."""

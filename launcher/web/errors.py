@@ -35,6 +35,15 @@ TEACHER_HOST = (
 AGAIN = "Try again in a minute."
 ADMIN = "Tell the person who runs this server: send them the details below."
 NOWHERE = "No page of this server has that address."
+BACK = "Go back, reload the page, and send it once more."
+WAYS_ON = {
+    400: (BACK,),
+    403: (BACK,),
+    405: ("Open the page by its address, or by a link to it.",),
+    413: ("Send less at once.",),
+    415: ("Send a form, or JSON as application/json.",),
+}
+"""For what an error of HTTP means, where doing the same again changes nothing."""
 OF_STUDENTS = ("/s/", "/sessions/", "/files/", "/launches/")
 MAKE_A_LINK = {"label": "Make a launch link", "href": "/"}
 MY_SESSIONS = {"label": "My sessions", "href": "/sessions"}
@@ -197,7 +206,8 @@ def register(app: Flask) -> None:
 
     def http(error: HTTPException) -> Response:
         status = error.code or 500
-        row = missing() if status == 404 else Row(status, "", HTTPStatus(status).phrase, (AGAIN,))
+        ways_on = WAYS_ON.get(status, (AGAIN,))
+        row = missing() if status == 404 else Row(status, "", HTTPStatus(status).phrase, ways_on)
         words = NOWHERE if status == 404 and request.url_rule is None else error.description
         return answer(
             Explained(

@@ -12,6 +12,7 @@ from flask import request as asked
 
 from launcher.cleanup.kept_work import DAY, KeptWork
 from launcher.homes.download import Download
+from launcher.web.concurrency import TooBusy
 from launcher.web.request import csrf_token, known_student, wants_json
 
 AT_ONCE = 8
@@ -29,7 +30,7 @@ def create_blueprint(work: KeptWork) -> Blueprint:
         home = work.sessions.homes.path(student, course)
         name = f"{title_of(course)}-{time.strftime('%Y-%m-%d')}"
         if student in busy or len(busy) >= AT_ONCE:
-            abort(503, "A download of yours or of many others runs. Try again in a minute.")
+            raise TooBusy("A download of yours or of many others runs.")
         busy.add(student)
         response = Response(pieces(Download(home, name)), content_type="application/zip")
         response.call_on_close(lambda: busy.discard(student))

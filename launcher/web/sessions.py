@@ -9,6 +9,7 @@ from flask import (
     Blueprint,
     Response,
     abort,
+    g,
     jsonify,
     make_response,
     redirect,
@@ -61,19 +62,15 @@ def create_blueprint(sessions: Sessions, history: History, work: KeptWork) -> Bl
             abort(404, "There is no such session of yours.")
         if sessions.gateway.may_have(session_id) and may_run(sessions, session_id):
             return silent(known.course, known.link)
-        if wants_json():
-            response = jsonify(error={"code": "E-GONE", "message": "This session has stopped."})
-        else:
-            response = make_response(
-                render_template(
-                    "gone.html",
-                    session={"course": known.course, "ended": known.why or "its server ended"},
-                    back=known.link,
-                    room=f"/sessions/{session_id}/disk" if "folder" in known.why else "",
-                )
-            )
-        response.status_code = 503
-        return response
+        why = known.why or "its server ended"
+        return told(
+            "gone.html",
+            "E-GONE",
+            f"This session has stopped. It ended because {why}.",
+            course=known.course,
+            back=known.link,
+            room=f"/sessions/{session_id}/disk" if "folder" in known.why else "",
+        )
 
     return views
 
@@ -89,12 +86,20 @@ def may_run(sessions: Sessions, session_id: str) -> bool:
 
 def silent(course: str, link: str) -> Response:
     """A session that should answer and does not."""
+    again = quote(request.path) if request.path.startswith("/s/") else link
+    happened = "It runs, but gives no answer: it may be very busy, or need more memory than it has."
+    return told("silent.html", "E-SILENT", happened, course=course, again=again)
+
+
+def told(template: str, code: str, happened: str, **words: str) -> Response:
+    """A page with its code and id, or the same for programs."""
+    error = {"code": code, "message": happened, "request_id": g.get("request_id", "")}
     if wants_json():
-        said = "This session does not answer at the moment. Try again."
-        response = jsonify(error={"code": "E-SILENT", "message": said})
+        response = jsonify(error=error)
     else:
-        again = quote(request.path) if request.path.startswith("/s/") else link
-        response = make_response(render_template("silent.html", course=course, again=again))
+        said = {**error, "happened": happened}
+        page = render_template(template, error=said, code=board_code(), **words)
+        response = make_response(page)
     response.status_code = 503
     return response
 

@@ -291,3 +291,12 @@ def test_closing_the_browser_ends_the_session_s_side(session_url, secret, gatewa
     while gateway.client.routes()[SESSION].websockets and time.monotonic() < deadline:
         time.sleep(0.02)
     assert gateway.client.routes()[SESSION].websockets == 0
+
+
+def test_who_may_not_enter_reads_a_code_and_what_the_board_calls_them(gateway, secret):
+    other = "fedcba9876543210fedc"
+    mine = {"Cookie": f"{identity.COOKIE}={identity.sign_student(secret, other)}"}
+    answer = requests.get(f"{gateway.url}{HERE}/lab", headers=mine | {"Accept": "text/html"})
+    assert answer.status_code == 403
+    assert f"student {identity.code_of(secret, other)}" in answer.text
+    assert f"E-OWNER, id {answer.headers.get('X-Request-Id', '')}" in answer.text

@@ -11,6 +11,7 @@ from launcher.errors import NoRuntime
 from launcher.people import identity
 from launcher.web import errors, request, sessions
 from tests.fakes import fake_sessions
+from tests.launcher.web.test_errors import check
 
 SECRET = b"k" * 32
 OWNER = "0123456789abcdef0123"
@@ -43,6 +44,8 @@ def test_one_that_runs_is_not_told_as_stopped(scene):
     assert f'href="/s/{session}/lab/tree/course/%C3%A4%20b.ipynb"' in answer.text
     told = browser.get(f"/s/{session}/api", headers={"Accept": "application/json"})
     assert (told.status_code, told.json["error"]["code"]) == (503, "E-SILENT")
+    check(answer.text, "E-SILENT")
+    assert f"student {identity.code_of(SECRET, OWNER)}" in answer.text
 
 
 def test_from_the_sessions_host_its_link_is_the_way_back(scene):
@@ -75,3 +78,7 @@ def test_one_that_ended_is(scene, how):
     assert answer.status_code == 503
     assert "has stopped" in answer.text
     assert "Bring it back" in answer.text
+    check(answer.text, "E-GONE")
+    assert f"student {identity.code_of(SECRET, OWNER)}" in answer.text
+    told = browser.get(f"/s/{session}/lab", headers={"Accept": "application/json"}).json["error"]
+    assert (told["code"], len(told["request_id"])) == ("E-GONE", 16)
