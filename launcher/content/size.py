@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,9 +29,12 @@ def check_size(mirror: Path, commit: str, limits: SizeLimits, *, repo: str, git:
 
     :raises ContentTooLarge: naming the largest folders and the way out.
     """
-    if limits == NO_SIZE_LIMIT:
-        return
-    found = sizes_of(mirror, commit, git=git)
+    if limits != NO_SIZE_LIMIT:
+        check_sizes(sizes_of(mirror, commit, git=git), limits, repo=repo)
+
+
+def check_sizes(found: Mapping[str, int], limits: SizeLimits, *, repo: str) -> None:
+    """The same for the bytes of every file. No I/O here."""
     sizes: Counter[str] = Counter()
     for path, size in found.items():
         sizes[path.split("/", 1)[0]] += size

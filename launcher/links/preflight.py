@@ -14,7 +14,7 @@ from envs.errors import EnvError
 from envs.packages import packages_of
 from envs.store import Store
 from envs.version import Version
-from launcher.content.size import human
+from launcher.content.size import check_sizes, human
 from launcher.content.upstream import Upstream
 from launcher.errors import LaunchError
 from launcher.launch import check_path
@@ -75,6 +75,9 @@ class Preflight:
             sources.append(source)
         if sources and sources[0]:
             checks += self._content(link, sources[0], lock)
+        for content, source in zip(link.contents[1:], sources[1:], strict=True):
+            if source:
+                checks += self._too_large(content, self._sizes(content, source))
         rehearsed = self.rehearsals.last(link) if self.rehearsals else None
         return [*checks, *([rehearsal_check(rehearsed)] if rehearsed else [])]
 
@@ -120,12 +123,25 @@ class Preflight:
         if link.path.endswith(".ipynb") and checks[-1].state == OK:
             text = self.looking.mirrors.read_text(source, link.path, largest=LARGEST_NOTEBOOK)
             checks += kernel_checks(text, lock)
-        sizes = {
+        sizes = self._sizes(content, source)
+        how_large = self._too_large(content, sizes) or [size_check(sizes)]
+        return [*checks, *how_large, *solution_checks(sizes, link)]
+
+    def _sizes(self, content: Content, source: Upstream) -> dict[str, int]:
+        """Bytes of each file that students get; submodules are not looked into."""
+        return {
             path: size
             for path, size in self.looking.mirrors.sizes(source).items()
-            if not link.only or is_inside(path, link.only)
+            if not content.only or is_inside(path, content.only)
         }
-        return [*checks, size_check(sizes), *solution_checks(sizes, link)]
+
+    def _too_large(self, content: Content, sizes: Mapping[str, int]) -> list[Check]:
+        """What a click would say of content that is more than the settings allow."""
+        try:
+            check_sizes(sizes, self.looking.mirrors.size, repo=content.repo)
+        except LaunchError as error:
+            return [failed("size", error)]
+        return []
 
 
 def environment_check(store: Store, version: Version) -> Check:

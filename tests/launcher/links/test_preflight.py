@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from envs.store import Store
 from envs.version import VersionCache
 from launcher.asking import Asking
 from launcher.content.mirror import Mirrors
+from launcher.content.size import SizeLimits
 from launcher.environment import Environments
 from launcher.links.looking import Looking
 from launcher.links.preflight import (
@@ -27,6 +29,7 @@ from launcher.links.preflight import (
 )
 from launcher.prebuild import Prebuild
 from launcher.settings.entries import CatalogueEntry
+from link_generator.content import Content
 from link_generator.link import Link
 from tests.envs.fake_builder import FileBuilder
 from tests.git_server import GitServer, Repo
@@ -140,6 +143,21 @@ def test_the_folder_alone_counts_where_students_get_no_more(preflight, host):
     link = Link("intro", repo=host.url("course"), only="wk1")
     (seen,) = [one for one in preflight.check(link) if one.name == "solutions"]
     assert seen.near == ("wk1/intro_solution.ipynb",)
+
+
+def test_content_that_no_click_would_give_fails(preflight, host):
+    url = host.url("course")
+    Repo.create(host.root / "much", {f"f{n}": "x" for n in range(9)} | {"wk1/a.md": "x"})
+    preflight.looking.mirrors.size = SizeLimits(files=5)
+    much = Link(env="intro", repo=host.url("much"))
+    told = by_name(preflight, much, "size")
+    assert told.state == "fail"
+    assert "in 10 files; this server gives at most 5 files" in told.sentence
+    assert "content.files" in told.hint
+    for fits in (replace(much, only="wk1"), Link(env="intro", repo=url)):
+        assert states(preflight, fits)["size"] == "ok"
+    more = Link(env="intro", repo=url, more=(Content(host.url("much")),))
+    assert "fail" in [one.state for one in preflight.check(more) if one.name == "size"]
 
 
 def test_bands_of_size_each_have_advice():
