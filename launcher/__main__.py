@@ -54,6 +54,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if getattr(error, "hint", ""):
             print(f"  {error.hint}", file=sys.stderr)
         return 1
+    except PermissionError as error:
+        if getattr(args, "debug", False) or not error.filename:
+            raise
+        print(f"launcher: This user may not use {error.filename}.", file=sys.stderr)
+        print(
+            "  Run it as root: sudo launcher ... For a data folder of your own: --data FOLDER",
+            file=sys.stderr,
+        )
+        return 1
     except BrokenPipeError:
         return 1
     except KeyboardInterrupt:

@@ -16,9 +16,11 @@ from launcher.cli import Context
 from launcher.config import Config
 from launcher.demo.git_server import GitServer
 from launcher.demo.samples import GREETING, make_samples, sample_link
+from launcher.errors import BadSettings
 from launcher.machine.ports import free_port, is_free
 from launcher.rehearsal.click import Click, ClickFailed
 from launcher.runtimes import docker_answers, remembered
+from launcher.settings.values import address
 from link_generator.link import compose_link
 
 
@@ -129,7 +131,12 @@ def fixed_port(config: Config) -> int:
 def free_address(wanted: str | None, *, once: bool) -> tuple[str, int]:
     if wanted:
         host, _, port = wanted.rpartition(":")
-        return host or "127.0.0.1", int(port)
+        try:
+            return address(f"{host or '127.0.0.1'}:{port}")
+        except ValueError as error:
+            raise BadSettings(
+                f"`--listen`: {wanted!r} is not HOST:PORT.", hint="Write 127.0.0.1:8080 or 8080."
+            ) from error
     if not once and is_free(8080):
         return "127.0.0.1", 8080
     return "127.0.0.1", free_port()

@@ -33,6 +33,12 @@ def read_file(path: Path) -> Mapping[str, Any]:
             f"The settings file {path} cannot be read: {error.strerror}.",
             hint="Name another with --settings, or leave it out for the defaults.",
         ) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise BadSettings(
+            f"The settings file {path} is not in UTF-8: line {line} is of another encoding.",
+            hint="Save it as UTF-8 in the editor, or: iconv -f latin1 -t utf8 OLD > NEW",
+        ) from error
     except yaml.YAMLError as error:
         raise BadSettings(f"{path} is not valid YAML: {error}") from error
     if found is None:

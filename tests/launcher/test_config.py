@@ -106,6 +106,14 @@ def test_a_wrong_setting_is_named(tmp_path, text, names, hint):
     assert hint in caught.value.hint
 
 
+def test_a_file_in_another_encoding_is_said(tmp_path):
+    path = tmp_path / "settings.yml"
+    path.write_bytes("runtime: local\npublic_url: https://übung.example.org\n".encode("latin-1"))
+    with pytest.raises(BadSettings, match="is not in UTF-8: line 2") as caught:
+        load_config(path)
+    assert "Save it as UTF-8" in caught.value.hint
+
+
 def test_a_missing_file_is_said(tmp_path):
     with pytest.raises(BadSettings, match="cannot be read"):
         load_config(tmp_path / "none.yml")

@@ -19,3 +19,10 @@ def test_the_data_folder_is_private_before_anything_is_in_it(tmp_path, monkeypat
     with pytest.raises(Made) as made:
         main(["demo", "--once", "--data", str(tmp_path / "data")])
     assert made.value.args == (0o700,)
+
+
+@pytest.mark.parametrize("word", ["foo", "127.0.0.1:x", "127.0.0.1:99999"])
+def test_an_address_that_is_none_is_a_sentence(word, tmp_path, capsys):
+    assert main(["demo", "--listen", word, "--data", str(tmp_path / "data")]) == 1
+    assert f"`--listen`: {word!r} is not HOST:PORT" in capsys.readouterr().err
+    assert demo.free_address("8080", once=False) == ("127.0.0.1", 8080)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -65,6 +66,21 @@ def test_a_user_who_may_not_read_them_is_told(settings, tmp_path, capsys, monkey
     _, note = said_of(capsys)
     assert "sudo launcher" in note
     assert (tmp_path / ".local/share/launcher/launcher.sqlite").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_data_folder_of_another_user_is_a_sentence(tmp_path, capsys):
+    words = ["link", "saved", "--data", str(tmp_path)]
+    assert main(words) == 0, "all that it needs is imported now"
+    tmp_path.chmod(0o700)
+    os.seteuid(65534)
+    try:
+        assert main(words) == 1
+    finally:
+        os.seteuid(0)
+    said = capsys.readouterr().err
+    assert f"This user may not use {tmp_path}" in said
+    assert "sudo launcher" in said
 
 
 @pytest.fixture
