@@ -16,6 +16,7 @@ from envs.store import Store
 from envs.version import Version, VersionCache
 from launcher.classes.classes import Classes
 from launcher.cleanup.cleanup import Cleanup
+from launcher.cleanup.planned import Planned
 from launcher.config import Config
 from launcher.content.mirror import Mirrors
 from launcher.content.size import SizeLimits
@@ -23,6 +24,7 @@ from launcher.content.upstream import FetchLimits
 from launcher.database import Database
 from launcher.environment import Environments
 from launcher.homes.home import Homes
+from launcher.links.short_links import ShortLinks
 from launcher.people import identity
 from launcher.people.audit import Audit
 from launcher.prebuild import Prebuild
@@ -162,6 +164,7 @@ def create_cleanup(parts: Parts) -> Cleanup:
         channels=parts.channels,
         versions=parts.versions,
         history=parts.history,
+        planned=Planned(ShortLinks(parts.database), parts.classes),
         catalogue=dict(parts.config.environments.catalogue),
         keep_days=builds.keep_days,
         cache=builds.keep_cache,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -9,9 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from envs.channels import NEXT, STABLE, Channels
+from envs.errors import BadEnvironment
 from envs.image import Image
 from envs.store import Store
 from envs.version import VersionCache
+from launcher.cleanup.planned import Planned
 from launcher.clock import Jumps
 from launcher.environment import environment_of
 from launcher.homes import disk
@@ -48,6 +51,7 @@ class Cleanup:
     channels: Channels
     versions: VersionCache
     history: History
+    planned: Planned
     catalogue: dict[str, CatalogueEntry]
     keep_days: float
     cache: int
@@ -85,13 +89,13 @@ class Cleanup:
                 found.setdefault(one.name, "it is new")
             if one.name in clicked:
                 found.setdefault(newest[one.repo], "it is the newest of a repository in use")
-        for repo, tag in self._named():
+        for repo, tag, why in [*self._named(), *self._planned()]:
             commit = self.versions.known(repo, tag)
             for one in built:
                 if one.repo == repo and (one.ref == tag or one.commit == commit):
-                    found.setdefault(one.name, "the catalogue or a channel names it")
+                    found.setdefault(one.name, why)
             if repo in newest:
-                found.setdefault(newest[repo], "it is the newest of the catalogue's repository")
+                found.setdefault(newest[repo], f"it is the newest of its repository, and {why}")
         return found
 
     def _own(self) -> list[Image]:
@@ -99,15 +103,22 @@ class Cleanup:
         known = {build.name for build in self.store.records.all()}
         return [image for image in self.runtime.images.list_images() if image.name in known]
 
-    def _named(self) -> Iterator[tuple[str, str]]:
-        """Repository and tag of all that links may call by name, with what a rollback goes to."""
+    def _planned(self) -> Iterator[tuple[str, str, str]]:
+        """Repository and tag of what is to be clicked, with why."""
+        for link, why in self.planned.links():
+            with contextlib.suppress(BadEnvironment):  # the catalogue may know it no more
+                yield (*environment_of(link, self.catalogue, self.channels), why)
+
+    def _named(self) -> Iterator[tuple[str, str, str]]:
+        """The same of all that links may call by name, with what a rollback goes to."""
+        why = "the catalogue or a channel names it"
         for name, entry in self.catalogue.items():
             repo, tag = environment_of(Link(env=name), self.catalogue, self.channels)
-            yield repo, tag
-            yield repo, entry.tag
+            yield repo, tag, why
+            yield repo, entry.tag, why
             for channel in (STABLE, NEXT):
                 for one in self.channels.kept(name, channel):
-                    yield repo, one
+                    yield repo, one, why
 
     def _logs(self, gone: set[str], *, dry_run: bool) -> Iterator[Removed]:
         """What is kept of builds of long ago, once their image is gone."""

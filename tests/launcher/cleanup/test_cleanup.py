@@ -18,11 +18,16 @@ from envs.channels import Channels
 from envs.git import Git
 from envs.store import Store
 from envs.version import Version, VersionCache
+from launcher.classes.classes import Classes
+from launcher.classes.times import ClassTime
 from launcher.cleanup.cleanup import DAY, Cleanup, regularly
+from launcher.cleanup.planned import Planned
 from launcher.database import Database
 from launcher.database.tables import SESSIONS
+from launcher.links.short_links import ShortLinks
 from launcher.sessions.history import History, Remembered
 from launcher.settings.entries import CatalogueEntry
+from link_generator.link import Link
 from tests.envs.fake_builder import FileBuilder
 
 REPO = "https://git.example.org/org/env"
@@ -40,6 +45,7 @@ def scene(tmp_path):
         channels=Channels(tmp_path / "channels.json"),
         versions=VersionCache(git),
         history=History(Database.of(tmp_path)),
+        planned=Planned(ShortLinks(Database.of(tmp_path)), Classes(Database.of(tmp_path))),
         catalogue={},
         keep_days=60,
         cache=0,
@@ -81,6 +87,25 @@ def test_old_images_go_and_new_ones_stay(scene):
     assert gone(scene) == [old]
     assert not scene.builder.find_image(old)
     assert scene.builder.find_image("env/other:9")
+
+
+def test_what_a_short_link_or_a_class_to_come_needs_stays(scene):
+    linked, planned, over, newest = (
+        scene.built(f"env/{ref}:1", days=days, ref=ref)
+        for ref, days in (("linked", 300), ("planned", 290), ("over", 280), ("newest", 270))
+    )
+    now = time.time()
+    assert not scene.cleanup.needed()
+    links, classes = scene.cleanup.planned.short_links, scene.cleanup.planned.classes
+    links.save("week-1", Link(REPO, "linked"))
+    links.save("exam", Link(REPO, "over"), closes=now - DAY)
+    links.save("gone", Link("no-longer-in-the-catalogue"))
+    classes.add(ClassTime(f"{REPO}@planned", 40, now + 90 * DAY), now=now)
+    needed = scene.cleanup.needed()
+    assert needed[linked] == "the short link week-1 names it"
+    assert needed[planned] == "a class that is planned uses it"
+    assert gone(scene) == [over]
+    assert newest in needed
 
 
 def test_what_a_session_runs_or_a_link_used_lately_stays(scene):
