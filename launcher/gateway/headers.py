@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -48,6 +49,7 @@ ABOUT_ALL = {
 }
 """Headers by which one session's server would decide for every page of this address."""
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
 
@@ -72,6 +74,23 @@ def forwarded(headers: Headers, *, peer: str, scheme: str, trusted: bool) -> dic
         "X-Forwarded-Proto": proto if proto in ("http", "https") else scheme,
         "X-Forwarded-Host": public_host(headers, trusted=trusted),
     }
+
+
+def browser_address(forwarded_for: str, trusted: Sequence[str]) -> Address | None:
+    """The address behind the proxies that are trusted.
+
+    The gateway writes the list's last part itself, so nobody can choose what is found.
+    """
+    found = None
+    for part in reversed(forwarded_for.split(",")):
+        try:
+            address = ipaddress.ip_address(part.strip())
+        except ValueError:
+            break
+        found = address
+        if not any(address in ipaddress.ip_network(one, strict=False) for one in trusted):
+            break
+    return found
 
 
 def public_host(headers: Headers, *, trusted: bool) -> str:

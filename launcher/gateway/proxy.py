@@ -107,7 +107,7 @@ class Proxy:
             path = path_of(request).partition("?")[0]
             told = {"method": request.method, "path": path, "status": status}
             took = round((time.monotonic() - began) * 1000, 1)
-            access.info("request", extra={**told, "ms": took, "peer": request.remote})
+            access.info("request", extra={**told, "ms": took, "peer": self.visitor(request)})
 
     async def answer(self, request: web.Request, request_id: str) -> web.StreamResponse:
         """The session's or the app's answer, or one of the gateway's own pages."""
@@ -373,6 +373,13 @@ class Proxy:
             scheme=request.scheme,
             trusted=self.is_trusted(request),
         )
+
+    def visitor(self, request: web.Request) -> str:
+        """The browser's address, as far as trusted proxies tell it."""
+        if not self.is_trusted(request):
+            return request.remote or ""
+        told = self.forwarded(request)["X-Forwarded-For"]
+        return str(headers.browser_address(told, [*map(str, self.trusted)]) or request.remote)
 
     def is_trusted(self, request: web.Request) -> bool:
         with contextlib.suppress(ValueError):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from flask import Blueprint, Response, abort, request
 
+from launcher.gateway.headers import browser_address
 from launcher.metrics.metrics import Metrics
-from launcher.web.rate import browser_address
 
 TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

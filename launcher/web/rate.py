@@ -8,7 +8,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+from launcher.gateway.headers import browser_address
+
 MOST = 10_000
 """Addresses that are remembered; then those that asked first are forgotten."""
 
@@ -74,20 +75,3 @@ def client_address(forwarded_for: str, trusted: Sequence[str]) -> str:
     if found and found.version == 6:
         return str(ipaddress.ip_network(f"{found}/64", strict=False))
     return str(found or "")
-
-
-def browser_address(forwarded_for: str, trusted: Sequence[str]) -> Address | None:
-    """The address behind the proxies that are trusted.
-
-    The gateway writes the list's last part itself, so nobody can choose what is found.
-    """
-    found = None
-    for part in reversed(forwarded_for.split(",")):
-        try:
-            address = ipaddress.ip_address(part.strip())
-        except ValueError:
-            break
-        found = address
-        if not any(address in ipaddress.ip_network(one, strict=False) for one in trusted):
-            break
-    return found

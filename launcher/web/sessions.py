@@ -66,7 +66,7 @@ def create_blueprint(sessions: Sessions, history: History, work: KeptWork) -> Bl
         return told(
             "gone.html",
             "E-GONE",
-            f"This session has stopped. It ended because {why}.",
+            f"The session ended because {why}.",
             course=known.course,
             back=known.link,
             room=f"/sessions/{session_id}/disk" if "folder" in known.why else "",

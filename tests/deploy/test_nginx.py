@@ -81,6 +81,7 @@ class Front:
             "/etc/letsencrypt/live/notebooks.example.org/privkey.pem": str(self.key),
             "https://notebooks.example.org": self.url,
             "notebooks.example.org": "127.0.0.1",
+            "/var/log/nginx/": f"{root}/",
             "proxy_pass http://127.0.0.1:8080;": f"proxy_pass http://{self.behind};",
         }.items():
             assert sample in site, sample
@@ -206,6 +207,17 @@ def test_the_session_learns_the_visitor_s_address_and_no_lies(front, mine):
     assert seen["x-forwarded-host"] == seen["host"] == f"127.0.0.1:{front.port}"
     assert seen["x-request-id"] != "chosen-by-a-stranger"
     assert not {"forwarded", "x-real-ip"} & seen.keys()
+
+
+def test_no_log_of_nginx_has_what_follows_the_question_mark(front, mine):
+    for url in (front.url, f"http://127.0.0.1:{front.plain}"):
+        mine.get(f"{url}/s/{SESSION}/x?token=s3cret-word", allow_redirects=False)
+    mine.get(f"{front.url}/s/{SESSION}/x", headers={"Referer": f"{front.url}/?token=s3cret-word"})
+    root = front.config.parent
+    seen = (root / "launcher.log").read_text()
+    assert seen.count(f'"GET /s/{SESSION}/x"') >= 3
+    written = [path for path in root.glob("*.log") if path.is_file()]
+    assert "s3cret-word" not in "".join(path.read_text("utf-8", "replace") for path in written)
 
 
 def test_a_foreign_origin_is_refused_and_ours_is_not(front, mine):

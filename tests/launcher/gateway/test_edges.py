@@ -216,11 +216,12 @@ def test_a_taken_port_is_named(tmp_path, config):
 
 
 def test_every_request_is_logged_with_its_id_and_without_its_query(config, tmp_path, capfd):
-    trusting = replace(config, trusted_proxies=("127.0.0.0/8",))
+    trusting = replace(config, trusted_proxies=("127.0.0.0/8", "10.0.0.0/8"))
     other = replace(trusting, data=tmp_path, log=replace(config.log, format="json"))
     running = ensure_gateway(other, identity.load_secret(tmp_path))
     try:
         named = {"X-Request-Id": "from-the-front"}
+        named["X-Forwarded-For"] = "6.6.6.6, 9.9.9.9, 10.1.1.1"
         requests.get(f"{running.url}/x?token=hidden", headers=named, timeout=30)
         assert status_of(say(running.url, b"no http at all\r\n\r\n")) == 400
     finally:
@@ -228,6 +229,7 @@ def test_every_request_is_logged_with_its_id_and_without_its_query(config, tmp_p
     lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     line = next(line for line in lines if line["logger"] == "launcher.gateway.access")
     assert (line["request_id"], line["path"], line["status"]) == ("from-the-front", "/x", 503)
+    assert line["peer"] == "9.9.9.9", "what the trusted one saw, and not what it was told"
     assert "hidden" not in str(lines)
     assert "traceback" not in str(lines)
 
