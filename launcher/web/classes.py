@@ -205,6 +205,7 @@ def page(
         classes=planning.rows(),
         now=planning.courses(),
         known=sorted(planning.environments.catalogue),
+        clock=time.strftime("%H:%M %Z"),
         given=given,
         said=said,
         checks=checks,
