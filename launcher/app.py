@@ -96,7 +96,7 @@ def create_launcher(
     """The parts joined into what a click needs."""
     config = parts.config
     per = config.session
-    limits = Limits(per.memory, per.cpus, per.processes, per.disk, per.tmp)
+    limits = Limits(per.memory, per.cpus, per.processes, per.disk, per.tmp, per.files)
     sessions = Sessions(
         runtime=parts.runtime,
         gateway=gateway,

@@ -30,6 +30,8 @@ class Limits:
     """Bytes of the home folder, and of what is written elsewhere; 0 is no limit."""
     tmp: int = 512 * 1024**2
     """Bytes of /tmp, which count as memory; never more than half of that."""
+    files: int = 0
+    """Files and folders of the home folder; 0 is no limit."""
 
     @property
     def tmp_size(self) -> int:

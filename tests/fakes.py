@@ -77,6 +77,9 @@ class FakeRuntime:
     def written(self):
         return {}
 
+    def processes(self):
+        return {}
+
     def prepare_home(self, spec: SessionSpec):
         spec.home.mkdir(parents=True, exist_ok=True)
 

@@ -133,8 +133,14 @@ class Runtime(Protocol):
         Cheap enough to ask every second; a session of which that is not known is missing.
         """
 
-    def written(self) -> dict[str, int]:
-        """Bytes that each running session wrote outside of its home, where that is kept."""
+    def written(self) -> dict[str, int | None]:
+        """Bytes that each running session wrote outside of its home, where that is kept.
+
+        None for one whose bytes could not be counted in time, while others' could.
+        """
+
+    def processes(self) -> dict[str, Sequence[int]]:
+        """The ids, on this machine, of each running session's processes, where they are known."""
 
     def stop(self, session_id: str) -> None:
         """Stop the session and remove it; its home stays. One that is gone is fine."""

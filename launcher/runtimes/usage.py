@@ -1,4 +1,4 @@
-"""What the kernel's files of one control group say of its memory, in both versions of cgroups."""
+"""What the kernel's files of one control group say of its memory and processes, in any version."""
 
 from __future__ import annotations
 
@@ -30,6 +30,13 @@ def kills_in(folder: Path) -> int | None:
     for file in EVENTS:
         with contextlib.suppress(OSError, ValueError):
             return number((folder / file).read_text(), "oom_kill")
+    return None
+
+
+def processes_in(folder: Path) -> list[int] | None:
+    """The processes of the group; None where there is no such group."""
+    with contextlib.suppress(OSError, ValueError):
+        return [int(one) for one in (folder / "cgroup.procs").read_text().split()]
     return None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from launcher.homes.home import Homes, has_server_settings
 from launcher.progress import Phase, Progress
 from launcher.room.queue import Queue, unlimited_queue
 from launcher.runtimes.base import Runtime
+from launcher.runtimes.own_commands import own_command
 from launcher.session import (
     HOME_IN_SESSION,
     Limits,
@@ -277,16 +277,22 @@ class Sessions:
                 self.stop(session.id, why=why)
             return mine
 
-    def used(self, session: Session) -> int | None:
-        """Bytes of the session's home folder; None where that cannot be found out now."""
+    def look_at_disk(self, session: Session) -> disk.Look:
+        """What the session's home folder holds now."""
         if self.runtime.attaches_folders:
-            return disk.used(self.homes.path(session.owner, session.course))
-        command = ["du", "-sxk", "--", HOME_IN_SESSION]
+            return disk.look(self.homes.path(session.owner, session.course))
+        began = time.monotonic()
+        command = own_command(["du", "-sxk", "--", HOME_IN_SESSION])
         try:
             done = self.runtime.run(session.id, command, timeout=disk.LONGEST)
-            return int(done.out.split(b"\t")[0]) * 1024
-        except (LaunchError, TimeoutError, ValueError):
-            return None
+            used, trouble = int(done.out.split(b"\t")[0]) * 1024, ""
+        except TimeoutError:
+            used, trouble = 0, disk.SLOW
+        except ValueError:
+            used, trouble = 0, disk.CHANGING
+        except LaunchError:
+            used, trouble = 0, disk.UNREAD
+        return disk.Look(used, trouble=trouble, seconds=time.monotonic() - began)
 
     def check_room(self, spec: SessionSpec) -> None:
         """Refuse to copy into a home that is full already.
@@ -294,10 +300,10 @@ class Sessions:
         :raises launcher.errors.HomeFull: with the limit and the way out.
         """
         limit = self.limits.disk
-        if not limit or not self.runtime.attaches_folders or not has_files(spec.home):
+        if not limit or not self.runtime.attaches_folders:
             return
-        found = disk.used(spec.home)
-        if found is not None and found >= limit:
+        found = disk.look(spec.home).used
+        if found >= limit:
             raise HomeFull(
                 f"Your folder holds {human(found)}, and may hold {human(limit)}. "
                 "The newest course files were not copied.",
@@ -308,8 +314,3 @@ class Sessions:
         """Look at what the running sessions use of memory now."""
         images = {session.id: session.image for session in running}
         self.queue.capacity.measured.sample(self.runtime.memory(), images)
-
-
-def has_files(home: Path) -> bool:
-    """False for a fresh home, which need not be measured."""
-    return any(files for _, _, files in os.walk(home))

@@ -14,20 +14,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from launcher.content.size import human
-from launcher.homes import disk
 from launcher.rounds import Rounds
 from launcher.session import Session
-from launcher.sessions.notices import DISK, MEMORY, Notice, Notices
+from launcher.sessions.disk_limits import SHARE, DiskLimits
+from launcher.sessions.notices import MEMORY, Notice, Notices
 from launcher.sessions.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
 QUICKLY = 128 * 1024**2
 """Bytes that the disk may lose before all homes are looked at out of turn."""
-SHARE = 30
-"""A look at all homes that took a second is followed by so many seconds without one."""
-TOLERANCE = 0.1
-"""Of the limit, above it: what is saved in the moment of being full is not worth a stop."""
 
 
 def memory_text(limit: int) -> str:
@@ -35,18 +31,6 @@ def memory_text(limit: int) -> str:
         f"A program in this session needed more than its {human(limit)} of memory and was ended. "
         "If it was a notebook's kernel, its variables are gone; your saved files are safe. "
         "The kernel begins again; run it with less data."
-    )
-
-
-def disk_text(used: int, limit: int) -> str:
-    if used < limit:
-        return (
-            f"Your folder is {100 * used // limit} % full: {human(used)} of {human(limit)}. "
-            "Remove what you no longer need."
-        )
-    return (
-        f"Your folder is full: {human(used)} of {human(limit)}. Remove files; "
-        "a session that goes on filling it is stopped. What you saved is safe."
     )
 
 
@@ -61,12 +45,13 @@ class Watch:
     pause: float = 2.0
     began: float = field(default_factory=time.time)
     _kills: dict[str, int] = field(default_factory=dict)
-    _first: dict[str, int] = field(default_factory=dict)
-    """Bytes of each session's home when it was first looked at: one may open a full folder."""
     _next: float = float("-inf")
     """When the homes have their turn, on the monotonic clock."""
     _free: int = 0
     _ended: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._disks = DiskLimits(self.sessions, self.notices)
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="watch", daemon=True).start()
@@ -83,18 +68,15 @@ class Watch:
             self.tell_kills(running, kills)
         free = self.free()
         quickly = self._free - free > QUICKLY
-        began = time.monotonic()
-        if not (now or quickly or began > self._next):
+        if not (now or quickly or time.monotonic() > self._next):
             return
         self._free = free
         running = running or self.running()
         self.notices.only(running)
-        for known in (self._kills, self._first):
-            for gone in known.keys() - running.keys():
-                del known[gone]
-        self.look_at_disks(running)
-        ended = time.monotonic()
-        self._next = ended + max(self.every, SHARE * (ended - began))
+        for gone in self._kills.keys() - running.keys():
+            del self._kills[gone]
+        took = self._disks.round(running, every=now or quickly)
+        self._next = time.monotonic() + max(self.every, SHARE * took)
 
     def running(self) -> dict[str, Session]:
         return {one.id: one for one in self.sessions.runtime.list() if one.running}
@@ -110,40 +92,6 @@ class Watch:
                 text = memory_text(self.sessions.limits.memory)
                 self.notices.put(session_id, Notice(MEMORY, text, time.time()))
             self._kills[session_id] = count
-
-    def look_at_disks(self, running: Mapping[str, Session]) -> None:
-        limit = self.sessions.limits.disk
-        if not limit:
-            return
-        layers = self.sessions.runtime.written()
-        for session in running.values():
-            if layers.get(session.id, 0) > limit:
-                why = f"it wrote more than {human(limit)} outside of its home folder"
-                self.sessions.stop_if_free(session, why=why)
-                continue
-            found = self.sessions.used(session)
-            if found is not None:
-                self.judge(session, found, limit)
-
-    def judge(self, session: Session, found: int, limit: int) -> None:
-        """Tell a home that is nearly full, and stop the session of one that goes on growing."""
-        first = self._first.setdefault(session.id, found)
-        if found > max(first, limit) + TOLERANCE * limit:
-            log.warning("disk limit", extra={"session_id": session.id, "used": found})
-            why = f"its folder grew over {human(limit)}, the most that it may hold"
-            self.sessions.stop_if_free(session, why=why)
-        elif found >= disk.NEARLY * limit:
-            notice = Notice(
-                DISK,
-                disk_text(found, limit),
-                time.time(),
-                mark="full" if found >= limit else "nearly",
-                href=f"/sessions/{session.id}/disk",
-                label="What takes room",
-            )
-            self.notices.put(session.id, notice)
-        else:
-            self.notices.clear(session.id, DISK)
 
     def free(self) -> int:
         """Bytes that the disk of the homes has left."""

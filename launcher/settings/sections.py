@@ -131,6 +131,7 @@ class SessionConfig:
     cpus: float = setting(positive)
     processes: int = setting(count)
     disk: int = setting(size)
+    files: int = setting(count)
     tmp: int = setting(size)
     idle: float = setting(some(seconds, "to keep sessions long, write 30d"))
     max_age: float = setting(some(seconds, "to keep sessions long, write 30d"))

@@ -51,7 +51,7 @@ def create_blueprint(
             abort(
                 404, "Folders are kept on another machine; look in a terminal: du -ah ~ | sort -h"
             )
-        used, limit = disk.used(home), sessions.limits.disk
+        used, limit = disk.used(home, within=disk.PATIENCE), sessions.limits.disk
         files = disk.largest(home)
         if wants_json() or asked.path.startswith("/api/"):
             rows = [{"path": one.path, "size": one.size} for one in files]

@@ -1,4 +1,5 @@
-"""What containers use of memory, read from the kernel's own files: microseconds for each.
+"""What containers use of memory, read from the kernel's own files: microseconds for each; and which
+processes they have.
 
 The engine's `stats` waits for a second sample by design; without one it still takes a call for
 each container, and is only asked where the files are not this machine's.
@@ -9,11 +10,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from docker.errors import APIError
 
-from launcher.runtimes.usage import CGROUPS, NAMES, kills_in, memory_in
+from launcher.runtimes.usage import CGROUPS, NAMES, kills_in, memory_in, processes_in
+
+Found = TypeVar("Found")
 
 PLACES = (
     "memory/docker/{id}",  # cgroup v1
@@ -33,7 +36,12 @@ def kills_of(container_id: str, cgroups: Path = CGROUPS) -> int | None:
     return first(kills_in, container_id, cgroups)
 
 
-def first(look: Callable[[Path], int | None], container_id: str, cgroups: Path) -> int | None:
+def processes_of(container_id: str, cgroups: Path = CGROUPS) -> list[int] | None:
+    """As `processes_in`, for a container of an engine on this machine."""
+    return first(processes_in, container_id, cgroups)
+
+
+def first(look: Callable[[Path], Found | None], container_id: str, cgroups: Path) -> Found | None:
     """What the first place says that there is."""
     found = (look(cgroups / place.format(id=container_id)) for place in PLACES)
     return next((one for one in found if one is not None), None)

@@ -19,10 +19,11 @@ from docker.errors import APIError, DockerException, NotFound
 
 from launcher.errors import SessionFailed, SessionGone
 from launcher.runtimes.base import Completed
+from launcher.runtimes.docker.api import EngineSlow
 from launcher.runtimes.docker.bounds import bounds_of
 from launcher.runtimes.docker.exec import run_in_container
 from launcher.runtimes.docker.images import DockerImages
-from launcher.runtimes.docker.memory import kills_of, memory_of_all
+from launcher.runtimes.docker.memory import kills_of, memory_of_all, processes_of
 from launcher.runtimes.docker.network import ensure_network, network_of, trouble_with
 from launcher.runtimes.docker.place import root_folder
 from launcher.runtimes.docker.seen import given_to, server_command, session_of, session_of_row
@@ -263,9 +264,23 @@ class DockerRuntime:
         every = {row["Labels"]["launcher.session"]: kills_of(row["Id"]) for row in self.rows()}
         return {session_id: count for session_id, count in every.items() if count is not None}
 
-    def written(self) -> dict[str, int]:
-        rows = self.rows(size=True)
-        return {row["Labels"]["launcher.session"]: row.get("SizeRw", 0) for row in rows}
+    def written(self) -> dict[str, int | None]:
+        try:
+            return {session_in(row): row.get("SizeRw", 0) for row in self.rows(size=True)}
+        except EngineSlow:  # one with millions of files may be the reason: each is asked for alone
+            return {session_in(row): self._written_by(row["Id"]) for row in self.rows()}
+
+    def _written_by(self, container_id: str) -> int | None:
+        try:
+            rows = self.client.api.containers(filters={"id": container_id}, size=True)
+        except EngineSlow:
+            return None
+        return int(rows[0].get("SizeRw", 0)) if rows else 0
+
+    def processes(self) -> dict[str, Sequence[int]]:
+        if self.homes != "bind":  # they are another machine's
+            return {}
+        return {session_in(row): processes_of(row["Id"]) or [] for row in self.rows()}
 
     def rows(self, *, size: bool = False) -> Any:
         """The engine's rows of running containers of ours."""
@@ -339,6 +354,11 @@ class DockerRuntime:
         except NotFound:
             return None
         return found if found.labels.get("launcher.instance") == self.instance else None
+
+
+def session_in(row: Mapping[str, Any]) -> str:
+    """The session of a row of the engine's list."""
+    return str(row["Labels"]["launcher.session"])
 
 
 def volume_name(spec: SessionSpec) -> str:

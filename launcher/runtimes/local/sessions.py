@@ -23,7 +23,13 @@ from launcher.runtimes.base import Completed
 from launcher.runtimes.local import conda, promises
 from launcher.runtimes.local.cgroups import Cgroups
 from launcher.runtimes.local.images import LocalImages
-from launcher.runtimes.local.processes import memory_of_trees, start_time, stop_tree
+from launcher.runtimes.local.processes import (
+    children_of_all,
+    descendants,
+    memory_of_trees,
+    start_time,
+    stop_tree,
+)
 from launcher.runtimes.local.pythons import outside_usr
 from launcher.runtimes.local.sandbox import CHOOM, FIRST_UID, PRLIMIT, Sandbox
 from launcher.runtimes.local.trust import trust_variables, trusted_files
@@ -178,16 +184,24 @@ class LocalRuntime:
     def _kills(self, session_id: str) -> int | None:
         return kills_in(self.cgroups.folder(session_id, "memory"))
 
-    def written(self) -> dict[str, int]:
+    def written(self) -> dict[str, int | None]:
         return {}  # nothing but homes, and folders in memory, can be written
 
+    def processes(self) -> dict[str, Sequence[int]]:
+        children = children_of_all()
+        return {one: descendants(pid, children) for one, pid in self._roots().items()}
+
     def memory(self) -> dict[str, int]:
-        rows = [row for path in self.folder.glob("*.json") if (row := self._row(path.stem))]
-        roots = {row["id"]: row["pid"] for row in rows if session_of(row).running}
+        roots = self._roots()
         seen = {one: memory_in(self.cgroups.folder(one, "memory")) for one in roots}
         known = {one: used for one, used in seen.items() if used is not None}
         rest = {one: pid for one, pid in roots.items() if one not in known}
         return {**known, **(memory_of_trees(rest) if rest else {})}
+
+    def _roots(self) -> dict[str, int]:
+        """The first process of each running session."""
+        rows = [row for path in self.folder.glob("*.json") if (row := self._row(path.stem))]
+        return {row["id"]: row["pid"] for row in rows if session_of(row).running}
 
     def sweep(self, *, older: float, dry_run: bool) -> Sequence[str]:
         left = [one for one in sorted(self.cgroups.sessions()) if self._is_gone(one, older)]

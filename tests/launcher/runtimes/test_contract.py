@@ -161,6 +161,14 @@ def test_what_it_uses_of_memory_is_known(runtime, running):
     assert 30 * 1024**2 < used < 512 * 1024**2
 
 
+def test_its_processes_are_known_to_this_machine(runtime, running):
+    """What they have open counts, when no folder shows it any more."""
+    spec, _ = running
+    found = runtime.processes()[spec.id]
+    said = [Path(f"/proc/{one}/cmdline").read_bytes() for one in found]
+    assert any(spec.id.encode() in one and b"jupyter-server" in one for one in said), said
+
+
 def test_another_launcher_s_sessions_are_not_ours(running, config, kind, data_root):
     spec, _ = running
     elsewhere = replace(config, data=data_root / "elsewhere")
