@@ -25,12 +25,23 @@ MOST_STARS, MOST_PATTERNS = 4, 500
 def with_arguments(lines: list[str]) -> list[str]:
     """The words of the FROM lines, with the defaults of the arguments that they use."""
     text = "\n".join(lines)
-    known = dict(
-        re.findall(r"^\s*ARG\s+(\w+)=[\"']?([^\s\"']*)", text, re.MULTILINE | re.IGNORECASE)
-    )
     froms = re.findall(r"^\s*FROM\s+(.*)$", text, re.MULTILINE | re.IGNORECASE)
-    used = re.compile(r"\$\{?(\w+)\}?")
-    return used.sub(lambda found: known.get(found[1], ""), " ".join(froms)).split()
+    return filled(" ".join(froms), arguments(text)).split()
+
+
+def arguments(text: str) -> dict[str, str]:
+    """The defaults that a Dockerfile gives to arguments."""
+    known: dict[str, str] = {}
+    given = re.findall(r"^\s*ARG\s+(\w+)=[\"']?([^\s\"']*)", text, re.MULTILINE | re.IGNORECASE)
+    for name, value in given:
+        known[name] = filled(value, known)
+    return known
+
+
+def filled(words: str, known: Mapping[str, str]) -> str:
+    """Words with the values of the arguments that they use: `$A`, `${A}`, `${A:-default}`."""
+    used = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^{}]*))?\})")
+    return used.sub(lambda one: known.get(one[1] or one[2]) or one[3] or "", words)
 
 
 def not_ignored(source: Path, dockerfile: str) -> set[str] | None:

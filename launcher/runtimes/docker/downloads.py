@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from envs.builder import Say
 from envs.errors import BadEnvironment
+from launcher.runtimes.docker.context import arguments, filled
 
 SYNTAX = re.compile(r"\s*(#|//)\s*syntax\s*=", re.IGNORECASE)
 ESCAPE = re.compile(r"\s*#\s*escape\s*=", re.IGNORECASE)
@@ -22,8 +23,13 @@ SKIPPED = re.compile(f"{SPACE}*(#|$)")
 GOES_ON = re.compile(r"[\\`][ \t]*$")
 """At the end of a line that may go on in the next; a backtick where a directive says so."""
 SURELY = re.compile(r"(?<!\\)\\[ \t]*$")
-BEGINS = re.compile(r"\s*[OA\\`]", re.IGNORECASE)
-"""A line that may begin an ONBUILD or ADD, of which more may be in the next line."""
+BEGINS = re.compile(r"\s*[OAF\\`]", re.IGNORECASE)
+"""A line that may begin an ONBUILD, ADD or FROM, of which more may be in the next line."""
+BEGUN = re.compile(
+    r"FROM[ \t]+(?:--platform=[\w/${}.-]+[ \t]+)?([\w./:@${}-]+)([ \t]+AS[ \t]+(\w[\w.-]*))?[ \t]*",
+    re.ASCII | re.IGNORECASE,
+)
+"""A FROM that is read in one way only: its image, and the name of the stage."""
 ADDED = re.compile(r"\s*(?:ONBUILD\s+)?ADD\s+(.*)", re.DOTALL | re.IGNORECASE)
 PLAIN_FLAG = re.compile(r"--[\w=:./,@%+~${}-]*", re.ASCII)
 MOST = 3_000_000
@@ -62,6 +68,44 @@ def refuse_downloads(text: str) -> None:
                     "from private addresses.",
                     hint="Fetch it in a RUN line, with curl or wget; COPY takes files.",
                 )
+
+
+def refuse_triggers(triggers: Iterable[str]) -> None:
+    """Refuse what the ONBUILD of an image would download where a build begins with it.
+
+    :raises BadEnvironment: as above, or one has several lines, which its author can make any.
+    """
+    for then in triggers:
+        if re.search(r"[\r\n]", then):
+            raise BadEnvironment("An ONBUILD of the image has several lines.")
+        refuse_downloads(then)
+
+
+def beginning_with(text: str, find: Callable[[str], str]) -> str:
+    """The Dockerfile with its images by the names that `find` gives them.
+
+    :raises BadEnvironment: an engine might read a FROM in another way.
+    """
+    known = arguments(re.split(r"^\s*FROM\s", text, maxsplit=1, flags=re.M | re.I)[0])
+    lines, stages, written = text.split("\n"), {"scratch"}, set[str]()
+    for number, line in enumerate(lines):
+        begun = BEGUN.fullmatch(line.strip(" \t\r"))
+        if begun:
+            image = filled(begun[1], known)
+            named = image if image.lower() in stages else find(image)
+            lines[number] = f"FROM {named}{begun[2] or ''}"
+            written.add(lines[number])
+            stages.add((begun[3] or "scratch").lower())
+    for instruction in instructions(lines):
+        words = instruction.split()
+        # Anything else is none for an engine: a line of a program, like `from os import path`.
+        begins = len(words) > 1 and words[0].upper() == "FROM" and instruction not in written
+        if begins and (len(words) == 2 or words[1].startswith("-") or words[2].upper() == "AS"):
+            raise BadEnvironment(
+                f"The Dockerfile's `{instruction.strip()[:100]}` is not plainly written.",
+                hint="Write it in one line: FROM, the image's name, and AS with a name if needed.",
+            )
+    return "\n".join(lines)
 
 
 def instructions(lines: Sequence[str]) -> Iterator[str]:

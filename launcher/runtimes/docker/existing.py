@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.images import Image
+from docker.utils import parse_repository_tag
 
 from envs.builder import Say
 from envs.errors import BuildFailed, GitHostDown, RepoNotFound, UnknownRef
 from envs.hosts import check_host
 from launcher.runtimes.docker.engine import Engine
+from launcher.runtimes.docker.leftovers import IMAGES
 
 log = logging.getLogger(__name__)
 HUB = "docker.io"
@@ -91,6 +93,39 @@ class ExistingImages:
             return f": {said[:300]}"
         log.warning("a registry fails", extra={"image": name, "said": said})
         return ""
+
+    def below(self, name: str, *, say: Say) -> str:
+        """A name by which a Dockerfile begins with the image: its own where the engine has it.
+
+        Else it is pulled, and has a passing name that means this image and no other.
+
+        :raises BuildFailed: it cannot be pulled.
+        """
+        repository, mark = parse_repository_tag(name)
+        reference = name if mark else f"{name}:latest"
+        client = self.engine.client
+        try:
+            here = client.images.get(reference)
+            if plain(reference) in (*here.tags, *here.attrs.get("RepoDigests", ())):
+                return reference
+        except ImageNotFound:
+            pass
+        say(f"Pulling {reference}")
+        try:
+            digest = str(client.images.get_registry_data(reference).id)
+            repository = parse_repository_tag(repository)[0]  # of name:tag@digest
+            found = client.images.pull(repository, tag=digest)
+        except (DockerException, OSError) as error:
+            why = getattr(error, "explanation", "") or error
+            raise BuildFailed(
+                f"The image {reference} cannot be fetched: {why}",
+                hint="Check the name after FROM, or begin with launcher/base:3.11.",
+            ) from error
+        passing = f"{IMAGES}{digest.removeprefix('sha256:')[:32]}:below"
+        found.tag(passing)
+        with contextlib.suppress(DockerException):  # else nothing would ever remove it
+            client.images.remove(f"{repository}@{digest}")
+        return passing
 
     def _copy(self, name: str, digest: str) -> Image | None:
         """The engine's own copy, pulled from the name or, for one that is trusted, by its id."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import re
 import shlex
@@ -32,7 +33,12 @@ from envs.smoke import WORKS, smoke_command
 from launcher.runtimes.docker.bases import DockerBases
 from launcher.runtimes.docker.context import context_of, with_arguments
 from launcher.runtimes.docker.delegate import INSTALL, Delegate
-from launcher.runtimes.docker.downloads import refuse_downloads, without_syntax_line
+from launcher.runtimes.docker.downloads import (
+    beginning_with,
+    refuse_downloads,
+    refuse_triggers,
+    without_syntax_line,
+)
 from launcher.runtimes.docker.engine import Engine
 from launcher.runtimes.docker.existing import ExistingImages
 from launcher.runtimes.docker.leftovers import sweep
@@ -228,12 +234,11 @@ class DockerImages:
             text = without_syntax_line(read_lines(source, recipe.dockerfile), say)
             if walled:
                 refuse_downloads(text)
+                find = functools.partial(self.existing.below, say=say)
+                text = beginning_with(text, lambda image: self.fetches_nothing(find(image)))
         elif recipe.image:
             below = self.existing.ensure(recipe.image, say=say)
-            text = f"FROM {below}\n"
-            for then in self.client.images.get(below).attrs["Config"].get("OnBuild") or ():
-                if walled:
-                    refuse_downloads(then)
+            text = f"FROM {self.fetches_nothing(below) if walled else below}\n"
         else:
             base = self.bases.ensure(recipe.python, say=say, halt=halt)
             text = self.render(recipe, source, base)
@@ -243,6 +248,14 @@ class DockerImages:
         with context_of(source, text, made=made, folders=folders, obey_ignore=obey) as context:
             cache = labels.get("launcher.env.repo") or tag if recipe.ours else ""
             self.engine.build(context, tag=tag, labels=labels, say=say, halt=halt, cache=cache)
+
+    def fetches_nothing(self, image: str) -> str:
+        """The image.
+
+        :raises BadEnvironment: its ONBUILD lets the engine fetch an address.
+        """
+        refuse_triggers((self.client.images.get(image).attrs["Config"] or {}).get("OnBuild") or ())
+        return image
 
     def remove_image(self, name: str) -> None:
         with contextlib.suppress(ImageNotFound):

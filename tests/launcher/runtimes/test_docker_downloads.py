@@ -7,7 +7,12 @@ import time
 import pytest
 
 from envs.errors import BadEnvironment
-from launcher.runtimes.docker.downloads import refuse_downloads, without_syntax_line
+from launcher.runtimes.docker.downloads import (
+    beginning_with,
+    refuse_downloads,
+    refuse_triggers,
+    without_syntax_line,
+)
 
 
 @pytest.mark.parametrize(
@@ -150,3 +155,59 @@ def test_what_is_further_down_stays(tmp_path):
 def test_a_frontend_in_json_is_refused():
     with pytest.raises(BadEnvironment, match="is JSON"):
         without_syntax_line(['{"syntax": "evil/frontend",', FROM, "}"], pytest.fail)
+
+
+def begun(text):
+    """The images that a Dockerfile begins with, and what becomes of it."""
+    found = []
+
+    def find(image):
+        found.append(image)
+        return f"pinned/{len(found)}"
+
+    return found, beginning_with(text, find)
+
+
+@pytest.mark.parametrize(
+    ("text", "images", "made"),
+    [
+        ("FROM a/b:1\nRUN true\n", ["a/b:1"], "FROM pinned/1\nRUN true\n"),
+        ("  from --platform=linux/$BUILDARCH a@sha256:1f as X \r\nFROM x\n", ["a@sha256:1f"],
+         "FROM pinned/1 as X\nFROM x\n"),
+        ("ARG V=3.11\nARG I=python:$V\nFROM ${I}-${S:-slim}\nARG V=2\n", ["python:3.11-slim"],
+         "ARG V=3.11\nARG I=python:$V\nFROM pinned/1\nARG V=2\n"),
+        ("FROM x\nFROM scratch AS x\nFROM X\n", ["x"],
+         "FROM pinned/1\nFROM scratch AS x\nFROM X\n"),
+        ("FROM a\nRUN python <<EOF\nfrom os import path\nEOF\n", ["a"],
+         "FROM pinned/1\nRUN python <<EOF\nfrom os import path\nEOF\n"),
+    ],
+)  # fmt: skip
+def test_a_dockerfile_begins_with_what_was_looked_at(text, images, made):
+    assert begun(text) == (images, made)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "FROM \\\nevil",
+        "F\\\nROM evil",
+        "FROM evil \\\nAS x",
+        'FROM "evil"',
+        "FROM ${X#y}evil",
+        "FROM\vevil",
+        "FROM evil\xa0",
+        'FROM --platform="a b" evil',
+        "FROM --other evil",
+        "RUN <<EOF\nFROM a \\\nEOF\nFROM \\\nevil",
+    ],
+)
+def test_a_from_that_may_be_read_otherwise_is_refused(line):
+    with pytest.raises(BadEnvironment, match="not plainly written"):
+        begun(f"FROM a\n{line}\n")
+
+
+def test_the_triggers_of_an_image_download_nothing_however_they_are_written():
+    refuse_triggers(["COPY . /srv", "RUN true"])
+    for then in ("ADD http://10.0.0.1/ /x", "ADD a \\\r\nhttp://10.0.0.1/ /x", "A\\\rDD a b"):
+        with pytest.raises(BadEnvironment):
+            refuse_triggers([then])

@@ -14,6 +14,7 @@ import pytest
 
 from envs.errors import BadEnvironment, BuildFailed, HostNotAllowed, UnknownRef
 from envs.git import Git
+from envs.readers import read_recipe
 from envs.store import Store
 from envs.version import VersionCache
 from launcher.config import load_config
@@ -131,6 +132,42 @@ def test_an_image_whose_builds_download_is_refused(images, registry, versions, s
     repo = push(images, registry, "org/fetching", "1", "ONBUILD ADD http://10.0.0.1/ /x")
     with pytest.raises(BadEnvironment, match=r"ADD fetch http://10\.0\.0\.1/"):
         store.ensure_image(versions.resolve(repo, "1"), say=print)
+
+
+@pytest.fixture
+def build(images, tmp_path):
+    """Build a Dockerfile; what it is named is removed afterwards."""
+    made = []
+
+    def build(text):
+        (tmp_path / "Dockerfile").write_text(text)
+        name, said = f"env/below:{uuid.uuid4().hex[:12]}", []
+        made.append(name)
+        recipe = read_recipe(tmp_path)
+        labels = {"launcher.env.name": name, "launcher.env.repo": "test-below"}
+        images.build(name, recipe, source=tmp_path, labels=labels, say=said.append)
+        return images.client.images.get(name).attrs["Config"]["Env"]
+
+    yield build
+    for name in made:
+        images.remove_image(name)
+
+
+def test_a_dockerfile_begins_with_an_image_of_a_registry_as_it_is_now(images, registry, build):
+    for course in ("one", "two"):
+        name = push(images, registry, "org/below", "1", f"ENV COURSE={course}").partition(":")[2]
+        text = f"ARG TAG=1\nFROM {name}:${{TAG}} AS first\nFROM first\nENV MORE=yes\n"
+        assert {f"COURSE={course}", "MORE=yes"} <= set(build(text))
+    digests = [one for row in images.client.api.images() for one in row["RepoDigests"] or ()]
+    assert not any(one.startswith(name) for one in digests), "only passing names are left"
+    with pytest.raises(BuildFailed, match="org/none:latest cannot be fetched"):
+        build(f"FROM {registry}/org/none\n")
+
+
+def test_a_dockerfile_that_begins_with_an_image_that_downloads_is_refused(images, registry, build):
+    repo = push(images, registry, "org/adds", "1", "ONBUILD ADD http://10.0.0.1/ /x")
+    with pytest.raises(BadEnvironment, match=r"ADD fetch http://10\.0\.0\.1/"):
+        build(f"FROM {repo.partition(':')[2]}:1\n")
 
 
 def test_what_is_not_there_or_not_allowed_is_a_sentence(images, registry, versions):
