@@ -95,7 +95,7 @@ def check(args: argparse.Namespace, context: Context) -> int:
     link = parse_any(args.url)[0].link()
     parts = context.parts
     rehearsals = Rehearsals(context.config.data / "rehearsals")
-    looking = Looking(parts.environments, parts.mirrors, Asking())
+    looking = Looking(parts.environments, parts.mirrors, Asking(), patience=60.0)
     checks = Preflight(looking, rehearsals).check(link)
     lines = []
     for one in checks:

@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import docker
 import pytest
@@ -21,7 +22,11 @@ import yaml
 
 from launcher.demo.samples import week_1
 from launcher.machine.ports import free_port
+from tests.e2e.scratch_engine import unmount_below
 from tests.git_server import GitServer, Repo
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 ARTEFACTS = Path(__file__).parent.parent.parent / "artefacts"
 NODE = Path(__file__).parent.parent / "node"
@@ -121,7 +126,7 @@ class Box:
         if self.process:
             self.process.terminate()
             try:
-                self.process.wait(30)
+                self.process.wait(90)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(10)
@@ -140,7 +145,7 @@ class Box:
             [sys.executable, "-m", "launcher", *args, "--settings", str(self.settings), "--json"],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         assert code in (None, done.returncode), done.stderr
         return json.loads(done.stdout)
@@ -159,7 +164,8 @@ class Box:
             with contextlib.closing(docker.from_env()) as engine:
                 for found in engine.api.images(filters={"label": "launcher.env.repo"}):
                     if self.git.host in found["Labels"]["launcher.env.repo"]:
-                        engine.api.remove_image(found["Id"], force=True)
+                        remove_image(engine, found["Id"])
+        unmount_below(self.data)
         shutil.rmtree(self.data.parent)
 
     def owner(self, session):
@@ -175,6 +181,15 @@ class Box:
         }
         query = requests.compat.urlencode(parts | changes)
         return f"{self.url}/launch?{query}"
+
+
+def remove_image(engine: docker.DockerClient, image: str) -> None:
+    """With the containers of a launcher that had to be killed; some go by themselves meanwhile."""
+    for one in engine.api.containers(all=True, filters={"ancestor": image}):
+        with contextlib.suppress(docker.errors.NotFound):
+            engine.api.remove_container(one["Id"], force=True)
+    with contextlib.suppress(docker.errors.NotFound):
+        engine.api.remove_image(image, force=True)
 
 
 def make_box(root: Path, runtime: str) -> Box:
@@ -218,15 +233,42 @@ def box(request, data_root, local_root):
     box.clean()
 
 
-@pytest.fixture(scope="module")
-def chromium():
+@dataclass
+class Chromium:
+    """A browser that waits longer than Playwright's 30 s: a worker may have no CPU for a while."""
+
+    browser: Browser
+
+    @property
+    def contexts(self):
+        return self.browser.contexts
+
+    def new_context(self, **more):
+        context = self.browser.new_context(**more)
+        context.set_default_timeout(90_000)
+        return context
+
+    def new_page(self, **more):
+        return self.new_context(**more).new_page()
+
+
+@contextlib.contextmanager
+def run_chromium(*flags):
     from playwright.sync_api import sync_playwright
 
     ARTEFACTS.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        yield browser
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, headless=True, args=[*FLAGS, *flags], timeout=180_000
+        )
+        yield Chromium(browser)
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with run_chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,7 @@ class ScratchEngine:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
-    def wait(self, seconds: float = 30) -> None:
+    def wait(self, seconds: float = 180) -> None:
         """Wait until it answers."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -106,9 +106,15 @@ class ScratchEngine:
         if self.process.poll() is None:
             with contextlib.closing(self.client()) as client:
                 for one in client.containers.list(all=True, ignore_removed=True):
-                    one.remove(force=True)
+                    with contextlib.suppress(docker.errors.APIError):  # it goes by itself
+                        one.remove(force=True)
             self.stop()
-        for place in reversed(mounts.mount_points()):
-            if place.startswith(f"{self.folder}/"):
-                mounts.unmount(Path(place))
+        unmount_below(self.folder)
         shutil.rmtree(self.folder)
+
+
+def unmount_below(folder: Path) -> None:
+    """What somebody who was killed has left mounted there; the folder could not be removed."""
+    for place in reversed(mounts.mount_points()):
+        if place.startswith(f"{folder.resolve()}/"):
+            mounts.unmount(Path(place))

@@ -87,7 +87,7 @@ class Student:
     said: list = field(default_factory=list)
     errors: list = field(default_factory=list)
 
-    def launch(self, seconds=120):
+    def launch(self, seconds=300):
         """The session's address, however often it takes."""
         http, deadline = self.click.browser, time.monotonic() + seconds
         while True:

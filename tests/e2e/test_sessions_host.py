@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from playwright.sync_api import sync_playwright
 
 from launcher.gateway import guest, tickets
 from launcher.people.identity import (
@@ -19,7 +18,7 @@ from launcher.people.identity import (
     sign_student,
 )
 from tests.certificates import make_certificate
-from tests.e2e.conftest import ARTEFACTS, CHROMIUM, FLAGS, make_box
+from tests.e2e.conftest import make_box, run_chromium
 from tests.e2e.test_click import open_notebook, run_cell
 from tests.git_server import Repo
 from tests.waiting import wait_for
@@ -92,12 +91,8 @@ def two(data_root):
 @pytest.fixture(scope="module")
 def chromium():
     """A browser to which both names lead to this machine."""
-    ARTEFACTS.mkdir(exist_ok=True)
-    flags = [*FLAGS, "--host-resolver-rules=MAP *.example.test 127.0.0.1"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=flags)
+    with run_chromium("--host-resolver-rules=MAP *.example.test 127.0.0.1") as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
