@@ -22,7 +22,7 @@ from launcher.gateway.client import GatewayClient
 from launcher.session import new_session_id
 from launcher.settings.values import session_address
 
-PATIENCE = 3.0
+PATIENCE = 10.0
 """Seconds for each thing that is asked for."""
 
 

@@ -21,8 +21,10 @@ from launcher.gateway.secrets import admin_token
 
 log = logging.getLogger(__name__)
 
+START = 60.0
+"""Seconds that a new gateway may take to answer: Python, and all that it imports."""
 PATIENCE = 20.0
-"""Seconds that a gateway may take to answer: one that starts, and one that is very busy."""
+"""The same for one that is there already, and very busy."""
 END = 10.0
 """Seconds that it may take to end. The warm sessions' own come before, and systemd waits for 30."""
 
@@ -158,7 +160,7 @@ def wait_until_it_answers(
     process: subprocess.Popen[bytes], config: Config, client: GatewayClient
 ) -> None:
     """:raises GatewayFailed: it ended, or does not answer in time."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + START
     while time.monotonic() < deadline:
         if process.poll() is not None:
             host, port = config.listen
@@ -178,7 +180,7 @@ def wait_until_it_answers(
             return
         time.sleep(0.05)
     raise GatewayFailed(
-        f"The gateway did not answer within {PATIENCE:.0f} s.", hint="See its log lines above."
+        f"The gateway did not answer within {START:.0f} s.", hint="See its log lines above."
     )
 
 

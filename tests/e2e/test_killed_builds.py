@@ -65,7 +65,29 @@ def nothing_is_left_for_long(box):
         swept = leftovers.sweep(engine, older=0, cache=1 << 50, dry_run=True)
         assert {("container", one.name) for one in left} <= {row[:2] for row in swept}
         for one in left:
-            one.remove()
+            with contextlib.suppress(docker.errors.NotFound):  # somebody else's clean-up was first
+                one.remove()
+
+
+def kill_in_build(box, ref, line, moment):
+    """The app, so many seconds after its build of a new commit has printed the line."""
+    records = Records(box.data / "builds")
+    box.kills.commit({"Dockerfile": DOCKERFILE.format(mark=f"{box.git.port}-{ref}")})
+    box.kills.git("tag", ref)
+    first = Click()
+
+    def click():
+        with contextlib.suppress(ClickFailed, OSError):
+            first.open(box.link(env=f"{box.git.url('kills')}@{ref}"), lambda line: None, timeout=60)
+
+    thread = threading.Thread(target=click)
+    thread.start()
+    (build,) = wait_for(records.unfinished, 60)
+    wait_for(lambda: line in records.log(build.name), 60, every=0.01)
+    time.sleep(moment)
+    box.stop(signal.SIGKILL)
+    thread.join(60)
+    first.browser.close()
 
 
 # In the steps, at their end, and while the image is tried; up to so many seconds later.
@@ -79,34 +101,23 @@ def test_a_kill_in_a_build_is_an_interrupted_build_and_the_next_click_builds(
     moment = random.SystemRandom().uniform(0.0, most)
     records = Records(box.data / "builds")
     began = time.monotonic()
-    dockerfile = DOCKERFILE.format(mark=f"{box.git.port}-{number}")
-    box.kills.commit({"Dockerfile": dockerfile})
-    box.kills.git("tag", f"v{number}")
-    link = box.link(env=f"{box.git.url('kills')}@v{number}")
-    first = Click()
-
-    def click():
-        with contextlib.suppress(ClickFailed, OSError):
-            first.open(link, lambda line: None, timeout=60)
-
-    thread = threading.Thread(target=click)
-    thread.start()
-    (build,) = wait_for(records.unfinished, 60)
-    wait_for(lambda: line in records.log(build.name), 60, every=0.01)
-    time.sleep(moment)
-    box.stop(signal.SIGKILL)
-    thread.join(60)
-    first.browser.close()
+    for once_more in range(3):
+        ref, before = f"v{number}-{once_more}", len(good_images(box))
+        kill_in_build(box, ref, line, moment)
+        if records.unfinished():
+            break
+        box.start()  # this process stood still for a second, and the build was over
+    link = box.link(env=f"{box.git.url('kills')}@{ref}")
     assert [one.outcome for one in records.unfinished()] == ["interrupted"]
-    assert len(good_images(box)) == number - 1, "nothing half is taken for good"
+    assert len(good_images(box)) == before, "nothing half is taken for good"
 
     box.start()
     second = Click()
     second.open(link, lambda line: None, timeout=120)
     assert second.browser.get(f"{second.session_url}api/status", timeout=60).status_code == 200
     second.browser.close()
-    assert len(good_images(box)) == number
-    own = [one.outcome for one in records.all() if one.ref == f"v{number}"]
+    assert len(good_images(box)) == before + 1
+    own = [one.outcome for one in records.all() if one.ref == ref]
     assert own == ["interrupted", "built"]
     assert records.unfinished() == []
     nothing_is_left_for_long(box)

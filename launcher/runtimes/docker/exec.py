@@ -19,6 +19,8 @@ from launcher.runtimes.base import Completed
 CHUNK = 64 * 1024
 LARGEST = 64 * 1024 * 1024
 """Bytes that one command may print; it runs as the student, who may print for ever."""
+EXIT = 30.0
+"""Seconds that a busy engine may take from the end of a command's outputs to its exit code."""
 
 
 def run_in_container(
@@ -141,16 +143,15 @@ def exit_code(client: docker.DockerClient, container: str, exec_id: str) -> int:
     """
     api: Any = client.api
     try:
-        for _ in range(100):
+        deadline, code = time.monotonic() + EXIT, 1
+        while time.monotonic() < deadline:
             found = api.exec_inspect(exec_id)
             if not found["Running"] and found["ExitCode"] is not None:
                 code = int(found["ExitCode"])
                 break
             time.sleep(0.02)
-        else:
-            code = 1
         # A container that is killed takes its commands along; the engine says so a moment later.
-        for _ in range(20 if code == 137 else 0):
+        for _ in range(60 if code == 137 else 0):
             if not api.inspect_container(container)["State"]["Running"]:
                 raise SessionGone("The session has just stopped.", hint="Open its link again.")
             time.sleep(0.05)

@@ -132,7 +132,8 @@ def test_what_the_runtime_finds_of_sessions_is_told_and_goes_with_fix(config):
     database.close()
 
 
-def test_a_websocket_goes_through_the_real_gateway(config):
+def test_a_websocket_goes_through_the_real_gateway(config, monkeypatch):
+    monkeypatch.setattr(network, "PATIENCE", 60.0)
     gateway = ensure_gateway(config, identity.load_secret(config.data))
     try:
         public = replace(config, public_url=gateway.url)
@@ -146,8 +147,9 @@ def test_a_websocket_goes_through_the_real_gateway(config):
         gateway.stop()
 
 
-def test_a_proxy_that_passes_no_websockets_on_is_noticed(config):
+def test_a_proxy_that_passes_no_websockets_on_is_noticed(config, monkeypatch):
     """A front that answers everything with a page, as one without the upgrade headers does."""
+    monkeypatch.setattr(network, "PATIENCE", 1.0)
     added = []
     gateway = SimpleNamespace(
         add_route=lambda *row: added.append(row), remove_route=lambda name: added.clear()

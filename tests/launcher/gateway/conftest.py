@@ -14,6 +14,7 @@ from aiohttp import WSMsgType, web
 
 from launcher.config import load_config
 from launcher.gateway.process import ensure_gateway
+from launcher.machine.ports import free_port
 from launcher.people import identity
 
 SESSION = "ab" * 12
@@ -163,7 +164,10 @@ def backend():
 def config(tmp_path_factory):
     data = tmp_path_factory.mktemp("gateway")
     return load_config(
-        data=str(data), listen="127.0.0.1:0", log__format="text", web__origins=[COURSE]
+        data=str(data),
+        listen=f"127.0.0.1:{free_port()}",
+        log__format="text",
+        web__origins=[COURSE],
     )
 
 

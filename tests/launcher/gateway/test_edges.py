@@ -289,10 +289,7 @@ def test_closing_the_browser_ends_the_session_s_side(session_url, secret, gatewa
             await there.close()
 
     asyncio.run(scene())
-    deadline = time.monotonic() + 5
-    while gateway.client.routes()[SESSION].websockets and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert gateway.client.routes()[SESSION].websockets == 0
+    wait_for(lambda: gateway.client.routes()[SESSION].websockets == 0, 60)
 
 
 def test_who_may_not_enter_reads_a_code_and_what_the_board_calls_them(gateway, secret):

@@ -113,7 +113,7 @@ async def talk(url, secret, *, headers=None, send=(), protocols=()):
                 await socket.send_bytes(message)
             else:
                 await socket.send_str(message)
-            back.append((await socket.receive(timeout=20)).data)
+            back.append((await socket.receive(timeout=60)).data)
         return back
 
 

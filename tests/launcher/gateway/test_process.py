@@ -117,9 +117,10 @@ def test_nobody_without_the_token_ends_it(started):
 
 
 def test_a_slow_gateway_is_waited_for(started, monkeypatch):
-    monkeypatch.setattr(client_module, "TIMEOUT", 0.3)
+    monkeypatch.setattr(client_module, "TIMEOUT", 2.0)
+    monkeypatch.setattr(process, "PATIENCE", 60.0)
     started.process.send_signal(signal.SIGSTOP)
-    later = threading.Timer(1.0, started.process.send_signal, [signal.SIGCONT])
+    later = threading.Timer(5.0, started.process.send_signal, [signal.SIGCONT])
     later.start()
     found = next_launcher(started.config)
     later.join()
@@ -135,7 +136,7 @@ def test_one_that_stays_slow_is_named_and_can_be_taken_over_later(started, monke
         next_launcher(started.config)
     assert f"process {started.process.pid})" in refused.value.hint
     monkeypatch.setattr(client_module, "TIMEOUT", 5.0)
-    monkeypatch.setattr(process, "PATIENCE", 20.0)
+    monkeypatch.setattr(process, "PATIENCE", 60.0)
     started.process.send_signal(signal.SIGCONT)
     assert next_launcher(started.config).process is None
 

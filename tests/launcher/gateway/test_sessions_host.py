@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from launcher.config import load_config
-from launcher.doctor.network import websocket_through
+from launcher.doctor import network
 from launcher.errors import BadSettings
 from launcher.gateway import guest, tickets
 from launcher.gateway.process import ensure_gateway, is_as_asked
@@ -369,11 +369,12 @@ def test_a_star_stands_for_the_first_part_of_a_name_only(url):
         load_config(public_url=HOME, sessions_url=url)
 
 
-def test_a_websocket_of_the_doctor_goes_through_each_kind_of_name(two, each):
+def test_a_websocket_of_the_doctor_goes_through_each_kind_of_name(two, each, monkeypatch):
+    monkeypatch.setattr(network, "PATIENCE", 60.0)
     for running in (two, each):
         url, named = running.gateway.url, running.config.sessions_url
-        assert websocket_through(running.gateway.client, url, named=named) is None
-        assert "403" in str(websocket_through(running.gateway.client, url))
+        assert network.websocket_through(running.gateway.client, url, named=named) is None
+        assert "403" in str(network.websocket_through(running.gateway.client, url))
 
 
 def test_host_names_are_compared_as_browsers_do():

@@ -130,7 +130,7 @@ def test_a_browser_whose_session_takes_nothing_stays(tmp_path, monkeypatch):
             async with client.ws_connect(url, headers=TOKEN) as there:
                 for _ in range(24):
                     sending = asyncio.ensure_future(there.send_bytes(b"x" * (1 << 20)))
-                    done, _ = await asyncio.wait([sending], timeout=0.5)
+                    done, _ = await asyncio.wait([sending], timeout=5)
                     if not done:
                         break
                 assert not done, "the gateway reads on"
@@ -201,7 +201,9 @@ def test_only_the_first_sockets_of_a_session_take_large_messages(tmp_path, monke
     asyncio.run(scene())
 
 
-def test_a_session_that_is_back_in_a_moment_is_not_told_as_gone(tmp_path):
+def test_a_session_that_is_back_in_a_moment_is_not_told_as_gone(tmp_path, monkeypatch):
+    monkeypatch.setattr(proxy_module, "PAUSE", 5.0)
+
     async def scene():
         async with session(tmp_path) as (jupyter, proxy, port, client):
             back = free_port()

@@ -14,6 +14,7 @@ from launcher.config import load_config
 from launcher.errors import SessionFailed, SessionGone
 from launcher.runtimes import RUNTIMES
 from launcher.runtimes.docker import exec as commands
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.docker
 
@@ -89,7 +90,11 @@ def test_a_command_that_takes_too_long_is_ended_whatever_the_students_path_holds
     with pytest.raises(TimeoutError):
         run("sh", "-c", "sleep 300", timeout=1.0, environment={"PATH": "/tmp/bin:/usr/bin:/bin"})
     assert time.monotonic() - began < 120
-    assert "sleep 300" not in str(container.top()["Processes"])
+    wait_for(lambda: not runs(container, "sleep 300"), 60)
+
+
+def runs(container, command):
+    return any(row[-1] == command for row in container.top()["Processes"])
 
 
 def test_a_command_that_prints_steadily_is_ended_too(run):
@@ -104,9 +109,13 @@ def test_a_command_that_prints_without_end_is_not_kept_in_memory(run, monkeypatc
 
 
 def test_a_container_that_is_killed_meanwhile_is_a_session_that_is_gone(run, container):
-    threading.Timer(0.5, container.kill).start()
+    def kill():
+        wait_for(lambda: runs(container, "sleep 300"), 60)
+        container.kill()
+
+    threading.Thread(target=kill).start()
     with pytest.raises(SessionGone):
-        run("sleep", "60")
+        run("sleep", "300", timeout=120.0)
     with pytest.raises(SessionGone):
         run("true")
 

@@ -69,6 +69,8 @@ def test_a_server_that_starts_is_asked_itself_and_its_runtime_seldom(sessions, m
 
     monkeypatch.setattr(sessions.runtime, "find", found)
     monkeypatch.setattr(sessions, "answers", answers)
+    monkeypatch.setattr(sessions, "start_timeout", 60.0)
+    monkeypatch.setattr("launcher.sessions.sessions.LOOK", 3600.0)
     sessions.open(spec)
     assert asked == {"runtime": 1, "server": 4}
 
