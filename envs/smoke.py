@@ -14,7 +14,7 @@ WORKS = "launcher: it works"
 """What a check of an image prints last. No check holds it in one piece: an ENTRYPOINT that only
 prints its command must not pass."""
 SCRIPT = """
-import os, socket, subprocess, sys, tempfile, time, urllib.request
+import os, random, socket, subprocess, sys, tempfile, time, urllib.request
 
 home = tempfile.mkdtemp()
 os.environ.update(HOME=home, JUPYTER_RUNTIME_DIR=home, IPYTHONDIR=home, JUPYTER_TOKEN="smoke")
@@ -25,9 +25,23 @@ if check.returncode and "lenient" in sys.argv:
 elif check.returncode:
     print(check.stdout)
     sys.exit("its packages do not fit together: " + check.stdout.strip().splitlines()[-1])
-with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    port = free.getsockname()[1]
+def free_port():
+    # Below those that the system gives out meanwhile, to whoever asks or connects.
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as given_out:
+            first = int(given_out.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        first = 32768
+    below = range(max(1024, first - 12000), first)
+    for port in random.sample(below, min(100, len(below))) + [0]:
+        with socket.socket() as free:
+            try:
+                free.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return free.getsockname()[1]
+
+port = free_port()
 log = open(os.path.join(home, "log"), "w+")
 server = subprocess.Popen(
     [sys.executable, "-m", "jupyter_server", "--ServerApp.ip=127.0.0.1",

@@ -9,15 +9,14 @@ from benchmarks.build.bench import bench, cache_of
 from benchmarks.build.packages import by_pip, by_uv
 from benchmarks.build.starts import WITHOUT, import_once
 from benchmarks.start import start_to_status
+from tests.containers import printed
 
 pytestmark = pytest.mark.docker
 
 
 def has_bytecode(running, image):
     script = "ls /srv/env/lib/python3.11/site-packages/__pycache__/six.*.pyc 2>/dev/null | wc -l"
-    said = running.engine.containers.run(
-        image, ["sh", "-c", script], network_mode="none", remove=True
-    )
+    said = printed(running.engine, image, ["sh", "-c", script], network_mode="none")
     return said.strip() == b"1"
 
 

@@ -165,7 +165,7 @@ async def kernel_info(student, cert):
     origin = {"Origin": student.session_url.split("/s/")[0]}
     trust = ssl.create_default_context(cafile=cert)
     async with (
-        asyncio.timeout(30),
+        asyncio.timeout(120),
         aiohttp.ClientSession(cookies=cookies, headers=origin) as client,
         client.ws_connect(address, ssl=trust) as line,
     ):

@@ -27,7 +27,7 @@ def verify(folder, text):
         ["systemd-analyze", "verify", "--man=no", str(unit)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
     )
     return "\n".join(line for line in done.stderr.splitlines() if "launcher.service" in line)
 

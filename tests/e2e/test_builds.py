@@ -96,7 +96,7 @@ def test_a_bad_version_is_explained_and_a_mended_one_is_ready_and_no_student_not
 
     push(box, "v3", "cowsay==6.0\n")
     open_build(page, box, "v3")
-    assert page.locator(".stage").first.is_visible()
+    page.locator(".stage").first.wait_for()
     page.screenshot(path=ARTEFACTS / "build-running.png", full_page=True)
     student_clicks(box)
     page.locator(".state", has_text="Ready").wait_for(timeout=120_000)

@@ -113,13 +113,14 @@ def test_a_class_that_clicks_at_once_throws_no_connection_away(tmp_path, caplog,
         def do_GET(self):
             if self.path.endswith("/version"):
                 return self.say(b'{"ApiVersion": "1.41"}')
-            together.wait(30)
+            together.wait(120)
             return self.say(b"[]")
 
+    monkeypatch.setattr("launcher.runtimes.docker.api.QUICK", 120.0)
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/busy.sock")
     with (
         serving(OnSocket(f"{tmp_path}/busy.sock", Busy)),
-        contextlib.closing(connect(timeout=60)) as client,
+        contextlib.closing(connect(timeout=120)) as client,
         ThreadPoolExecutor(students) as threads,
     ):
         for _ in range(2):

@@ -15,6 +15,7 @@ from envs.readers import read_recipe
 from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
 from tests.conda_channel import make_channel
+from tests.containers import printed
 
 pytestmark = pytest.mark.docker
 YML = """\
@@ -68,9 +69,7 @@ def built(images, tmp_path_factory):
 
 
 def inside(images, name, *command):
-    said = images.client.containers.run(
-        name, list(command), remove=True, user="1000:1000", network_mode="none"
-    )
+    said = printed(images.client, name, command, user="1000:1000", network_mode="none")
     return said.decode()
 
 

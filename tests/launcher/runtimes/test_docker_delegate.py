@@ -11,6 +11,7 @@ from envs.errors import BuildFailed, NotOffered
 from envs.readers import read_recipe
 from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
+from tests.containers import printed
 
 pytestmark = pytest.mark.docker
 # Debian's client has no plugin buildx; it builds the same with the engine's own BuildKit.
@@ -71,7 +72,7 @@ def test_an_image_by_repo2docker_has_our_name_and_labels_and_was_checked(images,
     assert image.labels["launcher.env.ref"] == 'v1"$X'
     assert image.labels["repo2docker.version"]
     assert any("DockerBuildPack" in line for line in build.log)
-    said = images.client.containers.run(image.name, ["cat", "/tmp/made"], remove=True)
+    said = printed(images.client, image.name, ["cat", "/tmp/made"])
     assert said == b"by repo2docker\n"
 
 
@@ -91,8 +92,9 @@ def test_one_that_fails_says_why_and_leaves_no_image(
         build(dockerfile)
     error = caught.value
     assert said in "\n".join([error.message, error.hint, *error.log_tail, *build.log])
-    left = images.client.images.list(filters={"label": f"launcher.env.name={build.name}"})
-    assert not [image for image in left if image.tags]
+    rows = images.client.api.images(filters={"label": f"launcher.env.name={build.name}"})
+    names = {name for row in rows for name in row["RepoTags"] or ()}
+    assert names <= {"<none>:<none>"}
 
 
 def test_what_only_repo2docker_has_is_refused_without_it_and_handed_over_with_it(

@@ -18,6 +18,7 @@ from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
 from launcher.runtimes.docker.context import not_ignored, with_arguments
 from launcher.runtimes.docker.delegate import Delegate
+from tests.containers import printed
 from tests.processes import runs
 from tests.waiting import wait_for
 
@@ -57,10 +58,8 @@ def build(images, tmp_path):
 
 def inside(images, name, *command, **options):
     """What a command prints in a new container, as a session's user."""
-    said = images.client.containers.run(
-        name, list(command), remove=True, user="1000:1000", network_mode="none", **options
-    )
-    return said.decode()
+    user = {"user": "1000:1000", "network_mode": "none"}
+    return printed(images.client, name, command, **user, **options).decode()
 
 
 @pytest.mark.parametrize("sample", ["requirements", "postbuild", "dockerfile"])

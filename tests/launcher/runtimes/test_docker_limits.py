@@ -18,6 +18,7 @@ from envs.readers import read_recipe
 from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
 from launcher.runtimes.docker.limits import BuildLimits
+from tests.containers import printed
 from tests.private_index import CREDENTIALS, PASSWORD, private_index
 from tests.processes import runs
 from tests.waiting import limit_once
@@ -68,10 +69,8 @@ def build(images, tmp_path):
 
 
 def inside(images, name, script):
-    said = images.client.containers.run(
-        name, ["sh", "-c", script], remove=True, user="0:0", network_mode="none"
-    )
-    return said.decode()
+    shell = ["sh", "-c", script]
+    return printed(images.client, name, shell, user="0:0", network_mode="none").decode()
 
 
 EVERY = (
@@ -131,7 +130,7 @@ def test_what_is_done_as_root_between_steps_runs_no_program_that_a_step_left(bui
 
 
 def test_processes_and_network_are_limited_as_the_settings_say(build):
-    script = 'test "$(ls /sys/class/net)" = lo && for i in $(seq 60); do sleep 20 & done\n'
+    script = 'test "$(ls /sys/class/net)" = lo && for i in $(seq 60); do sleep 300 & done\n'
     said = []
     with pytest.raises(BuildFailed, match=r"postBuild.*exit code: "):
         build(
@@ -184,10 +183,10 @@ def test_credentials_of_an_index_serve_the_install_and_are_nowhere_afterwards(
     assert "saw ***" in said
     found = images.client.images.get(image.name)
     places = [json.dumps(found.attrs), json.dumps(found.history()), "\n".join(said)]
-    cached = images.client.containers.run(
-        image.name, ["grep", "-rlaE", f"{PASSWORD}|{CREDENTIALS}", "/cache"],
+    cached = printed(
+        images.client, image.name, ["grep", "-rlaE", f"{PASSWORD}|{CREDENTIALS}", "/cache"],
         mounts=[Mount("/cache", one.name) for one in volumes(images)][:1],
-        user="0:0", remove=True, network_mode="none", entrypoint=["sh", "-c", '"$@"; true', "sh"],
+        user="0:0", network_mode="none", entrypoint=["sh", "-c", '"$@"; true', "sh"],
     )  # fmt: skip
     assert cached == b""
     for secret in (PASSWORD, CREDENTIALS):

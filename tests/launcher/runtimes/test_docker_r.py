@@ -12,6 +12,7 @@ from envs.errors import BuildFailed
 from envs.readers import read_recipe
 from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
+from tests.containers import printed
 
 pytestmark = pytest.mark.docker
 DAY = "2024-03-01"
@@ -82,9 +83,8 @@ def test_install_r_and_description_are_installed_from_a_days_cran(images, build,
         "Imports: hello\nAuthor: We\nMaintainer: We <we@example.org>\n",
         NAMESPACE="export(greet)\n",
     )
-    said = images.client.containers.run(
-        image.name, ["python", "-c", CELL], remove=True, user="1000:1000", network_mode="none"
-    )
+    cell = ["python", "-c", CELL]
+    said = printed(images.client, image.name, cell, user="1000:1000", network_mode="none")
     assert "'status': 'ok'" in said.decode()
 
 

@@ -28,7 +28,10 @@ def claim_all(folder, owner, ids, begin, won):
     won.put((owner, [one for one in ids if slots.claim(one, claim(owner))]))
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(owners=st.integers(2, 6), count=st.integers(1, 20))
 def test_threads_that_claim_at_once_never_get_the_same_session(tmp_path, owners, count):
     slots, won = Slots(tmp_path, 1000), {}

@@ -103,7 +103,7 @@ def given(runtime, config, warm_session):
 def ask(session, spec, path, *, method="GET", body=None):
     headers = {"Authorization": f"token {spec.token}"}
     url = f"{session.address}{spec.base_url}api/{path}"
-    return requests.request(method, url, headers=headers, json=body, timeout=20)
+    return requests.request(method, url, headers=headers, json=body, timeout=60)
 
 
 def test_nothing_of_anybody_is_in_a_warm_one_and_nobody_s_list_has_it(runtime, warm_session):
