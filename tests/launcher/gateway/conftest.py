@@ -164,10 +164,7 @@ def backend():
 def config(tmp_path_factory):
     data = tmp_path_factory.mktemp("gateway")
     return load_config(
-        data=str(data),
-        listen=f"127.0.0.1:{free_port()}",
-        log__format="text",
-        web__origins=[COURSE],
+        data=str(data), listen="127.0.0.1:0", log__format="text", web__origins=[COURSE]
     )
 
 
@@ -178,8 +175,8 @@ def secret(config):
 
 @pytest.fixture(scope="package")
 def gateway(config, secret, backend):
-    running = ensure_gateway(config, secret)
-    running.config = replace(config, listen=("127.0.0.1", int(running.url.rsplit(":", 1)[1])))
+    """At a port that nobody else gets while a test has ended it."""
+    running = ensure_gateway(replace(config, listen=("127.0.0.1", free_port())), secret)
     yield running
     running.stop()
 
