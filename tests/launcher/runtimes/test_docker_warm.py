@@ -76,7 +76,7 @@ def warm_session(runtime, image):
 
 def wait_for_answer(session, spec):
     status = f"{spec.base_url}api/status"
-    wait_for(lambda: ask_status(session.address, status, spec.token) is not None, 60)
+    wait_for(lambda: ask_status(session.address, status, spec.token) is not None, 180)
 
 
 def of_student(config, spec, owner="s1", course="c1"):
