@@ -12,6 +12,7 @@ from pathlib import Path
 from envs import submodules
 from envs.errors import RepoNotFound, TooLarge, UnknownRef
 from envs.git import ONE_PACK, Git, GitFailed, is_too_large
+from envs.room import ROOMY, Room
 from envs.version import Version, explain
 
 
@@ -22,6 +23,8 @@ class Allowance:
     largest: int = 0
     """Bytes, also of what one fetch brings; 0 is no limit."""
     files: int = 1_000_000
+    room: Room = ROOMY
+    """What must stay free on the disk."""
     _bytes: int = 0
     _files: int = 0
 
@@ -59,6 +62,7 @@ def checkout(
     :raises RepoNotFound: the repository is missing or private.
     :raises GitHostDown: the git host does not answer.
     :raises TooLarge: it is more than the allowance.
+    :raises OverLimit: the disk has too little room.
     """
     allowance = allowance or Allowance()
     if folder.exists():
@@ -70,7 +74,11 @@ def checkout(
         git.run("init", "--quiet", "--template=", "--", str(made))
         fetch(version, made, git=git, allowance=allowance)
         allowance.take(sizes(version, made, git=git), repo=version.repo)
-        git.run("checkout", "--quiet", "--detach", version.commit, cwd=made)
+        git.run(
+            *("checkout", "--quiet", "--detach", version.commit),
+            cwd=made,
+            watch=allowance.room.check,
+        )
         if nested < submodules.NESTED:
             fetch_submodules(version, made, git=git, nested=nested + 1, allowance=allowance)
         shutil.rmtree(made / ".git")
@@ -119,10 +127,10 @@ def sizes(version: Version, made: Path, *, git: Git) -> list[int]:
 
 def fetch(version: Version, made: Path, *, git: Git, allowance: Allowance) -> None:
     """Bring the commit into `made`."""
-    largest = allowance.largest
+    largest, watch = allowance.largest, allowance.room.check
     try:
         words = ("fetch", "--quiet", "--depth=1", "--", version.repo, version.commit)
-        git.run(*ONE_PACK, *words, cwd=made, remote=version.repo, largest=largest)
+        git.run(*ONE_PACK, *words, cwd=made, remote=version.repo, largest=largest, watch=watch)
     except GitFailed as one:
         if is_too_large(one):
             raise allowance.refusal(version.repo) from one
@@ -130,7 +138,7 @@ def fetch(version: Version, made: Path, *, git: Git, allowance: Allowance) -> No
             # Not into refs/heads: git refuses to fetch into the branch that HEAD names.
             everything = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
             words = ("fetch", "--quiet", "--", version.repo, *everything)
-            git.run(*ONE_PACK, *words, cwd=made, remote=version.repo, largest=largest)
+            git.run(*ONE_PACK, *words, cwd=made, remote=version.repo, largest=largest, watch=watch)
         except GitFailed as error:
             if is_too_large(error):
                 raise allowance.refusal(version.repo) from error

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urljoin
@@ -49,6 +49,15 @@ ONE_PACK = ("-c", "fetch.unpackLimit=1")
 """Whatever comes is one file: `largest` counts per file, and many small ones take longer."""
 TOO_LARGE = re.compile("File too large|Out of memory")
 QUESTION = "/info/refs?service=git-upload-pack"
+
+
+Watch = Callable[[], object]
+WATCH = 1.0
+"""Seconds between two calls."""
+
+
+def nobody() -> None:
+    """Where nobody watches."""
 
 
 class GitFailed(Exception):
@@ -95,11 +104,13 @@ class Git:
         largest: int = 0,
         env: Mapping[str, str] | None = None,
         stdin: str = "",
+        watch: Watch = nobody,
     ) -> str:
         """Run `git ARGS` and return what it printed.
 
         `remote` is the address that the command contacts, so that a credential for it counts;
-        `largest` are the bytes that one file may have which the command writes (0: no limit).
+        `largest` are the bytes that one file may have which the command writes (0: no limit);
+        `watch` is called every second, and ends the command by raising what it will.
 
         :raises GitFailed: it ended with an error.
         :raises GitHostDown: it took longer than the timeout, or its credential cannot be read.
@@ -114,7 +125,7 @@ class Git:
 
         for _ in range(REDIRECTS):
             try:
-                return self._run(words, at, cwd, left(), seconds, largest, env, stdin)
+                return self._run(words, at, cwd, left(), seconds, largest, env, stdin, watch)
             except GitFailed as error:
                 if not REDIRECTED.search(error.stderr):
                     raise
@@ -124,7 +135,7 @@ class Git:
                 self.check_redirect(at, target)
                 words = tuple(target if word == at else word for word in words)
                 at = target
-        return self._run(words, at, cwd, left(), seconds, largest, env, stdin)
+        return self._run(words, at, cwd, left(), seconds, largest, env, stdin, watch)
 
     def check_redirect(self, url: str, target: str) -> None:
         """A server may send anybody anywhere."""
@@ -162,7 +173,7 @@ class Git:
             trace = Path(folder, "trace")
             env = {"GIT_TRACE_CURL": str(trace), "GIT_TRACE_CURL_NO_DATA": "1"}
             with contextlib.suppress(GitFailed):
-                self._run(("ls-remote", "--", url), url, None, seconds, seconds, 0, env, "")
+                self._run(("ls-remote", "--", url), url, None, seconds, seconds, 0, env, "", nobody)
             text = ""
             if trace.exists():
                 with trace.open(encoding="utf-8", errors="replace") as file:
@@ -179,6 +190,7 @@ class Git:
         largest: int,
         env: Mapping[str, str] | None,
         stdin: str,
+        watch: Watch,
     ) -> str:
         credential = find_credential(self.credentials, remote)
         setting, options = self.pinned(remote)
@@ -203,7 +215,7 @@ class Git:
             except FileNotFoundError as error:
                 raise GitFailed(args[0], 127, f"{argv[0]} is not installed") from error
         try:
-            out, err = printed(process, timeout)
+            out, err = printed(process, timeout, watch)
         except subprocess.TimeoutExpired as error:
             whose = f" of {remote}" if remote else ""
             raise GitHostDown(
@@ -282,13 +294,14 @@ def is_too_large(error: GitFailed) -> bool:
     return alone or "signal 25" in error.stderr or TOO_LARGE.search(error.stderr) is not None
 
 
-def printed(process: subprocess.Popen[bytes], timeout: float) -> tuple[bytes, bytes]:
-    """What a process prints until it ends, on stdout and stderr.
+def printed(process: subprocess.Popen[bytes], timeout: float, watch: Watch) -> tuple[bytes, bytes]:
+    """What a process prints until it ends, on stdout and stderr; `watch` is called every second.
 
     :raises subprocess.TimeoutExpired: it goes on for more than `timeout` seconds.
     :raises TooLarge: it prints more than `MOST` bytes.
     """
     deadline = time.monotonic() + timeout
+    look = time.monotonic() + WATCH
     out, err = bytearray(), bytearray()
     with selectors.DefaultSelector() as pipes:
         for pipe, kept in ((process.stdout, out), (process.stderr, err)):
@@ -298,7 +311,10 @@ def printed(process: subprocess.Popen[bytes], timeout: float) -> tuple[bytes, by
             left = deadline - time.monotonic()
             if left <= 0:
                 raise subprocess.TimeoutExpired(process.args, timeout)
-            for key, _ in pipes.select(left):
+            if time.monotonic() >= look:
+                watch()
+                look = time.monotonic() + WATCH
+            for key, _ in pipes.select(min(left, WATCH)):
                 piece = os.read(key.fd, 1 << 16)
                 if not piece:
                     pipes.unregister(key.fileobj)

@@ -1,4 +1,4 @@
-"""The room on disk that a build needs before it begins: a full disk stops sessions, too."""
+"""The room on disk that builds and fetches leave: a full disk stops sessions, too."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class Room:
     folders: Callable[[], Sequence[Path]] = nowhere
     tidy: Callable[[], object] = nothing
     """Frees what nobody would miss, such as caches; tried once."""
+    setting: str = "builds.min_free"
 
     def shortage(self) -> tuple[Path, int] | None:
         """The folder that has too little room, and its free bytes."""
@@ -42,15 +43,19 @@ class Room:
         """:raises OverLimit: too little is free, also without the caches."""
         short = self.shortage()
         if short:
-            say("There is little room on the disk; removing caches of builds")
+            say("There is little room on the disk; removing what can be made again")
             self.tidy()
-            short = self.shortage()
+        self.check()
+
+    def check(self) -> None:
+        """:raises OverLimit: too little is free now."""
+        short = self.shortage()
         if short:
             folder, free = short
             raise OverLimit(
                 f"There is too little room to build: {free / GIB:.1f} GB are free in {folder}, "
-                f"and builds leave {self.least / GIB:.1f} GB for sessions.",
-                hint="Run `launcher env gc`, make room on that disk, or lower builds.min_free.",
+                f"and {self.least / GIB:.1f} GB are left for sessions.",
+                hint=f"Run `launcher env gc`, make room on that disk, or lower {self.setting}.",
             )
 
 

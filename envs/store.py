@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import functools
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -27,8 +28,11 @@ from envs.readers import read_recipe
 from envs.readers.texts import read_texts
 from envs.recipe import Recipe
 from envs.records import Records
+from envs.room import ROOMY, Room
 from envs.slots import Slots
 from envs.version import EXISTING, Version
+
+log = logging.getLogger(__name__)
 
 CANCEL = "cancel"
 """A file beside the log of a build that is to end."""
@@ -49,6 +53,8 @@ class Store:
     """Builds that run at a time; more wait for a place."""
     largest: int = 0
     """Bytes that an environment repository may hold; 0 is no limit."""
+    room: Room = ROOMY
+    """What a fetch leaves on the disk."""
 
     @functools.cached_property
     def records(self) -> Records:
@@ -137,7 +143,11 @@ class Store:
             return folder
         with folder.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # a whole class clicks at once: one of them fetches
-            return checkout(version, folder, git=self.git, allowance=Allowance(self.largest))
+            if not folder.exists():
+                self.room.ensure(log.info)
+            return checkout(
+                version, folder, git=self.git, allowance=Allowance(self.largest, room=self.room)
+            )
 
     def plan(self, version: Version) -> tuple[Path, Recipe, str]:
         """The checkout, what it asks for, and the name of its image."""

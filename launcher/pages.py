@@ -41,6 +41,7 @@ from launcher.web import (
     kept_work,
     launch,
     login,
+    looks,
     notices,
     openapi,
     rehearse,
@@ -62,14 +63,19 @@ from link_generator.link import Link
 def of_links(parts: Parts, preflight: Preflight, rehearsals: Rehearsals) -> Iterator[Blueprint]:
     """Links made, looked at and rehearsed before they are shared; and those with short names."""
     config = parts.config
-    yield link_page.create_blueprint(
-        public_url=config.public_url,
-        catalogue=config.environments.catalogue,
-        check=preflight.check,
-        choices=HostChoices(preflight.looking),
-        form_token=request.csrf_token,
+    limit = RateLimit(config.web.looks_per_hour)
+    looking = (
+        link_page.create_blueprint(
+            public_url=config.public_url,
+            catalogue=config.environments.catalogue,
+            check=preflight.check,
+            choices=HostChoices(preflight.looking),
+            form_token=request.csrf_token,
+        ),
+        check.create_blueprint(preflight),
     )
-    yield check.create_blueprint(preflight)
+    for views in looking:
+        yield looks.limit_looks(views, limit, config.trusted_proxies)
     yield rehearse.create_blueprint(
         Rehearsing(create_rehearse(parts), rehearsals),
         RateLimit(config.web.rehearsals_per_hour),

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 from envs.channels import Channels
 from envs.git import Git
+from envs.room import Room
 from envs.store import Store
 from envs.version import Version, VersionCache
 from launcher.classes.classes import Classes
 from launcher.cleanup.cleanup import Cleanup
+from launcher.cleanup.copies import Copies
 from launcher.cleanup.planned import Planned
 from launcher.config import Config
 from launcher.content.mirror import Mirrors
@@ -96,6 +98,20 @@ def create_parts(config: Config) -> Parts:
         memory=GIT_MEMORY,
     )
     runtime, why = choose_runtime(config, secret)
+    mirrors = Mirrors(
+        config.data / "content",
+        git,
+        depth=config.content.depth,
+        fresh=config.content.fresh,
+        limits=FetchLimits(config.content.fetch_largest, config.content.fetch_timeout),
+        size=SizeLimits(config.content.largest, config.content.files),
+    )
+    room = mirrors.room = Room(
+        config.content.min_free,
+        lambda: [config.data],
+        create_copies(mirrors, config).make_room,
+        setting="content.min_free",
+    )
     database = Database.of(config.data)
     return Parts(
         config=config,
@@ -118,16 +134,10 @@ def create_parts(config: Config) -> Parts:
             git,
             at_once=config.builds.at_once,
             largest=config.builds.largest,
+            room=room,
             delegates=config.environments.delegates,
         ),
-        mirrors=Mirrors(
-            config.data / "content",
-            git,
-            depth=config.content.depth,
-            fresh=config.content.fresh,
-            limits=FetchLimits(config.content.fetch_largest, config.content.fetch_timeout),
-            size=SizeLimits(config.content.largest, config.content.files),
-        ),
+        mirrors=mirrors,
         homes=Homes(config.data / "homes"),
         database=database,
         history=History(database),
@@ -169,4 +179,10 @@ def create_cleanup(parts: Parts) -> Cleanup:
         keep_days=builds.keep_days,
         cache=builds.keep_cache,
         longest_build=builds.timeout,
+        copies=create_copies(parts.mirrors, parts.config),
     )
+
+
+def create_copies(mirrors: Mirrors, config: Config) -> Copies:
+    """What removes mirrors that no student's folder came from."""
+    return Copies(mirrors, config.data, config.content.keep_unused)

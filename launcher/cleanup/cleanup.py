@@ -1,4 +1,5 @@
-"""What can go from the disk: images that nothing needs, and checkouts and leftovers of builds."""
+"""What can go from the disk: images that nothing needs, checkouts and leftovers of builds, mirrors
+of repositories that nobody took."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from envs.errors import BadEnvironment
 from envs.image import Image
 from envs.store import Store
 from envs.version import VersionCache
+from launcher.cleanup.copies import Copies
 from launcher.cleanup.planned import Planned
 from launcher.clock import Jumps
 from launcher.environment import environment_of
@@ -58,6 +60,7 @@ class Cleanup:
     """Bytes of cached packages and steps of builds that stay."""
     longest_build: float
     """Seconds; what is younger may belong to a build that runs."""
+    copies: Copies
 
     def run(self, *, dry_run: bool = False) -> list[Removed]:
         """Remove what nothing needs, or with `dry_run` only say it."""
@@ -67,6 +70,9 @@ class Cleanup:
             if image.name not in needed and (dry_run or self.store.remove(image.name)):
                 gone.append(Removed("image", image.name, image.size))
         gone += self._checkouts(needed, dry_run=dry_run)
+        gone += [
+            Removed("mirror", one.name, one.size) for one in self.copies.remove(dry_run=dry_run)
+        ]
         gone += list(self._logs({one.name for one in gone}, dry_run=dry_run))
         swept = self.runtime.images.sweep(
             older=self.longest_build, cache=self.cache, dry_run=dry_run

@@ -19,8 +19,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from envs.errors import BadEnvironment, EnvError, GitHostDown, HostNotAllowed
+from envs.errors import BadEnvironment, EnvError, GitHostDown, HostNotAllowed, OverLimit
 from envs.git import Git, GitFailed
+from envs.room import ROOMY, Room
 from launcher.content.clone import BASE_REF, STUDENT, make_clone, once
 from launcher.content.packs import shallow_commits, write_pack
 from launcher.content.shape import Shape, outermost, shape_commit
@@ -38,6 +39,7 @@ from launcher.errors import (
     ContentFailed,
     ContentNotFound,
     ContentTooLarge,
+    DiskFull,
     LaunchError,
     UnknownBranch,
 )
@@ -59,6 +61,10 @@ LISTED = 16
 """Commits whose files are remembered by name."""
 FEW = 50_000
 """The most files of one that is remembered: memory is for sessions."""
+KINDS = ("mirrors", "clones", "packs")
+"""What the folder holds of each repository; all but the first is made of the first."""
+NOTE = "launcher.json"
+"""In a mirror: what the git host said, and by its time when that was last asked for."""
 DOWN = 20.0
 """Seconds in which nobody waits for a host that did not answer, where there is a copy."""
 
@@ -73,6 +79,8 @@ class Mirrors:
     """Commits of history; 0 is all of it."""
     limits: FetchLimits = NO_LIMIT
     size: SizeLimits = NO_SIZE_LIMIT
+    room: Room = ROOMY
+    """What a fetch leaves on the disk."""
     _shapes: dict[ShapeKey, Shape] = field(default_factory=dict)
     fresh: float = 0.0
     """Seconds from a question to the git host in which others get the same answer."""
@@ -120,6 +128,7 @@ class Mirrors:
     def _refresh(self, repo: str, branch: str) -> Upstream:
         self._check(repo)
         mirror = self._mirror(repo)
+        note_use(mirror)
         try:
             try:
                 found = pick(repo, branch, ask(repo, git=self.git), time.time())
@@ -154,7 +163,7 @@ class Mirrors:
         existed = mirror.exists()
         try:
             return self._fetch_into(mirror, wanted)
-        except (UnknownBranch, ContentTooLarge):
+        except (UnknownBranch, ContentTooLarge, DiskFull):
             raise
         except (LaunchError, GitHostDown, HostNotAllowed, GitFailed):
             # The git host has just answered, so a crash may have left the mirror damaged.
@@ -168,7 +177,7 @@ class Mirrors:
         try:
             got = self._fetch_into(fresh, wanted)
             with self._locked(mirror):
-                shutil.rmtree(mirror)
+                shutil.rmtree(mirror, ignore_errors=True)  # it may just have been dropped
                 fresh.rename(mirror)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -181,13 +190,19 @@ class Mirrors:
             for lock in [*mirror.glob("*.lock"), *mirror.glob("refs/**/*.lock")]:
                 lock.unlink(missing_ok=True)  # nobody writes in here: we hold the real locks
         incoming = f"refs/launcher/incoming/{os.getpid()}"
-        got = fetch(
-            *(wanted, wanted.repo, str(mirror)),
-            into=incoming,
-            depth=self.depth,
-            git=self.git,
-            limits=self.limits,
-        )
+        try:
+            self.room.ensure(log.info)
+            got = fetch(
+                *(wanted, wanted.repo, str(mirror)),
+                into=incoming,
+                depth=self.depth,
+                git=self.git,
+                limits=self.limits,
+                watch=self.room.check,
+            )
+        except OverLimit as error:
+            log.warning("a fetch needs more room: %s", error, extra={"repo": wanted.repo})
+            raise DiskFull from error
         check_ends(mirror, got.commit, repo=wanted.repo, git=self.git)
         self._note_commit(mirror, got.commit)
         return got
@@ -250,12 +265,13 @@ class Mirrors:
         """What the git host said when it last answered; asks nobody."""
         mirror = self._mirror(repo)
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-            rows = json.loads((mirror / "launcher.json").read_text("utf-8"))
+            rows = json.loads((mirror / NOTE).read_text("utf-8"))
             named = Upstream(**rows[branch])
             known = [Upstream(**row) for row in rows.values()]
             same = [one for one in known if (one.kind, one.ref) == (named.kind, named.ref)]
             last = max(same, key=lambda one: one.fetched)  # `main` may also be the default branch
             if self._has(mirror, last.commit):
+                note_use(mirror)
                 return replace(last, stale=True)
         return None
 
@@ -274,7 +290,7 @@ class Mirrors:
 
     def _remember(self, mirror: Path, branch: str, found: Upstream) -> None:
         with self._locked(mirror):
-            path = mirror / "launcher.json"
+            path = mirror / NOTE
             known = {}
             with contextlib.suppress(OSError, ValueError):
                 known = json.loads(path.read_text("utf-8"))
@@ -413,6 +429,40 @@ class Mirrors:
                     hint=getattr(error, "hint", "") or "Try again in a minute.",
                 ) from error
 
+    def name_of(self, repo: str) -> str:
+        """What the folders of this repository are called, in each of `KINDS`."""
+        return self._mirror(repo).name
+
+    def used(self, name: str) -> float:
+        """When a mirror was last asked for, in Unix seconds."""
+        mirror = self.folder / "mirrors" / name
+        for one in (mirror / NOTE, mirror):
+            with contextlib.suppress(FileNotFoundError):
+                return one.stat().st_mtime
+        return 0.0
+
+    def drop(self, name: str, *, before: float) -> bool:
+        """Remove a mirror and what was made of it, unless it is or was in use since `before`.
+
+        Whoever needs it all the same a moment later fetches it anew.
+        """
+        mirror = self.folder / "mirrors" / name
+        gone = mirror.with_name(f"{name}.new")  # what a kill leaves of it is removed as well
+        with contextlib.ExitStack() as held:
+            try:
+                for place in (mirror / "fetch", mirror, mirror / "shape"):
+                    held.enter_context(self._locked(place, wait=False))
+            except BlockingIOError:
+                return False
+            if self.used(name) > before:
+                return False
+            shutil.rmtree(gone, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):
+                mirror.rename(gone)
+        for folder in (gone, *(self.folder / kind / name for kind in KINDS[1:])):
+            shutil.rmtree(folder, ignore_errors=True)
+        return True
+
     def _has(self, mirror: Path, commit: str) -> bool:
         """A commit gets its ref when all of it has come; refs are never packed here."""
         return (mirror / "refs/launcher/commits" / commit).exists()
@@ -430,11 +480,20 @@ class Mirrors:
         return self._locked(mirror / "fetch")
 
     @contextlib.contextmanager
-    def _locked(self, place: Path) -> Iterator[None]:
-        """One process and thread at a time for this place."""
+    def _locked(self, place: Path, *, wait: bool = True) -> Iterator[None]:
+        """One process and thread at a time for this place.
+
+        :raises BlockingIOError: another one has it, and `wait` is False.
+        """
         locks = self.folder / "locks"
         locks.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = hashlib.sha256(str(place).encode()).hexdigest()[:24]
         with open(locks / name, "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
+
+
+def note_use(mirror: Path) -> None:
+    """What was used last stays when room is made."""
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(mirror / NOTE)

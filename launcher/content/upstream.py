@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envs.errors import GitHostDown, RepoNotFound
-from envs.git import ONE_PACK, Git, GitFailed, is_too_large
+from envs.git import ONE_PACK, Git, GitFailed, Watch, is_too_large, nobody
 from envs.version import explain
 from launcher.content.size import human
 from launcher.errors import ContentNotFound, ContentTooLarge, UnknownBranch
@@ -148,10 +148,12 @@ def fetch(
     depth: int,
     git: Git,
     limits: FetchLimits = NO_LIMIT,
+    watch: Watch = nobody,
 ) -> Upstream:
     """Bring the commit from `source` into the bare repository `folder`, under the ref `into`.
 
-    A branch may move between being asked for and fetched; the answer holds what came.
+    A branch may move between being asked for and fetched; the answer holds what came. `watch` may
+    end it, see `Git.run`.
 
     :raises UnknownBranch: a commit that the repository does not have.
     :raises ContentNotFound: the repository is missing or private.
@@ -167,6 +169,7 @@ def fetch(
             timeout=max(git.timeout, limits.seconds),
             remote=source,
             largest=limits.largest,
+            watch=watch,
         )
 
     try:

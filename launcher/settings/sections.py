@@ -121,6 +121,8 @@ class ContentConfig:
     fresh: float = setting(seconds)
     fetch_largest: int = setting(size)
     fetch_timeout: float = setting(seconds)
+    min_free: int = setting(size)
+    keep_unused: int = setting(size)
     snapshots: int = setting(count)
     snapshot_days: float = setting(positive)
 
@@ -200,6 +202,7 @@ class WebConfig:
     launches_per_student: int = setting(count)
     launches_per_address: int = setting(count)
     rehearsals_per_hour: int = setting(count)
+    looks_per_hour: int = setting(count)
     origins: tuple[str, ...] = setting(origins)
 
 

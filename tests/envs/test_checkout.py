@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from envs.checkout import Allowance, checkout
-from envs.errors import GitHostDown, RepoNotFound, TooLarge, UnknownRef
+from envs.errors import GitHostDown, OverLimit, RepoNotFound, TooLarge, UnknownRef
+from envs.room import Room
 from envs.version import Version, resolve_version
 from tests.git_server import Repo
 
@@ -117,6 +118,14 @@ def test_a_fetch_of_an_environment_is_cut_off_at_the_limit(
     version = resolve_version(url, "main", git=git)
     with pytest.raises(TooLarge):
         checkout(version, tmp_path / "at/x", git=git, allowance=Allowance(1_000_000))
+    assert not list((tmp_path / "at").iterdir())
+
+
+def test_a_checkout_ends_where_the_disk_is_full(repo, url, git, tmp_path, monkeypatch):
+    monkeypatch.setattr("envs.git.WATCH", 0.01)
+    full = Allowance(room=Room(1 << 60, lambda: [tmp_path]))
+    with pytest.raises(OverLimit, match="too little room"):
+        checkout(resolve_version(url, "main", git=git), tmp_path / "at/x", git=git, allowance=full)
     assert not list((tmp_path / "at").iterdir())
 
 

@@ -8,7 +8,14 @@ from threading import Thread
 
 import pytest
 
-from envs.errors import BadEnvironment, GitHostDown, HostNotAllowed, RepoNotFound, TooLarge
+from envs.errors import (
+    BadEnvironment,
+    GitHostDown,
+    HostNotAllowed,
+    OverLimit,
+    RepoNotFound,
+    TooLarge,
+)
 from envs.git import Git, GitFailed
 from envs.hosts import host_of
 from envs.version import resolve_version
@@ -95,6 +102,20 @@ def test_a_command_that_prints_without_end_is_ended(tmp_path, stream):
         Git().run(
             "-c", f"alias.flood=!echo $$ >{note}; exec yes {stream}; :", "flood", cwd=tmp_path
         )
+    wait_for(lambda: not Path("/proc", note.read_text().strip()).exists())
+
+
+def test_whoever_watches_a_command_may_end_it(tmp_path):
+    note, looks = tmp_path / "pid", []
+
+    def watch():
+        looks.append(note.read_text())
+        if len(looks) == 2:
+            raise OverLimit("no room")
+
+    with pytest.raises(OverLimit):
+        Git().run("-c", f"alias.nap=!echo $$ >{note}; exec sleep 50; :", "nap", cwd=tmp_path,
+                  watch=watch)  # fmt: skip
     wait_for(lambda: not Path("/proc", note.read_text().strip()).exists())
 
 

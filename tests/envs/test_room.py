@@ -45,7 +45,7 @@ def test_caches_go_before_a_build_does(small_disk):
     cache.write_bytes(b"x" * 12 * MIB)
     room, said = Room(8 * MIB, lambda: [small_disk], cache.unlink), []
     room.ensure(said.append)
-    assert said == ["There is little room on the disk; removing caches of builds"]
+    assert said == ["There is little room on the disk; removing what can be made again"]
 
 
 def test_without_a_limit_nobody_looks():

@@ -56,7 +56,7 @@ class ExistingImages:
     def ensure(self, reference: str, *, say: Say) -> str:
         """A name by which a build can begin with `name@sha256:digest`, pulled if it is not here.
 
-        :raises BuildFailed: it cannot be pulled; :raises GitHostDown: its registry may not be
+        :raises BuildFailed: it cannot be pulled; :raises HostNotAllowed: its registry may not be
             asked, whoever said so before.
         """
         name, _, digest = reference.partition("@")
@@ -76,7 +76,7 @@ class ExistingImages:
         return pinned
 
     def _check(self, name: str) -> None:
-        """:raises GitHostDown: the image's registry is not one that links may name."""
+        """:raises HostNotAllowed: the image's registry is not one that links may name."""
         if name not in self.trusted:
             url = f"https://{registry_of(name)}/{name}"
             check_host(url, self.registries, setting="environments.registries")

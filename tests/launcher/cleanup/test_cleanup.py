@@ -21,7 +21,9 @@ from envs.version import Version, VersionCache
 from launcher.classes.classes import Classes
 from launcher.classes.times import ClassTime
 from launcher.cleanup.cleanup import DAY, Cleanup, regularly
+from launcher.cleanup.copies import Copies
 from launcher.cleanup.planned import Planned
+from launcher.content.mirror import Mirrors
 from launcher.database import Database
 from launcher.database.tables import SESSIONS
 from launcher.links.short_links import ShortLinks
@@ -50,6 +52,7 @@ def scene(tmp_path):
         keep_days=60,
         cache=0,
         longest_build=3600,
+        copies=Copies(Mirrors(tmp_path / "content", git), tmp_path, keep=1000),
     )
 
     def built(name, days, ref="v1", repo=REPO):
@@ -228,3 +231,14 @@ def test_it_goes_on_though_it_fails_once():
 
     regularly(run, 0.01, ended)
     assert len(calls) == 2
+
+
+def test_copies_of_repositories_that_nobody_took_go(scene, tmp_path):
+    mirror = tmp_path / "content/mirrors/looked-at"
+    mirror.mkdir(parents=True)
+    (mirror / "pack").write_bytes(bytes(5000))
+    os.utime(mirror, (1e9, 1e9))
+    assert [one.what for one in scene.cleanup.run(dry_run=True)] == ["mirror"]
+    assert mirror.exists()
+    assert gone(scene) == ["looked-at"]
+    assert not mirror.exists()

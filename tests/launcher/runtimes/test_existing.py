@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from docker.errors import APIError, ImageNotFound
 
-from envs.errors import BuildFailed, GitHostDown
+from envs.errors import BuildFailed, GitHostDown, HostNotAllowed
 from envs.git import Git
 from envs.version import VersionCache
 from launcher.runtimes.docker.existing import ExistingImages, registry_of
@@ -45,13 +45,13 @@ def engine():
 @pytest.mark.parametrize("registries", [("*",), ("quay.io",)])
 def test_a_registry_that_links_may_not_name_is_not_asked(engine, ref, registries):
     existing = ExistingImages(engine, registries)
-    with pytest.raises(GitHostDown, match="does not fetch from"):
+    with pytest.raises(HostNotAllowed, match="does not fetch from"):
         VersionCache(Git(), digest=existing.digest).resolve(f"docker:{INSIDE}", ref)
     assert not engine.asked
 
 
 def test_nor_is_it_where_a_version_was_remembered_from_before(engine):
-    with pytest.raises(GitHostDown, match="does not fetch from"):
+    with pytest.raises(HostNotAllowed, match="does not fetch from"):
         ExistingImages(engine).ensure(f"{INSIDE}@{DIGEST}", say=print)
     assert not engine.asked
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from flask import Flask
 
 from launcher.links.preflight import Check
 from launcher.web import check, errors, request
+from launcher.web.looks import limit_looks
+from launcher.web.rate import RateLimit
+from link_generator import page
 
 
 class Looked:
@@ -61,3 +66,36 @@ def test_what_cannot_be_a_link_is_not_looked_at(client, looked):
     assert answer.status_code == 400
     assert answer.json["error"]["field"] == "repo"
     assert not looked.links
+
+
+def test_looks_of_one_address_are_limited_and_other_pages_are_not(looked):
+    app = Flask("launcher.web", template_folder="templates", static_folder="static")
+    app.config.update(SECRET_KEY=b"x", PUBLIC_URL="http://x", TESTING=True)
+    app.before_request(request.begin)
+    app.after_request(request.finish)
+    app.jinja_env.filters["moment"] = request.moment
+    choices = SimpleNamespace(environments=tuple, names=lambda _repo: ())
+    limit = RateLimit(3)
+    for views in (
+        page.create_blueprint(public_url="http://x", catalogue={}, choices=choices,
+                              check=looked.check, form_token=request.csrf_token),
+        check.create_blueprint(looked),
+    ):  # fmt: skip
+        app.register_blueprint(limit_looks(views, limit, ["10.0.0.0/8"]))
+    errors.register(app)
+    client = app.test_client()
+
+    def get(url, address="192.0.2.1"):
+        return client.get(url, headers={"X-Forwarded-For": f"{address}, 10.0.0.1"})
+
+    link = "env=gh/org/env@v1&repo=https://github.com/org/course"
+    assert get("/api/choices/environments").status_code == 200
+    assert get(f"/?{link}&check=1").status_code == 200
+    assert get(f"/api/check?{link}").status_code == 200
+    for url in ("/api/choices/environments", f"/?{link}&check=1", f"/api/check?{link}"):
+        answer = get(url)
+        assert answer.status_code == 429
+        assert "Try again in 60 min" in answer.text
+    assert get(f"/api/check?{link}", "192.0.2.2").status_code == 200
+    assert [get(url).status_code for url in ("/", f"/api/link?{link}")] == [200, 200]
+    assert len(looked.links) == 3

@@ -1,0 +1,154 @@
+"""Mirrors make room: never at the cost of what a student's next pull needs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import replace
+
+import pytest
+
+from envs.room import Room
+from launcher.cleanup.copies import RECENT, Copies
+from launcher.errors import DiskFull
+from tests.git_server import Repo
+
+LONG_AGO = time.time() - 10 * RECENT
+
+
+@pytest.fixture
+def copies(mirrors, tmp_path):
+    return Copies(mirrors, tmp_path, keep=0)
+
+
+@pytest.fixture
+def look(mirrors, server, tmp_path):
+    """Somebody looks at repositories, each a minute after the one before; their addresses."""
+
+    def look(*names, size=100_000):
+        urls = []
+        for name in names:
+            Repo.create(tmp_path / "served" / name, {"noise": os.urandom(size)})
+            urls.append(server.url(name))
+            mirrors.refresh(urls[-1])
+            age(mirrors, urls[-1], LONG_AGO + 60 * len(urls))
+        return urls
+
+    return look
+
+
+def age(mirrors, url, at=LONG_AGO):
+    """It was used at that time."""
+    os.utime(mirrors.folder / "mirrors" / mirrors.name_of(url) / "launcher.json", (at, at))
+
+
+def names(removed):
+    return [one.name.rpartition("-")[0] for one in removed]
+
+
+def test_those_used_longest_ago_go_until_the_rest_is_small_enough(copies, look, mirrors):
+    one, two, three = look("one", "two", "three")
+    size = copies.spare()[0].size
+    assert size > 100_000
+    kept = replace(copies, keep=2 * size + 10_000)
+    assert names(kept.remove(dry_run=True)) == ["one"]
+    assert mirrors.find_copy(one)
+    age(mirrors, one)
+    mirrors.refresh(two)
+    assert names(kept.remove()) == ["one"]
+    assert mirrors.find_copy(one) is None
+    assert mirrors.find_copy(two)
+    age(mirrors, two)
+    age(mirrors, three, LONG_AGO + 1)
+    assert names(copies.remove()) == ["two", "three"]
+    assert not list((mirrors.folder / "mirrors").iterdir())
+
+
+def test_what_was_used_just_now_stays(copies, look, mirrors):
+    (url,) = look("one")
+    mirrors.find_copy(url)  # its git host is down, and a launch has it all the same
+    assert copies.remove() == []
+    assert copies.remove(keep=0) == []
+    assert mirrors.find_copy(url)
+
+
+@pytest.mark.parametrize("place", ["", "fetch", "shape"])
+def test_what_is_in_use_now_stays(copies, look, mirrors, place):
+    (url,) = look("one")
+    mirror = mirrors.folder / "mirrors" / mirrors.name_of(url)
+    with mirrors._locked(mirror / place):
+        assert copies.remove() == []
+    assert names(copies.remove()) == ["one"]
+
+
+@pytest.mark.parametrize("where", ["homes", "bin"])
+def test_what_a_students_folder_came_from_stays(copies, student, mirrors, tmp_path, where):
+    student.pull()
+    age(mirrors, student.url)
+    student.spec.home.parent.rename(tmp_path / "moved")
+    (tmp_path / where).mkdir(exist_ok=True)
+    (tmp_path / "moved").rename(tmp_path / where / "s1")
+    (tmp_path / where / "s1/.delivered-x-broken.json").write_text("{")
+    assert copies.remove() == []
+    shutil.rmtree(tmp_path / where)
+    assert names(copies.remove()) == ["course"]
+    assert not list(mirrors.folder.glob("*/course-*")), "clones and packs go with it"
+
+
+def test_a_launch_whose_copy_has_just_gone_fetches_it_anew(student, teacher, mirrors):
+    student.pull()
+    student.write("a.txt", "one\ntwo\nmine\n")
+    teacher.commit({"a.txt": "ONE\ntwo\nthree\n"})
+    refresh = mirrors.refresh
+
+    def refreshed(repo, branch=""):
+        found = refresh(repo, branch)
+        assert mirrors.drop(mirrors.name_of(repo), before=time.time() + 1)
+        return found
+
+    mirrors.refresh = refreshed
+    receipt = student.pull()
+    assert receipt.merged == ("a.txt",)
+    assert student.read("a.txt") == "ONE\ntwo\nmine\n"
+
+
+def test_a_pull_is_three_way_without_the_old_copy_even_after_a_forced_push(
+    student, teacher, mirrors
+):
+    student.pull()
+    student.write("a.txt", "one\ntwo\nmine\n")
+    teacher.git("checkout", "-q", "--orphan", "other")
+    teacher.commit({"a.txt": "ONE\ntwo\nthree\n", "b.txt": "b2\n"})
+    teacher.git("branch", "-M", "main")
+    assert mirrors.drop(mirrors.name_of(student.url), before=time.time() + 1)
+    receipt = student.pull()
+    assert (receipt.merged, receipt.updated) == (("a.txt",), ("b.txt",))
+    assert student.read("a.txt") == "ONE\ntwo\nmine\n"
+
+
+def test_a_fetch_makes_room_or_is_refused(copies, look, mirrors, server, tmp_path):
+    look("one")
+    Repo.create(tmp_path / "served/two", {"a": "a"})
+    mirrors.room = Room(1 << 60, lambda: [tmp_path], copies.make_room)
+    with pytest.raises(DiskFull):
+        mirrors.refresh(server.url("two"))
+    assert not list((mirrors.folder / "mirrors").glob("one-*"))
+    mirrors.room = Room(1, lambda: [tmp_path])
+    assert mirrors.refresh(server.url("two")).commit
+
+
+def test_a_fetch_ends_where_the_disk_fills_up_meanwhile(
+    mirrors, server, tmp_path, teacher, monkeypatch
+):
+    """A disk with room when the fetch begins, and none a moment later."""
+    monkeypatch.setattr("envs.git.WATCH", 0.01)
+    teacher.commit({"noise": os.urandom(3_000_000)})
+    left = iter([mirrors.folder.parent])
+    mirrors.room = Room(1 << 60, lambda: [tmp_path] if next(left, None) is None else [])
+    with pytest.raises(DiskFull):
+        mirrors.refresh(server.url("course"))
+    used = sum(path.stat().st_size for path in mirrors.folder.rglob("*") if path.is_file())
+    assert used < 100_000
+    mirrors.room = Room()
+    assert mirrors.refresh(server.url("course")).commit
