@@ -19,6 +19,7 @@ from envs.credentials import parts_of
 from launcher.config import Config, where_sessions_are
 from launcher.doctor.finding import Finding
 from launcher.gateway.client import GatewayClient
+from launcher.machine.ports import why_not_free
 from launcher.session import new_session_id
 from launcher.settings.values import session_address
 
@@ -34,6 +35,8 @@ def way_in(config: Config, gateway: GatewayClient | None, here: str) -> Iterator
     host, port = config.listen
     if gateway is None:
         yield port_is_free(host, port)
+        if config.tls.redirect:
+            yield port_is_free(*config.tls.redirect, setting="tls.redirect")
         return
     yield Finding("gateway", True, f"answers for {here}")
     told = websocket_through(gateway, here, trust=False, named=config.sessions_url)
@@ -64,15 +67,15 @@ def origin(config: Config) -> Finding:
     )
 
 
-def port_is_free(host: str, port: int) -> Finding:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            said = f"{host}:{port}: {error.strerror}"
-            return Finding("port", False, said, "Choose another with `listen` in the settings.")
-    return Finding("port", True, f"{host}:{port} is free; the launcher does not serve now")
+def port_is_free(host: str, port: int, setting: str = "listen") -> Finding:
+    why = why_not_free(host, port)
+    there = why or "free; the launcher does not serve now"
+    return Finding(
+        "port" if setting == "listen" else f"port of {setting}",
+        why is None,
+        f"{host}:{port}: {there}",
+        f"Choose another with `{setting}` in the settings, or end the program that has it.",
+    )
 
 
 def websocket_through(

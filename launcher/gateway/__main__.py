@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import ipaddress
 import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from launcher.gateway import pages
 from launcher.gateway.admin import create_admin
 from launcher.gateway.challenges import FOLDER, NAME, challenges
 from launcher.gateway.door import KEEP_ALIVE, Door
+from launcher.gateway.exits import Exit
 from launcher.gateway.proxy import Proxy, path_of
 from launcher.gateway.routes import Routes
 from launcher.gateway.secrets import admin_token, app_secret
@@ -34,7 +37,7 @@ LONGEST_FIELD = 16384
 
 
 def main() -> int:
-    """Serve until told to stop; 1 when the port is taken, 2 when the certificate cannot be used."""
+    """Serve until told to stop; else see `Exit`."""
     parser = argparse.ArgumentParser(prog="python -m launcher.gateway", description=__doc__)
     parser.add_argument("--listen", required=True, metavar="HOST:PORT")
     parser.add_argument("--data", required=True, type=Path, help="the launcher's data folder")
@@ -76,16 +79,32 @@ def main() -> int:
         certificate = Certificate(args.cert, args.key) if args.cert else None
     except OSError as error:
         print(f"the certificate {args.cert} cannot be used: {error}", file=sys.stderr)
-        return 2
+        return Exit.CERTIFICATE
     redirect = (args.redirect, args.redirect_to) if args.redirect else None
     run = Running(proxy, args.listen, certificate, redirect, args.challenges)
     try:
         asyncio.run(run.serve(args.data / "run" / "gateway", admin_token(secret), args.mark))
-    except OSError as error:
-        where = f"{args.listen} and {args.redirect}" if args.redirect else args.listen
-        print(f"the gateway cannot listen on {where}: {error.strerror}", file=sys.stderr)
-        return 1
+    except CannotListen as error:
+        print(f"the gateway cannot listen: {error}", file=sys.stderr)
+        return error.code
     return 0
+
+
+class CannotListen(Exception):
+    """A port cannot be taken."""
+
+    def __init__(self, code: Exit, why: OSError) -> None:
+        super().__init__(why.strerror)
+        self.code = code
+
+
+@contextlib.contextmanager
+def listening(code: Exit) -> Iterator[None]:
+    """:raises CannotListen: with that exit code."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotListen(code, error) from error
 
 
 @dataclass
@@ -106,11 +125,13 @@ class Running:
         proxy, door = self.proxy, self.proxy.door
         public = await set_up(public_app(proxy))
         context = self.certificate.context if self.certificate else None
-        listeners = [await door.listen(public, *host_and_port(self.listen), context)]
+        with listening(Exit.LISTEN):
+            listeners = [await door.listen(public, *host_and_port(self.listen), context)]
         runners = [public]
         if self.redirect:
             runners.append(await set_up(redirect_app(self.redirect[1], self.challenges)))
-            listeners.append(await door.listen(runners[-1], *host_and_port(self.redirect[0])))
+            with listening(Exit.REDIRECT):
+                listeners.append(await door.listen(runners[-1], *host_and_port(self.redirect[0])))
         admin = await set_up(create_admin(proxy, token, stop))
         runners.append(admin)
         await web.TCPSite(admin, "127.0.0.1", 0).start()

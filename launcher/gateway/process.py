@@ -17,7 +17,9 @@ import launcher
 from launcher.config import Config
 from launcher.errors import LaunchError
 from launcher.gateway.client import Announced, GatewayClient, NoAnswer
+from launcher.gateway.exits import Exit
 from launcher.gateway.secrets import admin_token
+from launcher.machine.ports import why_not_free
 
 log = logging.getLogger(__name__)
 
@@ -163,24 +165,43 @@ def wait_until_it_answers(
     deadline = time.monotonic() + START
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            host, port = config.listen
-            if process.returncode == 2:
-                raise GatewayFailed(
-                    f"The certificate {config.tls.cert_file} and its key cannot be used.",
-                    hint="Both are PEM files; the certificate comes first, then its chain.",
-                )
-            if process.returncode < 0:
-                raise GatewayFailed("The gateway was killed while it started.")
-            raise GatewayFailed(
-                f"The gateway could not listen on {host}:{port}.",
-                hint="Another program may use that port: choose one with `listen` or --listen.",
-            )
+            raise why_it_ended(process.returncode, config)
         announced = client.announced()
         if announced and announced.pid == process.pid and client.health() is None:
             return
         time.sleep(0.05)
     raise GatewayFailed(
         f"The gateway did not answer within {START:.0f} s.", hint="See its log lines above."
+    )
+
+
+def why_it_ended(code: int, config: Config) -> GatewayFailed:
+    """What its exit code means, with the setting that it is about."""
+    if code == Exit.CERTIFICATE:
+        return GatewayFailed(
+            f"The certificate {config.tls.cert_file} and its key cannot be used.",
+            hint="Both are PEM files; the certificate comes first, then its chain.",
+        )
+    if code == Exit.LISTEN:
+        return cannot_listen("listen", config.listen)
+    if code == Exit.REDIRECT and config.tls.redirect:
+        return cannot_listen("tls.redirect", config.tls.redirect)
+    if code < 0:
+        return GatewayFailed("The gateway was killed while it started.")
+    host, port = config.listen
+    return GatewayFailed(
+        f"The gateway for {host}:{port} ended with exit code {code} while it started.",
+        hint="Its last lines, in the log above, say why.",
+    )
+
+
+def cannot_listen(setting: str, address: tuple[str, int]) -> GatewayFailed:
+    host, port = address
+    why = why_not_free(host, port) or "it was taken a moment ago"
+    return GatewayFailed(
+        f"The gateway cannot listen on {host}:{port}, as `{setting}` says: {why}.",
+        hint="End the program that has the port (ss -ltnp names it), or choose another address. "
+        "Ports below 1024 are root's.",
     )
 
 

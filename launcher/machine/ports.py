@@ -30,6 +30,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def why_not_free(host: str, port: int) -> str | None:
+    """None where a server could listen there now, else what the system says."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error.strerror or str(error)
+    return None
+
+
 def is_free(port: int) -> bool:
     """Whether a server could open the port now."""
     with socket.socket() as probe:

@@ -61,6 +61,17 @@ def test_each_try_to_start_it_again_takes_the_same_port(alone, monkeypatch):
     assert urlsplit(gateway.url).port == 4321
 
 
+def test_an_address_of_another_machine_and_a_crash_are_told_apart(alone, monkeypatch):
+    elsewhere = replace(alone, listen=("192.0.2.1", free_port()))
+    with pytest.raises(GatewayFailed, match="`listen` says: Cannot assign requested address"):
+        next_launcher(elsewhere)
+    crash = [sys.executable, "-c", "raise SystemExit(7)"]
+    monkeypatch.setattr(process, "gateway_command", lambda config: crash)
+    with pytest.raises(GatewayFailed, match="ended with exit code 7") as caught:
+        next_launcher(alone)
+    assert "listen on" not in caught.value.message
+
+
 def test_a_start_that_fails_leaves_what_the_gateway_before_said(alone, monkeypatch):
     client = client_of(alone, identity.load_secret(alone.data))
     client.announcement.parent.mkdir(parents=True)

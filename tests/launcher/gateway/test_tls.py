@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from launcher.config import load_config
+from launcher.doctor.network import way_in
 from launcher.errors import BadSettings
 from launcher.gateway.process import GatewayFailed, ensure_gateway
 from launcher.gateway.tls import Certificate
@@ -144,6 +145,27 @@ def shown(certificate):
         with contextlib.suppress(ssl.SSLWantReadError):
             side.do_handshake()
     return ssl.DER_cert_to_PEM_cert(visitor.getpeercert(binary_form=True))
+
+
+@pytest.mark.parametrize("setting", ["listen", "tls.redirect"])
+def test_a_port_that_is_taken_is_named_with_its_setting(tmp_path, setting):
+    cert, key = make_certificate(tmp_path)
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
+        port, free = taken.getsockname()[1], free_port()
+        listen, redirect = (port, free) if setting == "listen" else (free, port)
+        settings = tmp_path / "settings.yml"
+        settings.write_text(
+            f"data: {tmp_path / 'data'}\nlisten: 127.0.0.1:{listen}\n"
+            "public_url: https://class.example\n"
+            f"tls: {{cert_file: {cert}, key_file: {key}, redirect: '127.0.0.1:{redirect}'}}\n"
+        )
+        config = load_config(settings)
+        said = f"127.0.0.1:{port}, as `{setting}` says: Address already in use"
+        with pytest.raises(GatewayFailed, match=said):
+            ensure_gateway(config, identity.load_secret(config.data))
+        found = {one.name: one.level for one in way_in(config, None, "")}
+    assert found["port"] == ("FAIL" if setting == "listen" else "ok")
+    assert found["port of tls.redirect"] == ("ok" if setting == "listen" else "FAIL")
 
 
 def test_a_certificate_that_is_none_is_named(tmp_path):
