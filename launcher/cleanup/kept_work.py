@@ -17,6 +17,8 @@ from launcher.sessions.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
+A_STUDENT = "a student"
+"""Who removed their own work, for the audit: that stays when all else of the student is gone."""
 EVERY = 6 * 3600.0
 """Seconds between two looks for folders that nobody came back to."""
 
@@ -78,7 +80,7 @@ class KeptWork:
                 self.sessions.stop(session.id, why=session.ended or "its server ended")
         moved = self.bin.put(student, course, why=why)
         detail = f"{why}; in the bin for {self.bin_days:.0f} days as {moved.id}"
-        self.audit.note(who, "work removed", f"{student}/{course}", detail)
+        self.audit.note(who, "work removed", course, detail)
         return moved
 
     def remove_all(self, student: str, *, who: str) -> list[Binned]:
@@ -105,7 +107,7 @@ class KeptWork:
         """Remove folders that nobody came back to, and empty the bin of what was there too long."""
         gone = []
         for one in self.bin.empty(older=self.bin_days * DAY):
-            self.audit.note("launcher", "bin emptied", f"{one.student}/{one.course}", one.why)
+            self.audit.note("launcher", "bin emptied", one.course, f"{one.why}; {one.id}")
             gone.append(Removed("bin", one.id))
         if not self.keep_days:
             return gone

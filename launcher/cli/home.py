@@ -37,7 +37,7 @@ def list_(_args: argparse.Namespace, context: Context) -> int:
 def restore(args: argparse.Namespace, context: Context) -> int:
     back = bin_of(context).restore(args.id)
     target = f"{back.student}/{back.course}"
-    Audit(context.database).note(at_the_terminal(), "work restored", target, back.id)
+    Audit(context.database).note(at_the_terminal(), "work restored", back.course, back.id)
     context.show(asdict(back), f"{target} is where it was.")
     return 0
 

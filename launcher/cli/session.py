@@ -60,9 +60,7 @@ def stop(args: argparse.Namespace, context: Context) -> int:
     pool = ThreadPoolExecutor(AT_ONCE)
     for session in pool.map(end, found):
         parts.history.ended(session.id, "the administrator stopped it")
-        Audit(parts.database).note(
-            at_the_terminal(), "session stopped", session.id, f"of {session.owner}"
-        )
+        Audit(parts.database).note(at_the_terminal(), "session stopped", session.id)
     context.show(
         {"stopped": [session.id for session in found]},
         "\n".join(f"stopped {session.id}" for session in found) or "No session.",

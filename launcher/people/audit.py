@@ -1,4 +1,4 @@
-"""Who did what, of the things that only some may do."""
+"""Who did what, of the things that only some may do; nothing here names a student."""
 
 from __future__ import annotations
 

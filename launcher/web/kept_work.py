@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, jsonify, make_response, redirect, render_template
 from flask import request as asked
 
-from launcher.cleanup.kept_work import DAY, KeptWork
+from launcher.cleanup.kept_work import A_STUDENT, DAY, KeptWork
 from launcher.homes.download import Download
 from launcher.web.concurrency import TooBusy
 from launcher.web.request import csrf_token, known_student, wants_json
@@ -60,9 +60,9 @@ def create_blueprint(work: KeptWork) -> Blueprint:
         student, course = known_student() or "-", asked.form.get("course", "")
         if course:
             student, course = own(course)
-            gone = [work.remove(student, course, who=student, why="the student asked for it")]
+            gone = [work.remove(student, course, who=A_STUDENT, why="the student asked for it")]
         elif asked.form.get("everything") == "yes":
-            gone = work.remove_all(student, who=student)
+            gone = work.remove_all(student, who=A_STUDENT)
         else:
             abort(400, "Say which course, or everything=yes.")
         if wants_json() or asked.path.startswith("/api/"):

@@ -10,9 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from launcher.cleanup.kept_work import InUse, KeptWork
+from launcher.cleanup.kept_work import A_STUDENT, InUse, KeptWork
 from launcher.database import Database
+from launcher.database.tables import METADATA
 from launcher.homes.bin import Bin, NotMoved
 from launcher.homes.home import Homes
 from launcher.people.audit import Audit
@@ -269,3 +271,17 @@ def test_a_folder_of_any_depth_leaves_the_bin(work, dig):
     work.remove("s1", COURSE, who="s1", why="asked")
     work.bin.empty(older=-1)
     assert list(work.bin.folder.iterdir()) == []
+
+
+def test_nothing_that_stays_names_a_student_whose_data_are_gone(work, monkeypatch, tmp_path):
+    student = "0123456789abcdef0123"
+    for course in (COURSE, "second-0a1b2c3d"):
+        end(work, begin(work, student=student, course=course))
+    work.remove(student, "second-0a1b2c3d", who=A_STUDENT, why="asked")
+    work.remove_all(student, who=A_STUDENT)
+    later(monkeypatch, 15)
+    work.run()
+    assert len(work.audit.last()) == 4
+    with work.audit.database.read() as connection:
+        rows = [str(connection.execute(select(table)).all()) for table in METADATA.tables.values()]
+    assert student not in "".join(rows)
