@@ -192,15 +192,16 @@ def remove_image(engine: docker.DockerClient, image: str) -> None:
         engine.api.remove_image(image, force=True)
 
 
-def make_box(root: Path, runtime: str) -> Box:
+def make_box(root: Path, runtime: str, **settings: object) -> Box:
+    """A machine with a course; by default nothing starts but what the tests ask for."""
     notebook = json.dumps(week_1(), indent=1) + "\n"
     git = GitServer(root / "git")
     content = Repo.create(git.root / "course", {"week1.ipynb": notebook, "README.md": "# Course\n"})
     env = Repo.create(git.root / "env", {"requirements.txt": "cowsay==6.1\n"}, tag="v1")
     git.start()
-    settings = root / "settings.yml"
+    file = root / "settings.yml"
     port = free_port()
-    settings.write_text(
+    file.write_text(
         yaml.safe_dump(
             {
                 "data": str(root / "data"),
@@ -210,10 +211,12 @@ def make_box(root: Path, runtime: str) -> Box:
                 "git": {"hosts": [git.host]},
                 "environments": {"tag_life": "0s"},
                 "content": {"fresh": "0s"},  # a test clicks right after it has pushed
+                "pool": {"demand": "0s"},
             }
+            | settings
         )
     )
-    return Box(root / "data", settings, git, content, env, runtime)
+    return Box(root / "data", file, git, content, env, runtime)
 
 
 @pytest.fixture(
@@ -227,7 +230,7 @@ def box(request, data_root, local_root):
     name = f"{request.module.__name__.rsplit('.', 1)[-1]}-{request.param}"
     root = (data_root if request.param == "docker" else local_root) / name
     root.mkdir()
-    box = make_box(root, request.param)
+    box = make_box(root, request.param, **getattr(request.module, "SETTINGS", {}))
     with box.running(log=name):
         yield box
     box.clean()

@@ -12,6 +12,7 @@ from tests.e2e.conftest import ARTEFACTS
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.browser
+SETTINGS = {"pool": {"demand": "10m"}}  # as it is by default: the next one finds a session ready
 
 
 def shot(page, box, name):

@@ -52,7 +52,6 @@ def box(data_root):
         catalogue = {"small": {"repo": box.git.url("small"), "tag": "v1", "warm": 2}}
         settings = yaml.safe_load(box.settings.read_text())
         settings["environments"] |= {"catalogue": catalogue}
-        settings |= {"pool": {"demand": "0s"}}
         box.settings.write_text(yaml.safe_dump(settings))
         box.engine = engine
         try:

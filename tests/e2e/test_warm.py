@@ -28,7 +28,6 @@ def box(data_root):
     settings = yaml.safe_load(box.settings.read_text())
     entry = {"repo": box.git.url("env"), "tag": "v1", "warm": 2}
     settings["environments"]["catalogue"] = {"intro": entry}
-    settings["pool"] = {"demand": "0s"}
     box.settings.write_text(yaml.safe_dump(settings))
     with box.running():
         yield box
