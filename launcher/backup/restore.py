@@ -6,6 +6,7 @@ Its links are made last, when nothing is written any more: none can lead a file 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import io
@@ -18,6 +19,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,6 +33,8 @@ from launcher.backup.backup import (
     Manifest,
     Segments,
     home_of,
+    segments,
+    shown,
     sum_of_holes,
     sync_folder,
 )
@@ -43,6 +47,9 @@ from launcher.people.identity import RESTORED
 LAST = ("secret.key", DATABASE)
 """What makes a folder a launcher's is put in place in the end."""
 MAY_BE_THERE = {"serve.lock", "lost+found"}
+STUDENTS = ("homes/", "bin/")
+NOT_HERE = {errno.EFBIG, errno.EINVAL, errno.ENAMETOOLONG, errno.EILSEQ}
+"""How a disk says that it cannot have a file of such a size or name, though another one could."""
 RIGHTS = 0o1777
 """A backup gives no program another user's rights."""
 
@@ -104,6 +111,7 @@ def restore_backup(file: Path, data: Path) -> Manifest:
 def unpack(file: Path, stage: Path) -> Manifest:
     """Everything into the new folder; files first, then rights of folders, then links."""
     found: dict[str, Entry] = {}
+    placing = Placing(stage)
     folders: list[tarfile.TarInfo] = []
     links: list[tarfile.TarInfo] = []
     with entries_of(file) as (tar, rows):
@@ -119,17 +127,92 @@ def unpack(file: Path, stage: Path) -> Manifest:
             elif row.name != MANIFEST:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if row.islnk():
-                os.link(stage / row.linkname, path, follow_symlinks=False)
-            found[row.name] = seen(row, tar, path if row.name != MANIFEST else None)
+                placing.name(row)
+            wanted = row.isreg() and row.name != MANIFEST and placing.file(row)
+            found[row.name] = seen(row, tar, path if wanted else None)
     manifest = compared(found, tar_manifest(found, rows.last))
     for row in links:
         (stage / row.name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     for row in links:
-        (stage / row.name).symlink_to(row.linkname)
-        own(stage / row.name, row)
+        if placing.link(row):
+            own(stage / row.name, row)
     for row in reversed(folders):
         own(stage / row.name, row)
+    manifest.notes.extend(placing.notes)
     return manifest
+
+
+@dataclass
+class Placing:
+    """Makes files on a disk that may not be able to have all that another one could.
+
+    What is a student's is left out then and noted: nobody may make a restore fail for everybody.
+    """
+
+    stage: Path
+    notes: list[str] = field(default_factory=list)
+    _left_out: set[str] = field(default_factory=set)
+    _lasts: dict[str, Path] = field(default_factory=dict)
+    """The last copy of a file with more names than this disk gives to one."""
+
+    def file(self, row: tarfile.TarInfo) -> bool:
+        """An empty file of the entry's size; False where it is left out."""
+        path = self.stage / row.name
+        with self._noting(row):
+            try:
+                with path.open("xb") as file:
+                    file.truncate(row.size)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                raise
+        return row.name not in self._left_out
+
+    def name(self, row: tarfile.TarInfo) -> None:
+        """Another name of a file, or a copy of it where it has as many as it can."""
+        if row.linkname in self._left_out:
+            self._leave_out(row, "its other name is left out")
+            return
+        path, last = self.stage / row.name, self._lasts.get(row.linkname)
+        known = last or self.stage / row.linkname
+        with self._noting(row):
+            try:
+                os.link(known, path, follow_symlinks=False)
+            except OSError as error:
+                if error.errno != errno.EMLINK:
+                    raise
+                copy_with_holes(known, path)
+                own(path, row)
+                self._lasts[row.linkname] = path
+
+    def link(self, row: tarfile.TarInfo) -> bool:
+        with self._noting(row):
+            (self.stage / row.name).symlink_to(row.linkname)
+        return row.name not in self._left_out
+
+    @contextlib.contextmanager
+    def _noting(self, row: tarfile.TarInfo) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in NOT_HERE or not row.name.startswith(STUDENTS):
+                raise
+            self._leave_out(row, f"this disk cannot have it ({error.strerror})")
+
+    def _leave_out(self, row: tarfile.TarInfo, why: str) -> None:
+        self._left_out.add(row.name)
+        self.notes.append(f"{shown(row.name)}: left out, {why}")
+
+
+def copy_with_holes(source: Path, target: Path) -> None:
+    with source.open("rb") as old, target.open("xb") as new:
+        found = os.fstat(old.fileno())
+        new.truncate(found.st_size)
+        for start, length in segments(old.fileno(), found) or [(0, found.st_size)]:
+            old.seek(start)
+            new.seek(start)
+            for left in range(length, 0, -PIECE):
+                new.write(old.read(min(PIECE, left)))
 
 
 def settle(stage: Path) -> None:
@@ -213,7 +296,7 @@ def entries_of(file: Path) -> Iterator[tuple[tarfile.TarFile, Rows]]:
 
 
 def seen(row: tarfile.TarInfo, tar: tarfile.TarFile, path: Path | None) -> Entry:
-    """What the entry is, and its content written to `path` where one is named."""
+    """What the entry is, and its content written to the file `path` where one is named."""
     if row.isdir():
         return Entry("folder")
     if row.issym():
@@ -228,8 +311,7 @@ def seen(row: tarfile.TarInfo, tar: tarfile.TarFile, path: Path | None) -> Entry
     with contextlib.ExitStack() as opened:
         target: IO[bytes] = io.BytesIO()
         if path:
-            target = opened.enter_context(path.open("xb"))
-            target.truncate(row.size)
+            target = opened.enter_context(path.open("r+b"))
         for start, length in parts:
             source.seek(start)
             target.seek(start)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ def restore(args: argparse.Namespace, context: Context) -> int:
         return 0
     data = context.config.data
     found = restore_backup(file, data)
+    for note in found.notes:
+        print(f"launcher: {note}", file=sys.stderr)
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.made))
     Audit(context.database).note(at_the_terminal(), "backup restored", args.file, f"of {when}")
     context.show(told(found, args.file), f"{data} is as it was on {when}: {summary(found)}")
