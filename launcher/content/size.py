@@ -21,6 +21,8 @@ class SizeLimits:
     files: int = 0
 
 
+MOST_LISTED = 250_000
+"""Files and folders of a repository, whatever a link takes of it: pages hold lists of them."""
 NO_SIZE_LIMIT = SizeLimits()
 
 
@@ -55,14 +57,18 @@ def check_sizes(found: Mapping[str, int], limits: SizeLimits, *, repo: str) -> N
 def check_ends(mirror: Path, commit: str, *, repo: str, git: Git) -> None:
     """Refuse a commit whose folders hold each other so often that no list of its files ends.
 
-    :raises ContentTooLarge: it is one, or has files by the million.
+    :raises ContentTooLarge: it is one, or has more than `MOST_LISTED` files and folders.
     """
     try:
-        git.run("--git-dir", str(mirror), "ls-tree", "-r", "-t", "-z", commit)
-    except TooLarge as error:
+        listed = git.run("--git-dir", str(mirror), "ls-tree", "-r", "-t", "-z", commit)
+        few = listed.count("\0") <= MOST_LISTED
+    except TooLarge:
+        few = False
+    if not few:
         raise ContentTooLarge(
-            f"{repo} has more files than this server lists.", hint=error.hint
-        ) from error
+            f"{repo} has more than the {MOST_LISTED} files and folders that this server lists.",
+            hint="Keep data elsewhere, and a folder in one place.",
+        )
 
 
 def sizes_of(mirror: Path, commit: str, *, git: Git) -> dict[str, int]:

@@ -133,12 +133,7 @@ class HostChoices:
         check_content(Content(repo, branch), "")
         source = self.looking.content(repo, branch)
         files = self.looking.mirrors.files(source)
-        folders = {
-            "/".join(parts[:depth])
-            for parts in (file.split("/")[:-1] for file in files)
-            for depth in range(1, len(parts) + 1)
-        }
-        found = [Choice(one, f"{one}/", "Folder") for one in folders]
+        found = [Choice(one, f"{one}/", "Folder") for one in folders_of(files)]
         found += [Choice(one, one) for one in files]
         ordered = sorted(found, key=lambda one: (not one.value.endswith(".ipynb"), one.value))
         return Offer(tuple(ordered), slow_note(source))
@@ -166,6 +161,17 @@ class HostChoices:
             return pick(repo, branch, self.looking.refs(repo), 0.0).commit
         except (EnvError, LaunchError, BadLink):
             return ""
+
+
+def folders_of(files: Sequence[str]) -> set[str]:
+    """Every folder that is above a file; each is looked at once, however deep it lies."""
+    found = set[str]()
+    for file in files:
+        above = file.rpartition("/")[0]
+        while above and above not in found:
+            found.add(above)
+            above = above.rpartition("/")[0]
+    return found
 
 
 def can_be_named(name: str) -> bool:

@@ -212,11 +212,19 @@ def test_folders_that_hold_each_other_without_end_are_refused(weeks, mirrors, se
     empty = weeks.tree() if kind == "folders" else ""
     weeks.set_head(weeks.tree(("40000", "deep", weeks.bomb(empty))))
     for _ in range(2):
-        with pytest.raises(ContentTooLarge, match="more files than this server lists"):
+        with pytest.raises(ContentTooLarge, match="files and folders that this server lists"):
             mirrors.refresh(server.url("course"))
     weeks.git("reset", "-q", "--soft", "HEAD")
     weeks.commit({})
     assert mirrors.files(mirrors.refresh(server.url("course"))) == sorted(WEEKS)
+
+
+def test_a_repository_of_too_many_files_and_folders_is_refused(weeks, mirrors, server, monkeypatch):
+    monkeypatch.setattr("launcher.content.size.MOST_LISTED", 8)
+    with pytest.raises(ContentTooLarge, match="8 files and folders"):
+        mirrors.refresh(server.url("course"))
+    monkeypatch.setattr("launcher.content.size.MOST_LISTED", 9)
+    assert mirrors.refresh(server.url("course"))
 
 
 def test_submodules_may_not_come_to_more_together_than_one_repository(

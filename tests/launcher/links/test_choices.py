@@ -19,7 +19,7 @@ from launcher.asking import Asking
 from launcher.content.mirror import Mirrors
 from launcher.content.size import human
 from launcher.environment import Environments
-from launcher.links.choices import HostChoices, natural
+from launcher.links.choices import HostChoices, folders_of, natural
 from launcher.links.looking import Looking, Slow
 from launcher.links.preflight import Preflight
 from launcher.prebuild import Prebuild
@@ -223,3 +223,12 @@ def test_versions_are_sorted_as_people_count():
     assert sorted(["v1.10", "v1.9", "v1", "2025.1", "a"], key=natural) == [
         "a", "v1", "v1.9", "v1.10", "2025.1",
     ]  # fmt: skip
+
+
+def test_folders_are_found_in_no_time_however_deep_they_lie():
+    deep = "/".join("d" * 2000)
+    began = time.process_time()
+    found = folders_of(["a/b/c.txt", "a/d.txt", "e.txt", *(f"{deep}/{n}" for n in range(5000))])
+    assert time.process_time() - began < 5
+    assert {"a", "a/b", "d", deep} <= found
+    assert len(found) == 2002
