@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,31 @@ def check_together(config: Config) -> None:
         )
     if config.sessions_url:
         check_sessions_url(config)
+
+
+def why_unreachable(config: Config) -> str | None:
+    """What keeps browsers of other machines away, as far as the settings tell; None for nothing."""
+    public = urlsplit(config.public_url)
+    if is_loopback(public.hostname or "") or config.trusted_proxies:
+        return None
+    if public.scheme == "https" and not config.tls.cert_file:
+        return (
+            f"`public_url` is {config.public_url}, and nothing here speaks https: set `tls`, or "
+            "name the proxy that does in `trusted_proxies`"
+        )
+    if is_loopback(config.listen[0]):
+        return (
+            f"`listen` is {config.listen[0]}, which other machines do not reach: set 0.0.0.0 and a "
+            "port, or name the proxy in front in `trusted_proxies`"
+        )
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def check_sessions_url(config: Config) -> None:

@@ -20,7 +20,7 @@ from launcher.app import create_app, create_kept_work
 from launcher.cleanup import kept_work, leftovers
 from launcher.cleanup.cleanup import regularly
 from launcher.cleanup.guests import EVERY, Guests
-from launcher.config import Config, where_sessions_are
+from launcher.config import Config, where_sessions_are, why_unreachable
 from launcher.errors import LaunchError
 from launcher.gateway.process import Gateway, GatewayFailed, ensure_gateway
 from launcher.gateway.secrets import app_secret
@@ -148,6 +148,8 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
     watch.start()
     log.info("serving", extra={"url": config.public_url, "runtime": sessions.runtime.name})
     log.info(where_sessions_are(config))
+    if why := why_unreachable(config):
+        log.warning(why)
     ended = threading.Event()
     begin_regular_work(parts, sessions, ended)
     servers = (server, health)

@@ -75,6 +75,16 @@ def test_the_settings_in_the_guide_are_taken(tmp_path):
         assert load_config(settings).public_url == "https://notebooks.example.org"
 
 
+def test_the_settings_of_the_readme_let_browsers_in(tmp_path):
+    from launcher.config import load_config, why_unreachable
+
+    block = re.search(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    cert, settings = tmp_path / "file.pem", tmp_path / "settings.yml"
+    cert.write_text("")
+    settings.write_text(re.sub(r"/etc/ssl/[\w./]+", str(cert), block[1]))
+    assert why_unreachable(load_config(settings)) is None
+
+
 def test_everything_that_is_stored_is_on_the_page():
     text = (DOCS / "stored-data.md").read_text()
     for table in tables.METADATA.tables:

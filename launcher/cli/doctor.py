@@ -67,6 +67,7 @@ def look(context: Context, *, fix: bool) -> Iterator[Finding]:
     announced = gateway.announced() if gateway else None
     here = url_of(config, announced.public if announced else config.listen[1])
     yield from network.way_in(config, gateway, here)
+    yield network.reach(config)
     yield network.origin(config)
     yield from network.way_out(config)
     hosts = [host for name, host, *_ in network.places(config) if name.startswith("git host")]

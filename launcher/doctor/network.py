@@ -16,7 +16,7 @@ import requests
 from aiohttp import web
 
 from envs.credentials import parts_of
-from launcher.config import Config, where_sessions_are
+from launcher.config import Config, where_sessions_are, why_unreachable
 from launcher.doctor.finding import Finding
 from launcher.gateway.client import GatewayClient
 from launcher.machine.ports import why_not_free
@@ -54,6 +54,13 @@ def way_in(config: Config, gateway: GatewayClient | None, here: str) -> Iterator
             "Does the name lead here, and does the proxy in front pass WebSockets on?",
             serious=False,
         )
+
+
+def reach(config: Config) -> Finding:
+    """Whether the settings let browsers of other machines in."""
+    why = why_unreachable(config)
+    said = why or f"the settings lead from {config.public_url} to here"
+    return Finding("reach", not why, said, "See docs/administration.md.", serious=False)
 
 
 def origin(config: Config) -> Finding:

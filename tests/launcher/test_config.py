@@ -2,7 +2,7 @@
 
 import pytest
 
-from launcher.config import load_config
+from launcher.config import load_config, why_unreachable
 from launcher.errors import BadSettings
 from launcher.settings.values import seconds, size
 
@@ -185,3 +185,20 @@ def test_a_proxy_that_students_can_use_is_a_plain_address(address):
     assert load_config(session__proxy="http://h:3128").session.proxy == "http://h:3128"
     with pytest.raises(BadSettings, match=r"session\.proxy"):
         load_config(session__proxy=address)
+
+
+@pytest.mark.parametrize(
+    ("told", "word"),
+    [
+        ({"public_url": "https://class.example"}, "`tls`"),
+        ({"public_url": "https://class.example", "listen": "0.0.0.0:443"}, "`tls`"),
+        ({"public_url": "http://class.example"}, "`listen`"),
+        ({"public_url": "http://class.example", "listen": "0.0.0.0:80"}, None),
+        ({"public_url": "https://class.example", "trusted_proxies": ["127.0.0.1"]}, None),
+        ({"public_url": "https://localhost"}, None),
+        ({}, None),
+    ],
+)
+def test_settings_that_keep_everybody_away_are_told(told, word):
+    why = why_unreachable(load_config(**told))
+    assert word in (why or "") if word else why is None

@@ -14,6 +14,7 @@ from launcher import serve
 from launcher.config import load_config
 from launcher.errors import NoRuntime
 from launcher.gateway.process import client_of
+from launcher.machine.ports import free_port
 from launcher.people import identity
 
 pytestmark = pytest.mark.slow
@@ -121,3 +122,11 @@ def test_a_start_that_fails_leaves_a_gateway_that_it_only_found(
     with pytest.raises(error):
         serve.start(load_config(data=str(tmp_path), listen="127.0.0.1:0", runtime="local"))
     assert bool(ended) is ends
+
+
+def test_a_start_says_where_the_settings_keep_browsers_away(tmp_path, caplog):
+    config = load_config(data=str(tmp_path), public_url="https://class.example", runtime="local")
+    port = free_port()
+    running = serve.start(replace(config, listen=("127.0.0.1", port)))
+    running.stop()
+    assert "nothing here speaks https" in caplog.text
