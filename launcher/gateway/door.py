@@ -53,11 +53,16 @@ class Door:
     async def listen(
         self, runner: web.AppRunner, host: str, port: int, tls: ssl.SSLContext | None = None
     ) -> asyncio.Server:
-        """Take connections for the runner's server, which must be set up."""
+        """Take connections for the runner's server, which must be set up.
+
+        `::` is every address of this machine, those of IPv4 by a socket of their own: one socket
+        for both would give visitors addresses such as ::ffff:10.0.0.1.
+        """
         server = cast(web.Server, runner.server)
+        everywhere = host == "::" and port  # port 0 would be another one for each
         listening = await asyncio.get_running_loop().create_server(
             lambda: Visitor(self, server),
-            host,
+            ["::", "0.0.0.0"] if everywhere else host,  # noqa: S104
             port,
             ssl=tls,
             backlog=AT_A_TIME,

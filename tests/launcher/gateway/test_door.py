@@ -19,9 +19,26 @@ from launcher.gateway.bodies import Body, TooLarge, TooSlow
 from launcher.gateway.door import Door
 from launcher.gateway.proxy import Proxy
 from launcher.gateway.routes import Route, Routes
+from launcher.machine.ports import free_port
 from launcher.people import identity
 
 OPENED = []
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
+def test_every_address_of_both_kinds_is_listened_on(tmp_path):
+    """With an AAAA record, browsers come by IPv6 first; others have IPv4 only."""
+    data, port = tmp_path / "data", free_port()
+    config = load_config(data=str(data), listen=f"[::]:{port}")
+    running = process.ensure_gateway(config, identity.load_secret(data))
+    try:
+        for host in ("127.0.0.1", "[::1]"):
+            assert requests.get(f"http://{host}:{port}/", timeout=30).status_code == 503
+        assert running.port == port
+    finally:
+        running.stop()
+
+
 ASK = b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n"
 
 
