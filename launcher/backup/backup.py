@@ -23,6 +23,7 @@ from typing import IO, Any
 
 from launcher.database import Database
 from launcher.errors import LaunchError
+from launcher.homes.disk import FOLDER
 from launcher.people.identity import RESTORED
 
 FORMAT = 1
@@ -45,6 +46,8 @@ PASSING = (DATABASE, "tmp", ".restoring-")
 """Beginnings of names in the data folder that are left away, too; the database comes as a copy."""
 DEEPEST, LONGEST = 150, 3000
 """Folders in folders, and bytes of a path: what a student made beyond that is left out."""
+ENTRIES = 2_000_000
+"""Things in one home: each has a row in the list, which is held in memory."""
 IN_MEMORY = 16 << 20
 """Bytes of a file that are held there while it is read."""
 PIECE = 1 << 20
@@ -71,7 +74,7 @@ def reading() -> Iterator[None]:
         raise NotRead(error.strerror) from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One thing in the backup."""
 
@@ -168,7 +171,8 @@ def fill(out: IO[bytes], data: Path, room: Path, *, packed: bool) -> Manifest:
         taking = Taking(tar, room, Manifest(time.time()))
         with tempfile.TemporaryDirectory(dir=room) as folder:
             copy = Path(folder, DATABASE)
-            Database.of(data).copy(copy)
+            with contextlib.closing(Database.of(data)) as database:
+                database.copy(copy)
             with copy.open("rb") as file:
                 taking.file(file, DATABASE)
         taking.folder(data)
@@ -203,31 +207,70 @@ class Taking:
     manifest: Manifest
     named: dict[tuple[str, int, int], Named] = field(default_factory=dict)
     """By home, device and inode."""
+    counted: dict[str, int] = field(default_factory=dict)
+    """What each home has in the backup."""
 
     def folder(self, data: Path) -> None:
         """All of the data folder but what is left away."""
-        walk = os.fwalk(data, follow_symlinks=False, onerror=self._unread)
-        for root, folders, files, handle in walk:
-            above = os.path.relpath(root, data)
-            inside = "" if above == "." else f"{above}/"
-            if inside:
-                self._row(handle, above, tarfile.DIRTYPE, Entry("folder"))
-            for name in sorted(files):
-                if not is_left_away(inside + name):
-                    self._one(name, inside + name, handle)
-            folders[:] = sorted(self._going_down(inside, folders, handle))
+        try:
+            handle = os.open(data, FOLDER & ~os.O_NOFOLLOW)
+        except OSError as error:
+            raise BackupFailed(f"{data} cannot be read: {error.strerror}.") from error
+        self._below(handle, "")
 
-    def _going_down(self, inside: str, folders: list[str], handle: int) -> Iterator[str]:
-        for name in folders:
-            path = inside + name
-            if is_left_away(path):
-                continue
-            if is_link(name, handle):
-                self._one(name, path, handle)
-            elif path.count("/") > DEEPEST or len(os.fsencode(path)) > LONGEST:
-                self.manifest.notes.append(f"{shown(path)}: too many folders deep, left out")
-            else:
-                yield name
+    def _below(self, handle: int, path: str) -> None:
+        """Everything in the folder of this handle, which is closed in the end."""
+        try:
+            if path:
+                self._row(handle, path, tarfile.DIRTYPE, Entry("folder"))
+            try:
+                with reading():
+                    files, folders = self._listed(handle, path)
+            except NotRead as error:
+                self.manifest.notes.append(f"{shown(path)}: {error}")
+                return
+            for name in sorted(files):
+                self._one(name, f"{path}/{name}" if path else name, handle)
+            for name in sorted(folders):
+                self._go_down(name, f"{path}/{name}" if path else name, handle)
+        finally:
+            os.close(handle)
+
+    def _listed(self, handle: int, path: str) -> tuple[list[str], list[str]]:
+        """The names of what is in the folder and not left away: of folders, and of all else."""
+        files: list[str] = []
+        folders: list[str] = []
+        with os.scandir(handle) as rows:
+            for row in rows:
+                inside = f"{path}/{row.name}" if path else row.name
+                if is_left_away(inside):
+                    continue
+                if not self._has_room(inside):
+                    break
+                (folders if row.is_dir(follow_symlinks=False) else files).append(row.name)
+        return files, folders
+
+    def _has_room(self, path: str) -> bool:
+        """Whether there is room in the list for one more of this home."""
+        home = home_of(path)
+        self.counted[home] = self.counted.get(home, 0) + 1
+        if self.counted[home] == ENTRIES + 1:
+            many = f"more than {ENTRIES:,} files and folders, the others are left out"
+            self.manifest.notes.append(f"{shown(home)}: {many}")
+        return self.counted[home] <= ENTRIES
+
+    def _go_down(self, name: str, path: str, above: int) -> None:
+        if path.count("/") > DEEPEST or len(os.fsencode(path)) > LONGEST:
+            self.manifest.notes.append(f"{shown(path)}: too many folders deep, left out")
+            return
+        try:
+            handle = os.open(name, FOLDER, dir_fd=above)
+        except FileNotFoundError:  # it was removed just now
+            return
+        except OSError as error:  # or something else is in its place
+            self.manifest.notes.append(f"{shown(path)}: {error.strerror}")
+            return
+        self._below(handle, path)
 
     def _one(self, name: str, path: str, handle: int) -> None:
         """Take it, or note why it cannot be read. What cannot be written ends the backup."""
@@ -263,7 +306,7 @@ class Taking:
             row = tarfile.TarInfo(path)
             row.type, row.linkname = tarfile.LNKTYPE, before.path
             owned(row, found)
-            self.tar.addfile(row)
+            self._add(row)
             self.manifest.entries[path] = Entry("hard link", target=before.path)
             return
         self.file(file, path)
@@ -275,14 +318,14 @@ class Taking:
         row = tarfile.TarInfo(path)
         row.type, row.linkname = tarfile.SYMTYPE, target
         owned(row, found)
-        self.tar.addfile(row)
+        self._add(row)
         self.manifest.entries[path] = Entry("link", target=target)
 
     def _row(self, handle: int, path: str, kind: bytes, entry: Entry) -> None:
         row = tarfile.TarInfo(path)
         row.type = kind
         owned(row, os.fstat(handle))
-        self.tar.addfile(row)
+        self._add(row)
         self.manifest.entries[path] = entry
 
     def file(self, file: IO[bytes], path: str) -> None:
@@ -309,12 +352,13 @@ class Taking:
                 owned(row, before)
                 row.size = copy.tell()
                 copy.seek(0)
-                self.tar.addfile(row, copy)
+                self._add(row, copy)
                 self.manifest.entries[path] = Entry("file", held, mark)
                 return
 
-    def _unread(self, error: OSError) -> None:
-        self.manifest.notes.append(f"{shown(str(error.filename))}: {error.strerror}")
+    def _add(self, row: tarfile.TarInfo, content: IO[bytes] | None = None) -> None:
+        self.tar.addfile(row, content)
+        self.tar.members.clear()  # type: ignore[attr-defined]  # else it keeps millions of rows
 
 
 def copied(source: IO[bytes], target: IO[bytes]) -> tuple[int, str]:
@@ -397,12 +441,6 @@ def owned(row: tarfile.TarInfo, found: os.stat_result) -> None:
     row.uid, row.gid = found.st_uid, found.st_gid
     row.mode = stat.S_IMODE(found.st_mode)
     row.mtime = found.st_mtime
-
-
-def is_link(name: str, handle: int) -> bool:
-    with contextlib.suppress(OSError):
-        return stat.S_ISLNK(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode)
-    return False
 
 
 def is_left_away(path: str) -> bool:

@@ -253,7 +253,8 @@ class Rows:
         self.last = b""
 
     def __iter__(self) -> Iterator[tarfile.TarInfo]:
-        for row in self._tar:
+        for row in iter(self._tar.next, None):
+            self._tar.members.clear()  # type: ignore[attr-defined]  # else it keeps all of them
             parts = row.name.split("/")
             if row.name.startswith("/") or {"", ".", ".."} & set(parts):
                 raise BadBackup(f"{row.name[:100]!r} leads out of the backup.")

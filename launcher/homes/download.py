@@ -9,14 +9,26 @@ import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+
+from launcher.homes.disk import BLOCK, FOLDER
 
 PIECE = 1 << 20
 """Bytes that are read at a time."""
 DEEPEST = 150
 """Folders in folders; each is held open on the way down."""
+ENTRIES = 200_000
+"""Files and folders in one zip, which holds a row of each in memory until its end."""
+HOLES = 1 << 30
+"""Bytes of files' holes in one zip: they take no room on the disk, and would be sent in full."""
+STEPS = 10_000
+"""Holes of one file that are looked for one by one."""
+LONGEST = 2 * 3600.0
+"""Seconds that one download may take."""
+PATIENT, SLOWEST = 600.0, 50_000
+"""Seconds after which a download has to have so many bytes each second."""
 LEFT_OUT = "NOT-INCLUDED.txt"
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 # A student's pipe must not hold up the reader until somebody writes into it.
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -26,6 +38,8 @@ class Outlet:
 
     def __init__(self) -> None:
         self._waiting: list[bytes] = []
+        self.sent = 0
+        """Bytes that were taken."""
 
     def write(self, data: bytes) -> int:
         self._waiting.append(bytes(data))
@@ -36,6 +50,7 @@ class Outlet:
 
     def take(self) -> bytes:
         data, self._waiting = b"".join(self._waiting), []
+        self.sent += len(data)
         return data
 
 
@@ -48,6 +63,9 @@ class Download:
     """The folder's name inside the zip."""
     _outlet: Outlet = field(default_factory=Outlet)
     _left_out: list[str] = field(default_factory=list)
+    _entries: int = 0
+    _holes: int = 0
+    _began: float = field(default_factory=time.monotonic)
 
     def pieces(self) -> Iterator[bytes]:
         """The zip, in pieces of about `PIECE` bytes at most; what cannot be read is listed in it.
@@ -62,12 +80,28 @@ class Download:
                 archive.writestr(f"{self.name}/{LEFT_OUT}", "\n".join(self._left_out) + "\n")
         yield self._outlet.take()
 
+    def _is_late(self) -> bool:
+        took = time.monotonic() - self._began
+        return took > LONGEST or took > PATIENT + self._outlet.sent / SLOWEST
+
+    def _why_full(self) -> str:
+        """Why nothing more comes into the zip; empty while it does."""
+        if self._entries >= ENTRIES:
+            return f"the zip has {ENTRIES:,} files and folders, the most of all"
+        return "the download took too long" if self._is_late() else ""
+
     def _folder(self, archive: zipfile.ZipFile, handle: int, path: str) -> Iterator[bytes]:
         """Everything in the folder of this handle, which is closed in the end."""
         try:
             archive.writestr(entry(f"{path}/", os.fstat(handle)), b"")
-            for name in sorted(os.listdir(handle)):
+            with os.scandir(handle) as rows:
+                names = sorted(row.name for row in islice(rows, ENTRIES + 1 - self._entries))
+            for name in names:
                 inside = f"{path}/{printable(name)}"
+                if why := self._why_full():
+                    self._left_out.append(f"{inside} and what follows it: {why}")
+                    break
+                self._entries += 1
                 try:
                     yield from self._one(archive, handle, name, inside)
                 except OSError as error:
@@ -85,7 +119,17 @@ class Download:
             target = os.readlink(name, dir_fd=above)
             archive.writestr(entry(path, found), os.fsencode(target))
         elif stat.S_ISREG(found.st_mode):
-            yield from self._file(archive, os.open(name, FILE, dir_fd=above), path)
+            opened = os.open(name, FILE, dir_fd=above)
+            holes = holes_of(opened, os.fstat(opened))
+            if self._holes + holes > HOLES:
+                os.close(opened)
+                self._left_out.append(
+                    f"{path}: it is mostly holes, and would be sent in full; a backup of the "
+                    "server has it"
+                )
+            else:
+                self._holes += holes
+                yield from self._file(archive, opened, path)
         else:
             self._left_out.append(f"{path}: neither a file nor a folder")
         yield self._outlet.take()
@@ -93,11 +137,41 @@ class Download:
     def _file(self, archive: zipfile.ZipFile, handle: int, path: str) -> Iterator[bytes]:
         with (
             open(handle, "rb") as file,
-            archive.open(entry(path, os.fstat(handle)), "w", force_zip64=True) as target,
+            archive.open(entry(path, found := os.fstat(handle)), "w", force_zip64=True) as target,
         ):
-            while piece := file.read(PIECE):
+            left = found.st_size  # what somebody goes on adding meanwhile has no end
+            while left > 0 and (piece := file.read(min(PIECE, left))):
+                left -= len(piece)
                 target.write(piece)
                 yield self._outlet.take()
+                if left > 0 and self._is_late():
+                    self._left_out.append(f"{path}: not to its end: the download took too long")
+                    break
+
+
+def holes_of(handle: int, found: os.stat_result) -> int:
+    """Bytes of the file that are in holes.
+
+    A disk that packs its files has fewer blocks, too: so large ones are looked for themselves.
+    """
+    guess = found.st_size - found.st_blocks * BLOCK
+    if guess < PIECE:
+        return max(0, guess)
+    holes = at = 0
+    for _ in range(STEPS):
+        if at >= found.st_size:
+            break
+        try:
+            start = os.lseek(handle, at, os.SEEK_DATA)
+        except OSError:  # no more data
+            holes += found.st_size - at
+            break
+        holes += min(start, found.st_size) - at
+        at = os.lseek(handle, start, os.SEEK_HOLE)
+    else:
+        return guess
+    os.lseek(handle, 0, os.SEEK_SET)
+    return holes
 
 
 def entry(path: str, found: os.stat_result) -> zipfile.ZipInfo:

@@ -12,28 +12,26 @@ from flask import request as asked
 
 from launcher.cleanup.kept_work import A_STUDENT, DAY, KeptWork
 from launcher.homes.download import Download
-from launcher.web.concurrency import TooBusy
+from launcher.web.concurrency import ConcurrencyLimit
 from launcher.web.request import csrf_token, known_student, wants_json
 
 AT_ONCE = 8
-"""Downloads at a time, one of each student: each has a thread of the server."""
+"""Downloads at a time: each has a thread of the server."""
 
 
 def create_blueprint(work: KeptWork) -> Blueprint:
     """The views; each is about the student who asks, whatever the address says."""
     views = Blueprint("kept_work", __name__)
-    busy: set[str] = set()
+    limit = ConcurrencyLimit(AT_ONCE)
 
     @views.get("/files/<course>/download")
     def download(course: str) -> Response:
         student, course = own(course)
         home = work.sessions.homes.path(student, course)
         name = f"{title_of(course)}-{time.strftime('%Y-%m-%d')}"
-        if student in busy or len(busy) >= AT_ONCE:
-            raise TooBusy("A download of yours or of many others runs.")
-        busy.add(student)
+        limit.take(student)
         response = Response(pieces(Download(home, name)), content_type="application/zip")
-        response.call_on_close(lambda: busy.discard(student))
+        response.call_on_close(lambda: limit.give_back(student))
         response.headers["Content-Disposition"] = f'attachment; filename="{name}.zip"'
         return response
 

@@ -689,3 +689,77 @@ def test_the_database_of_a_newer_launcher_is_not_put_in_place(data, tmp_path):
     with pytest.raises(restore.LaunchError, match="newer launcher"):
         restore_backup(target, tmp_path / "there")
     assert [one.name for one in (tmp_path / "there").iterdir()] == ["serve.lock"]
+
+
+def test_a_pipe_in_a_folders_place_holds_no_backup_up(data, tmp_path, monkeypatch):
+    """A student swaps them between our look at the folder's name and its opening."""
+    folder, opens = data / "homes/s1" / COURSE / "empty", os.open
+
+    def swapped(path, *args, **options):
+        if path == "empty" and folder.is_dir():
+            folder.rmdir()
+            os.mkfifo(folder)
+        return opens(path, *args, **options)
+
+    monkeypatch.setattr(backup.os, "open", swapped)
+    made = []
+    thread = threading.Thread(
+        target=lambda: made.append(write_backup(data, tmp_path / "b.tar")), daemon=True
+    )
+    thread.start()
+    thread.join(60)
+    assert made, "it waits for somebody who writes into the pipe"
+    assert made[0].notes == [f"homes/s1/{COURSE}/empty: Not a directory"]
+    assert f"homes/s1/{COURSE}/course/week1.ipynb" in check_backup(tmp_path / "b.tar").entries
+
+
+def test_a_link_in_a_folders_place_is_not_followed(data, tmp_path, monkeypatch):
+    folder, opens = data / "homes/s1" / COURSE / "empty", os.open
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/secret").write_text("SECRET")
+
+    def swapped(path, *args, **options):
+        if path == "empty" and not folder.is_symlink():
+            folder.rmdir()
+            folder.symlink_to(tmp_path / "outside")
+        return opens(path, *args, **options)
+
+    monkeypatch.setattr(backup.os, "open", swapped)
+    write_backup(data, tmp_path / "b.tar")
+    assert b"SECRET" not in (tmp_path / "b.tar").read_bytes()
+
+
+def test_one_home_with_millions_of_files_does_not_fill_the_memory(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(backup, "ENTRIES", 30)
+    many = Homes(data / "homes").path("s2", COURSE)
+    (many / "inner").mkdir(parents=True)
+    for number in range(50):
+        (many / f"{number}").touch()
+        (many / f"inner/{number}").touch()
+    made = write_backup(data, tmp_path / "b.tar")
+    kept = check_backup(tmp_path / "b.tar").entries
+    assert sum(name.startswith(f"homes/s2/{COURSE}") for name in kept) <= 31
+    assert made.notes == [
+        f"homes/s2/{COURSE}: more than 30 files and folders, the others are left out"
+    ]
+    assert f"homes/s1/{COURSE}/course/week1.ipynb" in kept, "others have all of theirs"
+    restore_backup(tmp_path / "b.tar", tmp_path / "there")
+
+
+def test_the_tar_keeps_no_row_of_what_is_written_or_read(data, tmp_path, monkeypatch):
+    kept, adds, nexts = [], tarfile.TarFile.addfile, tarfile.TarFile.next
+
+    def addfile(self, *args):
+        kept.append(len(self.members))
+        return adds(self, *args)
+
+    def following(self):
+        kept.append(len(self.members))
+        return nexts(self)
+
+    monkeypatch.setattr(tarfile.TarFile, "addfile", addfile)
+    monkeypatch.setattr(tarfile.TarFile, "next", following)
+    write_backup(data, tmp_path / "b.tar")
+    restore_backup(tmp_path / "b.tar", tmp_path / "there")
+    assert len(kept) > 20
+    assert max(kept) <= 1

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import os
 import stat
+import time
 import zipfile
+from types import SimpleNamespace
 
 import pytest
 
+from launcher.homes import download as downloading
 from launcher.homes.download import DEEPEST, LEFT_OUT, PIECE, Download
 
 
@@ -89,3 +92,93 @@ def test_a_large_file_is_never_held_whole(home):
     pieces = [len(piece) for piece in Download(home, "work").pieces()]
     assert max(pieces) < 2 * PIECE
     assert sum(pieces) > 20 * PIECE
+
+
+def note(archive):
+    return archive.read(f"work/{LEFT_OUT}").decode()
+
+
+def test_files_that_are_mostly_holes_are_listed_and_not_sent(home):
+    with (home / "model.bin").open("wb") as file:
+        file.write(os.urandom(PIECE))
+        file.truncate(1 << 43)
+    with (home / "small-hole").open("wb") as file:
+        file.truncate(3 * PIECE)
+    began = time.monotonic()
+    archive = unpacked(home)
+    assert time.monotonic() - began < 30
+    assert "work/model.bin" not in archive.namelist()
+    assert "work/model.bin: it is mostly holes" in note(archive)
+    assert "a backup of the server has it" in note(archive)
+    assert archive.read("work/small-hole") == bytes(3 * PIECE)
+
+
+def test_many_holes_together_are_limited_too(home, monkeypatch):
+    monkeypatch.setattr(downloading, "HOLES", 5 * PIECE)
+    for number in range(4):
+        with (home / f"hole{number}").open("wb") as file:
+            file.truncate(2 * PIECE)
+    archive = unpacked(home)
+    assert [f"work/hole{one}" in archive.namelist() for one in range(4)] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert note(archive).count("mostly holes") == 2
+
+
+def test_a_disk_that_packs_files_makes_no_holes_of_them(home, monkeypatch):
+    (home / "packed").write_bytes(b"x" * 3 * PIECE)
+    handle = os.open(home / "packed", os.O_RDONLY)
+    found = os.fstat(handle)
+    packed = SimpleNamespace(st_size=found.st_size, st_blocks=1)
+    assert downloading.holes_of(handle, packed) == 0
+    assert os.read(handle, 3) == b"xxx", "it is read from its beginning"
+    os.close(handle)
+
+
+def test_a_file_that_grows_for_ever_ends(home):
+    with (home / "grows").open("wb") as file:
+        file.write(b"x" * 3 * PIECE)
+        file.flush()
+        data, pieces = [], Download(home, "work").pieces()
+        for piece in pieces:
+            data.append(piece)
+            file.write(b"x" * PIECE)
+            file.flush()
+            assert len(data) < 1000
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(data)))
+    assert archive.testzip() is None
+
+
+def test_a_zip_holds_so_many_files_and_says_so(home, monkeypatch):
+    monkeypatch.setattr(downloading, "ENTRIES", 20)
+    (home / "a-many").mkdir()
+    for number in range(50):
+        (home / f"a-many/{number:02}").touch()
+    archive = unpacked(home)
+    assert len(archive.namelist()) <= 22
+    assert sum(name.startswith("work/a-many/") for name in archive.namelist()) == 20
+    assert "what follows it: the zip has 20 files" in note(archive)
+    assert "work/course and what follows it" in note(archive)
+
+
+@pytest.mark.parametrize(("sent", "took"), [(0, 700.0), (10**12, 7201.0)])
+def test_a_download_that_takes_too_long_ends_and_says_so(home, monkeypatch, sent, took):
+    (home / "a-big").write_bytes(os.urandom(4 * PIECE))
+    now = [0.0]
+    monkeypatch.setattr(
+        downloading, "time", SimpleNamespace(monotonic=lambda: now[0], localtime=time.localtime)
+    )
+    download, data = Download(home, "work", _began=0.0), []
+    for piece in download.pieces():
+        data.append(piece)
+        if sum(map(len, data)) > PIECE:
+            now[0] = took
+            download._outlet.sent += sent
+            sent = 0
+    archive = zipfile.ZipFile(io.BytesIO(b"".join(data)))
+    assert archive.testzip() is None
+    assert "work/a-big: not to its end: the download took too long" in note(archive)
+    assert "work/course and what follows it: the download took too long" in note(archive)
