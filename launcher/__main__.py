@@ -6,6 +6,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from envs.errors import EnvError
 from launcher.cli import Context
@@ -42,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     rest = [word for word in common.parse_known_args(words)[1] if not word.startswith("-")]
     parser = create_parser(asked=rest[0] if rest else "")
     args = parser.parse_args(words)
+    if getattr(args, "version", False):
+        print(f"launcher {version('split-launcher')}")
+        return 0
     if not hasattr(args, "handler"):
         parser.print_help()
         return 2
@@ -79,6 +83,7 @@ def create_parser(*, asked: str) -> argparse.ArgumentParser:
         description="Opens a class notebook from a link: the environment is built once per tag, "
         "the content is pulled at launch.",
     )
+    parser.add_argument("--version", action="store_true", help="print which one this is")
     commands = parser.add_subparsers(metavar="COMMAND")
     for name, what in COMMANDS.items():
         if name == asked:

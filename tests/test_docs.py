@@ -10,6 +10,7 @@ import yaml
 
 from launcher.__main__ import COMMANDS
 from launcher.database import tables
+from launcher.runtimes.docker.leftovers import IMAGES
 from launcher.web.errors import TABLE, UNEXPECTED
 
 ROOT = Path(__file__).parent.parent
@@ -51,6 +52,18 @@ def test_commands_and_settings_that_are_named_exist(guide):
     for section, name in re.findall(r"`([a-z]+)\.([a-z_]+)`", text):
         if section in settings:
             assert name in settings[section], f"{section}.{name}"
+
+
+def test_what_is_to_be_taken_away_has_the_names_that_it_is_made_with():
+    text = (DOCS / "administration.md").read_text().split("## Take it away")[1].split("\n## ")[0]
+    settings = yaml.safe_load((ROOT / "launcher" / "default.yml").read_text())
+    assert f"name={settings['docker']['network']} " in text
+    code = "".join(path.read_text() for path in (ROOT / "launcher/runtimes").rglob("*.py"))
+    for name in ("launcher.session", "launcher.home", "launcher-cache-", "LAUNCHER-"):
+        assert name in code, name
+        assert name in text, name
+    images = re.search(r"\^\((.*?)\)/", text)
+    assert set(images[1].split("|")) == {"env", "launcher", IMAGES.rstrip("/")}
 
 
 @pytest.mark.parametrize("guide", GUIDES)

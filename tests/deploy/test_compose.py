@@ -75,4 +75,4 @@ def test_the_image_installs_this_project_and_starts_it():
     wanted = ("git", "openssh-client", "debootstrap", "tzdata")
     for package in (*wanted, "iptables", "mount", "openssl", "python3-venv"):
         assert re.search(rf"\b{package}\b", lines), package
-    assert {".git", ".venv"} <= set((ROOT / ".dockerignore").read_text().split())
+    assert {".git", ".venv", "build"} <= set((ROOT / ".dockerignore").read_text().split())

@@ -1,9 +1,12 @@
-"""The systemd unit says nothing that systemd does not understand."""
+"""The systemd units say nothing that systemd does not understand."""
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -18,9 +21,35 @@ def test_systemd_understands_the_unit(tmp_path):
     assert "NoNewPrivilegs" in verify(tmp_path, UNIT.read_text() + "\n[Service]\nNoNewPrivilegs=1")
 
 
-def verify(folder, text):
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="package systemd")
+@pytest.mark.parametrize("name", ["launcher-backup.service", "launcher-backup.timer"])
+def test_systemd_understands_the_backup_of_each_night(tmp_path, name):
+    shutil.copy(UNIT.with_name("launcher-backup.service"), tmp_path)
+    assert verify(tmp_path, UNIT.with_name(name).read_text(), name) == ""
+
+
+def test_a_night_s_backup_has_the_date_and_removes_old_ones_of_its_own_kind(tmp_path):
+    lines = UNIT.with_name("launcher-backup.service").read_text().splitlines()
+    told = dict(line.split("=", 1) for line in lines if "=" in line)
+    made = tmp_path / "made"
+    program = f"echo launcher >>{made}; echo"
+    shell = told["ExecStart"].replace("$$", "$").replace("%%", "%")
+    shell = shell.replace("exec /opt/launcher/bin/launcher", program)
+    said = subprocess.run(shlex.split(shell), capture_output=True, text=True, check=True).stdout
+    words = said.split()
+    today = time.strftime("%Y-%m-%d")
+    assert words[:2] == ["backup", f"/backup/launcher-{today}.tar.gz"]
+    for name, days in (("launcher-old.tar.gz", 20), ("launcher-new.tar.gz", 2), ("mine.txt", 20)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (time.time() - days * 86400,) * 2)
+    subprocess.run(shlex.split(told["ExecStartPost"].replace("/backup", str(tmp_path))), check=True)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"made", "launcher-new.tar.gz", "mine.txt"}
+
+
+def verify(folder, text, name="launcher.service"):
     """What systemd has to say of the unit, with programs and units that are on any machine."""
-    unit = folder / "launcher.service"
+    unit = folder / name
     text = text.replace("/opt/launcher/bin/launcher serve", "/bin/true")
     unit.write_text(text.replace("docker.service", "").replace("network-online.target", ""))
     done = subprocess.run(
@@ -29,7 +58,7 @@ def verify(folder, text):
         text=True,
         timeout=120,
     )
-    return "\n".join(line for line in done.stderr.splitlines() if "launcher.service" in line)
+    return "\n".join(line for line in done.stderr.splitlines() if unit.stem in line)
 
 
 def test_nothing_hides_the_launcher_s_mounts_from_the_engine():

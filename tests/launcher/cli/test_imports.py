@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -48,3 +49,8 @@ def test_each_action_s_help_says_what_it_does(capsys):
         with pytest.raises(SystemExit):
             main([*words.split(), "--help"])
         assert what in capsys.readouterr().out.split("options:")[0]
+
+
+def test_its_version_is_told(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"launcher {version('split-launcher')}\n"
