@@ -173,7 +173,7 @@ def left_over(box):
     bridges = [bridge_of(one) for one in networks(box)]
     rules = asked(["iptables", "-w", "-S"]).splitlines()
     under_way = box.data / "builds"
-    folders = ("slots", "run", "content", "base")
+    folders = ("run", "content", "base")
     labels = {"label": "launcher.session", "network": box.network}
     both = [labels, labels | {"network": f"{box.network}-open"}]
     return {
@@ -186,6 +186,8 @@ def left_over(box):
             for name in folders
         }
         | {"builds": sum(1 for _ in under_way.rglob("*"))},
+        # Not what a server has made in its slot before that was read-only: a folder or none.
+        "slots": sorted(one.suffix for one in (box.data / "slots").iterdir()),
         "beside": sorted(one.name for one in box.data.iterdir()),
         "new": sorted(one.name for one in box.data.glob("homes/*/.[!d]*")),
         "tmp": sorted(os.listdir(box.data.parent / "tmp")),
