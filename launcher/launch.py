@@ -76,6 +76,8 @@ class Launcher:
                 tell,
                 egress=self.environments.egress(link) or self.config.session.egress,
             )
+            # Whoever had the turn before may have brought something newer than a copy.
+            sources = [one.since(source) for one, source in zip(asked, sources, strict=True)]
             try:
                 receipts = self._deliver(link, sources, spec, tell)
             except HomeFull as error:  # who has no room left needs the session to make some

@@ -3,13 +3,16 @@ long who can have a copy."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 
+from envs.errors import EnvError
 from envs.version import SOON
 from launcher.asking import Asking, Question
 from launcher.content.mirror import Mirrors
 from launcher.content.upstream import Upstream
+from launcher.errors import LaunchError
 from link_generator.content import Content
 
 
@@ -36,6 +39,15 @@ class Newest:
         was down a moment ago."""
         down = self.mirrors.was_down(self.content.repo, self.content.branch)
         return self.get_within(0.0 if down else SOON)
+
+    def since(self, source: Upstream) -> Upstream:
+        """What is known by now, where `source` was only a copy; waits for nothing."""
+        if source.stale and self.question.answer.done():
+            with contextlib.suppress(EnvError, LaunchError):  # the copy is there all the same
+                source = self.get()
+        if source.stale:
+            source = self.mirrors.find_copy(self.content.repo, self.content.branch) or source
+        return source
 
     def get_within(self, seconds: float) -> Upstream:
         """The answer; the copy, if there is one, that many seconds after the question began.

@@ -3,6 +3,7 @@ have the copy."""
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -139,6 +140,39 @@ def test_a_host_that_hangs_costs_a_moment_and_what_it_says_later_is_for_the_next
     receipt, _ = clicks.click("s2")
     assert receipt.after == newer
     assert SAID not in receipt.sentence()
+
+
+@pytest.mark.parametrize("answers", ["in time for this click", "an update"])
+def test_who_waits_for_the_turn_with_a_copy_brings_back_nothing_older(
+    clicks, gated, server, teacher, soon, monkeypatch, answers
+):
+    clicks.click()
+    newer, waits = teacher.commit({"b.txt": "b\n"}), threading.Event()
+    if answers == "an update":
+        server.stop()
+    else:
+        gated.gate.clear()
+    turns = clicks.launcher.sessions.turns
+    wait_for_turn = turns.wait_for
+
+    def waiting(student, course):
+        waits.set()
+        return wait_for_turn(student, course)
+
+    with turns.wait_for("s1", "course-1"):
+        monkeypatch.setattr(turns, "wait_for", waiting)
+        click = clicks.pool.submit(clicks.click)
+        assert waits.wait(50)
+        if answers == "an update":
+            server.start()
+            content, asking = Content(clicks.url, ""), clicks.launcher.asking
+            update = Newest.of(content, clicks.launcher.mirrors, asking)
+            assert update.get_within(20.0).commit == newer
+        gated.open()
+        mirrors = clicks.launcher.mirrors
+        wait_for(lambda: mirrors.holds(clicks.url, newer) and not clicks.launcher.asking._known)
+    receipt, _ = click.result(50)
+    assert receipt.after == newer
 
 
 def test_a_class_waits_once_since_the_question_began(clicks, gated, soon):
