@@ -139,12 +139,13 @@ class Delivery:
             if had and had != commit:
                 packs.append(mirrors.pack(Upstream(upstream.repo, had, had, 0.0), None))
             answer = ask_session(self.runtime, spec.id, request, packs)
-        if "receipt" not in answer:
+        receipt = answer.get("receipt")
+        if not isinstance(receipt, dict):
             raise ContentFailed(
                 str(answer.get("error") or "The course files are not all there."),
                 hint=str(answer.get("hint", "")),
             )
-        return Receipt.from_json(answer["receipt"])
+        return Receipt.from_json(receipt)
 
 
 def completed(receipt: Receipt, upstream: Upstream, folder: str, last: Delivered | None) -> Receipt:

@@ -14,16 +14,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from launcher.content.receipt import text
 from launcher.errors import ContentFailed
 from launcher.runtimes.base import Runtime
 from launcher.runtimes.own_commands import own_python
 
 log = logging.getLogger(__name__)
 
+LONGEST_LOG = 2000
+"""Characters of a session's words in the launcher's log."""
 TIMEOUT = 600.0
 """Seconds for one pull inside the session."""
 LOOK = 15.0
 """Seconds for a look that changes nothing; somebody waits for its page."""
+LARGEST_RECEIPT, LARGEST_ANSWER = 1_000_000, 16_000_000
+"""Bytes of what a pull and anything else may answer; the program there keeps to less."""
 LOADER = """
 import os, runpy, shutil, sys, tempfile
 source = sys.stdin.buffer
@@ -92,21 +97,34 @@ def _ask_once(
                 "The session took too long with its course files.",
                 hint="Stop it under My sessions, then open the link again.",
             ) from error
+    looks = request.get("action", "pull") not in ("pull", "take")
+    if len(done.out) > (LARGEST_ANSWER if looks else LARGEST_RECEIPT):
+        raise ContentFailed(
+            "The session's Python said more than the launcher's program ever does.",
+            hint="Something else may run in its place; open the link again.",
+        )
     return _read_answer(done.code, done.out, done.err)
 
 
 def _read_answer(code: int, out: bytes, err: bytes) -> dict[str, Any]:
+    """What the program said; in its place may be any program of the student's.
+
+    :raises ContentFailed: it is no answer.
+    """
     lines = out.decode("utf-8", "replace").strip().splitlines()
     try:
         answer = json.loads(lines[-1])
         if isinstance(answer, dict):
-            if "log" in answer:
-                log.error("reconcile failed: %s", answer["log"])
-            return answer
-    except (IndexError, ValueError):
+            if isinstance(answer.get("log"), str):
+                log.error("reconcile failed: %s", answer["log"][-LONGEST_LOG:])
+            return {
+                name: text(one) if name in ("error", "hint") else one
+                for name, one in answer.items()
+            }
+    except (IndexError, ValueError, RecursionError):
         pass
     said = (err.decode("utf-8", "replace").strip().splitlines() or [f"exit code {code}"])[-1]
-    log.error("reconcile did not answer: %s", err.decode("utf-8", "replace")[-2000:])
+    log.error("reconcile did not answer: %s", err.decode("utf-8", "replace")[-LONGEST_LOG:])
     missing = code in (126, 127) or "executable file not found" in said
     raise ContentFailed(
         f"The course files could not be brought into the session: {said[:300]}",

@@ -10,6 +10,9 @@ from typing import BinaryIO, Protocol
 from envs.builder import Builder
 from launcher.session import Session, SessionSpec
 
+LARGEST = 64 * 1024 * 1024
+"""Bytes that one command may print; it runs as the student, who may print for ever."""
+
 
 @dataclass(frozen=True)
 class Completed:
@@ -163,6 +166,7 @@ class Runtime(Protocol):
 
         :raises launcher.errors.SessionGone: the session does not run.
         :raises TimeoutError: it took longer; the command was ended.
+        :raises launcher.errors.SessionFailed: it printed more than `LARGEST`.
         """
 
     def put_home_archive(self, session_id: str, archive: BinaryIO) -> None:

@@ -14,6 +14,7 @@ import traceback
 from typing import Any, Callable, Dict, List, Optional
 
 from . import gitdir, snapshots
+from .answer import shortened
 from .errors import CannotPull, NeedObjects
 from .git import Git
 from .pull import Request, pull, take_objects, take_pack
@@ -47,7 +48,7 @@ def run(arguments: List[str]) -> Dict[str, Any]:
 
 
 def do_pull(asked: Asked, pack: Optional[str]) -> Dict[str, Any]:
-    return {"receipt": pull(request_of(asked), pack)}
+    return {"receipt": shortened(pull(request_of(asked), pack))}
 
 
 def do_take(asked: Asked, pack: Optional[str]) -> Dict[str, Any]:

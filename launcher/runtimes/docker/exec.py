@@ -14,11 +14,9 @@ import docker
 from docker.errors import APIError, NotFound
 
 from launcher.errors import SessionFailed, SessionGone
-from launcher.runtimes.base import Completed
+from launcher.runtimes.base import LARGEST, Completed
 
 CHUNK = 64 * 1024
-LARGEST = 64 * 1024 * 1024
-"""Bytes that one command may print; it runs as the student, who may print for ever."""
 EXIT = 30.0
 """Seconds that a busy engine may take from the end of a command's outputs to its exit code."""
 

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -22,6 +21,7 @@ from launcher.machine.ports import free_port
 from launcher.runtimes.base import Completed
 from launcher.runtimes.local import conda, promises
 from launcher.runtimes.local.cgroups import Cgroups
+from launcher.runtimes.local.exec import run_to_its_end
 from launcher.runtimes.local.images import LocalImages
 from launcher.runtimes.local.processes import (
     children_of_all,
@@ -41,6 +41,8 @@ NOTHING: Mapping[str, str] = {}
 # What the command left running ends with it, or would go on where nobody looks for it: bubblewrap
 # itself waits for its command only. There, and only there, `kill` reaches just the sandbox.
 ALONE = ("/bin/sh", "-c", '"$@"; code=$?; kill -s KILL -- -1 2>/dev/null; exit $code', "alone")
+LONGEST_LOG = 1_000_000
+"""Bytes at the end of a server's log in which the lines are that somebody asks for."""
 KILLED_FIRST = "500"
 """Of 1000: where the machine itself runs out of memory, a session ends before the launcher does."""
 
@@ -242,24 +244,13 @@ class LocalRuntime:
         if row is None or not session_of(row).running:
             raise SessionGone("The session does not run.", hint="Open its link again.")
         home, place = Path(row["home"]), Path(row["place"])
-        process = subprocess.Popen(
+        return run_to_its_end(
             self._within(row, command),
-            env=self._environment(home, place),
-            cwd=None if self.sandbox.bwrap else home,
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
+            environment=self._environment(home, place),
+            folder=None if self.sandbox.bwrap else home,
+            stdin=stdin,
+            timeout=timeout,
         )
-        try:
-            out, err = process.communicate(stdin.read() if stdin else None, timeout=timeout)
-        except subprocess.TimeoutExpired as error:
-            stop_tree(process.pid, start_time(process.pid) or 0, patience=0)
-            with contextlib.suppress(OSError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            raise TimeoutError(f"{command[0]} took longer than {timeout:.0f} s") from error
-        return Completed(process.returncode, out, err)
 
     def put_home_archive(self, session_id: str, archive: BinaryIO) -> None:
         raise SessionFailed("The local runtime attaches folders; nothing is unpacked.")
@@ -268,7 +259,9 @@ class LocalRuntime:
         if not re.fullmatch(r"[0-9a-f]{8,64}", session_id):
             return ""
         with contextlib.suppress(OSError):
-            text = (self.folder / f"{session_id}.log").read_text("utf-8", "replace")
+            with (self.folder / f"{session_id}.log").open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST_LOG))
+                text = file.read(LONGEST_LOG).decode("utf-8", "replace")
             return "\n".join(text.splitlines()[-lines:])
         return ""
 

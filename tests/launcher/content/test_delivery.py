@@ -54,6 +54,16 @@ def test_a_second_launch_brings_new_files_and_keeps_edits(any_student, teacher):
     assert any_student.git("fsck", "--strict") == ""
 
 
+def test_thousands_of_new_files_are_counted_and_the_first_are_named(student, teacher):
+    student.pull()
+    teacher.commit({f"week2/{'n' * 60}{number:04}.txt": "" for number in range(2500)})
+    receipt = student.pull()
+    assert receipt.sentence() == "2500 new files."
+    assert 1000 < len(receipt.new) <= 2000
+    assert receipt.as_json()["counts"]["new"] == 2500
+    assert len(student.files) == 2502
+
+
 def test_nothing_new_changes_nothing(any_student, teacher):
     any_student.pull()
     any_student.write("a.txt", "mine\n")

@@ -21,7 +21,7 @@ from envs.git import Git
 from envs.store import Store
 from envs.version import resolve_version
 from launcher.config import load_config
-from launcher.errors import SessionGone
+from launcher.errors import SessionFailed, SessionGone
 from launcher.runtimes import RUNTIMES
 from launcher.runtimes.local.processes import tree
 from launcher.session import Limits, SessionSpec, new_session_id
@@ -251,6 +251,13 @@ def test_5_mb_of_input_arrive_whole(running, runtime):
     sent = bytes(range(256)) * 20_000
     done = runtime.run(spec.id, ["cat"], stdin=io.BytesIO(sent))
     assert done.out == sent
+
+
+def test_a_command_that_prints_without_end_is_refused(running, runtime):
+    spec, _ = running
+    with pytest.raises(SessionFailed, match="without end"):
+        sh(runtime, spec, "head -c 100M /dev/zero")
+    assert sh(runtime, spec, "echo still").out == b"still\n"
 
 
 def test_what_a_command_leaves_running_does_not_hold_it_up(running, runtime):

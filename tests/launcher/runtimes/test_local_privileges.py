@@ -1,9 +1,10 @@
-"""Attacks on what runs before a session or a build has given up its privileges."""
+"""Attacks of students and environments on a launcher without an engine."""
 
 from __future__ import annotations
 
 import os
 import re
+import tracemalloc
 import uuid
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,9 @@ from types import SimpleNamespace
 import pytest
 
 from envs.halt import NO_HALT
+from launcher.content.shipping import ask_session
+from launcher.errors import SessionFailed
+from launcher.runtimes.base import LARGEST
 from launcher.runtimes.local.build_steps import BUILD_UID, BuildSteps
 from launcher.runtimes.local.cgroups import find_cgroups
 from launcher.runtimes.local.sandbox import find_sandbox
@@ -41,7 +45,7 @@ def place(tmp_path):
     for folder in ("venv/bin", "repo"):
         (place / folder).mkdir(parents=True)
     server = place / "venv/bin/jupyter-server"
-    server.write_text("#!/bin/sh\nenv > ~/told; sleep 600\n")
+    server.write_text("#!/bin/sh\nenv > ~/.told; mv ~/.told ~/told; sleep 600\n")
     server.chmod(0o755)
     return place
 
@@ -93,7 +97,7 @@ def open_file(path):
 
 def start(runtime, spec):
     runtime.start(spec)
-    wait_for(lambda: (spec.home / "told").exists() and (spec.home / "told").read_text())
+    wait_for((spec.home / "told").exists)
     return dict(one.partition("=")[::2] for one in (spec.home / "told").read_text().splitlines())
 
 
@@ -131,7 +135,9 @@ def test_an_environment_s_variables_reach_no_program_of_the_launcher(
     variables |= {"LD_DEBUG": "libs", "GREETING": "hello", "PATH": "/x", "JUPYTER_TOKEN": "x"}
     variables["LD_DEBUG_OUTPUT"] = "/tmp/seen" if where == "/tmp" else f"{folder}/seen"
     server = place / "venv/bin/jupyter-server"
-    server.write_text("#!/bin/sh\nstat -c %u /tmp/seen.* > ~/who\nenv > ~/told; sleep 600\n")
+    server.write_text(
+        "#!/bin/sh\nstat -c %u /tmp/seen.* > ~/who\nenv > ~/.told; mv ~/.told ~/told; sleep 600\n"
+    )
     told = start(runtime, spec)
     assert told["GREETING"] == "hello"
     assert told["PATH"].startswith("/home/jovyan/.local/bin:")
@@ -152,6 +158,32 @@ def test_no_limit_is_lifted_by_a_program_of_the_same_name(runtime, spec, place, 
     start(runtime, spec)
     assert runtime.run(spec.id, ["sh", "-c", "ulimit -c"]).out == b"0\n"
     assert not (spec.home / "lifted").exists()
+
+
+def test_a_python_that_prints_without_end_ends_the_pull_and_fills_no_memory(runtime, spec, place):
+    (place / "venv/bin/python3").write_text("#!/bin/sh\nexec head -c 200M /dev/zero\n")
+    (place / "venv/bin/python3").chmod(0o755)
+    start(runtime, spec)
+    tracemalloc.start()
+    try:
+        with pytest.raises(SessionFailed, match="without end"):
+            ask_session(runtime, spec.id, {"folder": "course"}, [])
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * LARGEST
+    finally:
+        tracemalloc.stop()
+    assert runtime.run(spec.id, ["echo", "still"]).out == b"still\n"
+
+
+def test_a_log_that_a_session_filled_is_read_from_its_end(runtime, spec):
+    start(runtime, spec)
+    log = runtime.folder / f"{spec.id}.log"
+    log.write_bytes(b"x" * 50_000_000 + b"\nthe end\n")
+    tracemalloc.start()
+    try:
+        assert runtime.logs(spec.id, lines=1) == "the end"
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_build_s_own_programs_run_as_the_build_alone(tmp_path, place, sandbox):
