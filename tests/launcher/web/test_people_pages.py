@@ -103,6 +103,7 @@ def test_the_opening_time_goes_through_the_form_and_back(site):
     assert 'value="2031-02-03T09:30"' in ann.get("/links/week-1").text
     assert site.links.get("week-1").opens == time.mktime((2031, 2, 3, 9, 30, 0, 0, 0, -1))
     assert "Opens later" in ann.get("/links").text
+    assert "the long launch link that it means stays good" in ann.get("/links").text
 
 
 @pytest.mark.parametrize(
