@@ -66,10 +66,14 @@ class DockerBases:
 
     def releases(self, python: str) -> tuple[str, ...]:
         """The Debian releases of which one is below this Python's base."""
-        named = set(re.findall(r"[a-z]+", self.settings.image)) & set(render_r.RELEASES)
+        named = set(re.findall(r"[a-z]+", self.root_name(python))) & set(render_r.RELEASES)
         pulled = named or {""} if self.settings.source != "debootstrap" else set()
         packed = {self.settings.pythons[python]} if self.settings.source != "image" else set()
         return tuple(sorted(pulled | packed))
+
+    def root_name(self, python: str) -> str:
+        """The image that the settings want below this Python's base."""
+        return self.settings.image.format(python=python, release=self.settings.pythons[python])
 
     def ensure(self, python: str, *, say: Say, halt: Halt = NO_HALT) -> bases.Base:
         """The base of this Python, built if it is not here yet."""
@@ -105,7 +109,7 @@ class DockerBases:
 
         :raises NotOffered: neither way works here.
         """
-        wanted = self.settings.image.format(python=base.python)
+        wanted = self.root_name(base.python)
         if self.settings.source != "debootstrap" and self.engine.pulled(wanted, say):
             return wanted
         if self.settings.source == "image":
