@@ -152,15 +152,15 @@ def test_a_click_ends_in_a_notebook_whose_kernel_answers(front):
     assert "cells" in student.notebook("course/week1.ipynb")
     (known,) = [one for one in student.browser.cookies if one.name in identity.NAMES]
     assert known.secure
-    assert asyncio.run(kernel_info(student, front.cert)) == "python"
+    assert asyncio.run(kernel_info(student, student.kernel(), front.cert)) == "python"
 
 
-async def kernel_info(student, cert):
+async def kernel_info(student, kernel, cert):
     """The language that a kernel says it speaks, over its WebSocket."""
     header = {"msg_id": uuid.uuid4().hex, "msg_type": "kernel_info_request", "version": "5.3"}
     header |= {"username": "", "session": uuid.uuid4().hex, "date": ""}
     asked = {"header": header, "parent_header": {}, "metadata": {}, "content": {}}
-    address = f"{student.session_url}api/kernels/{student.kernel()}/channels"
+    address = f"{student.session_url}api/kernels/{kernel}/channels"
     cookies = {one.name: one.value for one in student.browser.cookies}
     origin = {"Origin": student.session_url.split("/s/")[0]}
     trust = ssl.create_default_context(cafile=cert)
@@ -242,7 +242,7 @@ def test_sessions_have_a_host_name_of_their_own(local_root):
         student = Click(sessions_url=there)
         student.browser.verify = str(front.cert)
         assert student.open(front.box.link(), print).startswith(f"{there}/s/")
-        assert asyncio.run(kernel_info(student, front.cert)) == "python"
+        assert asyncio.run(kernel_info(student, student.kernel(), front.cert)) == "python"
         assert student.browser.get(f"{there}/sessions").status_code == 404
         found = front.box.cli("link", "rehearse", front.box.link())
         assert (found["ok"], found["error"]) == (True, ""), "past nginx, by loopback"
