@@ -137,7 +137,7 @@ class GatewayClient:
                 datetime.fromisoformat(row["last_activity"]).timestamp(),
                 row.get("websockets", 0),
             )
-            for path, row in self._call("GET").items()
+            for path, row in self._asked("routes").items()
             if path.startswith("/s/")
         }
 
@@ -150,16 +150,22 @@ class GatewayClient:
 
     def numbers(self) -> Numbers:
         """What it counted."""
-        said = self._call("GET", of="numbers")
+        said = self._asked("numbers")
         return Numbers(**{**said, "requests": tuple(tuple(row) for row in said["requests"])})
 
     def health(self) -> str | None:
         """None when the gateway answers with our token, else why not."""
         try:
-            self._call("GET")
+            self._asked("routes")
         except NoAnswer as error:
             return f"The gateway does not answer: {error}."
         return None
+
+    def _asked(self, of: str) -> dict[str, Any]:
+        said = self._call("GET", of=of)
+        if not isinstance(said, dict):
+            raise NoAnswer("another program has its port")
+        return said
 
     def _change(self, method: str, path: str, body: object = None) -> None:
         deadline = time.monotonic() + PATIENCE

@@ -90,7 +90,19 @@ def client_of(config: Config, secret: bytes) -> GatewayClient:
 def find_gateway(config: Config, secret: bytes) -> GatewayClient | None:
     """The gateway of this data folder, if it runs."""
     client = client_of(config, secret)
-    return None if client.health() else client
+    return client if is_running(client.announced()) and not client.health() else None
+
+
+def is_running(announced: Announced | None) -> bool:
+    """False where there is none, or its process is another program: after a reboot, numbers and
+    ports of before mean others, who should neither be waited for nor be told our token."""
+    if announced is None:
+        return False
+    try:
+        words = Path(f"/proc/{announced.pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return not Path("/proc/self/cmdline").exists()
+    return b"launcher.gateway" in words and announced.mark.encode() in words
 
 
 def ensure_gateway(config: Config, secret: bytes) -> Gateway:
@@ -99,9 +111,10 @@ def ensure_gateway(config: Config, secret: bytes) -> Gateway:
     :raises GatewayFailed: it ended at once, most often because its port is taken; or the one
         that runs does not answer, or cannot be ended.
     """
-    client = client_of(config, secret)
-    wait_while_slow(client)
-    left = client.announced() if client.health() is None else None
+    client, left = client_of(config, secret), None
+    if is_running(client.announced()):
+        wait_while_slow(client)
+        left = client.announced() if client.health() is None else None
     if left and is_as_asked(config, left):
         return Gateway(config, client, left.public)
     if left:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ import requests
 from launcher.config import load_config
 from launcher.gateway import client as client_module
 from launcher.gateway import process
+from launcher.gateway.client import GatewayClient, NoAnswer
 from launcher.gateway.process import Gateway, GatewayFailed, client_of, ensure_gateway
 from launcher.machine.ports import free_port
 from launcher.people import identity
@@ -81,6 +84,60 @@ def test_a_start_that_fails_leaves_what_the_gateway_before_said(alone, monkeypat
     with pytest.raises(GatewayFailed):
         process.start_gateway(alone, client)
     assert client.announced().public == 4321
+
+
+class Stranger(http.server.BaseHTTPRequestHandler):
+    """A program that has the port of the gateway before the reboot."""
+
+    def do_GET(self):
+        body = b"[]" if self.server.says == 200 else b"Not Found"
+        self.send_response(self.server.says)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(params=[404, 200, None])
+def stranger(alone, request):
+    """Its announced process is a program that runs, too: this one."""
+    client = client_of(alone, identity.load_secret(alone.data))
+    client.announcement.parent.mkdir(parents=True)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
+        server.says = request.param
+        client.announcement.write_text(f"{server.server_port} 4321 {os.getpid()} mark")
+        if server.says:  # else it listens and never answers
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield client
+        if server.says:
+            server.shutdown()
+
+
+def test_another_program_is_not_taken_for_a_gateway(stranger, alone, monkeypatch):
+    monkeypatch.setattr(client_module, "TIMEOUT", 1.0)
+    assert stranger.health()
+    with pytest.raises(NoAnswer):
+        stranger.routes()
+    asked = []
+    call = GatewayClient._call
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            GatewayClient,
+            "_call",
+            lambda client, *said, **more: (
+                asked.append(client.announced().pid) or call(client, *said, **more)
+            ),
+        )
+        assert process.find_gateway(alone, identity.load_secret(alone.data)) is None
+        running = next_launcher(alone)
+    try:
+        assert running.process.pid == running.client.announced().pid
+        assert running.client.health() is None
+        assert set(asked) == {running.process.pid}, "nobody else was told the token"
+    finally:
+        running.stop()
 
 
 def test_a_gateway_that_outlived_its_launcher_is_taken_over_and_ended_by_the_next(started):
