@@ -138,9 +138,13 @@ class Reaper:
         idle = min(self.idle, self.when_full) if self.sessions.queue.lacking() else self.idle
         now, jumped = time.time(), self.clock.last()
         for session in running:
-            use = use_of(session, self.sessions.status(session), routes.get(session.id))
+            status = self.sessions.status(session)
+            use = use_of(session, status, routes.get(session.id))
             session, use = after_jump(session, use, jumped=jumped, now=now)
-            if nearly_unused(session, use, idle=idle, now=now) and self.sessions.computes(session):
+            near = nearly_unused(session, use, idle=idle, now=now)
+            # One that has just said nothing would take its time to say nothing again.
+            may_compute = status is not None and status.get("kernels") != 0
+            if near and may_compute and self.sessions.computes(session):
                 use = replace(use, last=now)  # somebody waits for what it finds out
             why = reason_to_stop(session, use, idle=idle, max_age=self.max_age, now=now)
             if why and idle < self.idle and now - session.started <= self.max_age:

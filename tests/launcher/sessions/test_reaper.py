@@ -168,6 +168,14 @@ def test_a_session_that_is_used_is_not_asked_what_it_runs(reaper, sessions, monk
         assert reaper.round() == []
 
 
+@pytest.mark.parametrize("said", [None, {"kernels": 0, "last_activity": "", "connections": 0}])
+def test_a_server_that_hangs_or_has_no_kernel_is_not_asked_again(reaper, monkeypatch, said):
+    monkeypatch.setattr(reaper.sessions, "status", lambda session: said)
+    monkeypatch.setattr(reaper.sessions, "computes", None)
+    reaper.idle = 400
+    assert len(reaper.round()) == 1
+
+
 def told(age, last_used_ago, *, connected=False, idle=600, max_age=43200):
     use = Use(NOW - last_used_ago, connected)
     return ending(session(age), use, idle=idle, max_age=max_age, now=NOW)
