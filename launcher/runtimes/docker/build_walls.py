@@ -25,7 +25,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 import docker
-from docker.errors import DockerException
+from docker.errors import DockerException, NotFound
 
 from launcher.runtimes.docker.network import bridge_of, ensure_network
 from launcher.runtimes.docker.walls import (
@@ -216,8 +216,9 @@ class BuildWalls:
             self.sweep()
         except (NoFilter, OSError) as error:
             return f"Builds can reach this machine's ports and private networks, because {error}."
-        bridge = bridge_in(self._default())
-        if bridge not in devices():
+        default = self._default()
+        bridge = bridge_in(default)
+        if default and bridge not in devices():
             return f"Builds are not walled: the engine's bridge {bridge} is not on this machine."
         return None
 
@@ -232,7 +233,11 @@ class BuildWalls:
             self._take_down_if_last(file.fileno())
 
     def _default(self) -> Mapping[str, Any]:
-        attrs: Mapping[str, Any] = self.client.networks.get("bridge").attrs
+        """The engine's own network; empty where it is told to have none."""
+        try:
+            attrs: Mapping[str, Any] = self.client.networks.get("bridge").attrs
+        except NotFound:
+            return {}
         return attrs
 
     def _put_up(self, openings: Sequence[Opening]) -> None:
@@ -249,7 +254,7 @@ class BuildWalls:
                 "iptables": containers_on(default, known, "IPv4Address"),
                 "ip6tables": containers_on(default, known, "IPv6Address"),
             }
-            bridges = [bridge_in(default), bridge_of(self.name)]
+            bridges = [*([bridge_in(default)] if default else []), bridge_of(self.name)]
             for program, found in self._write(openings, spared).items():
                 forward = "DOCKER-USER" if "DOCKER-USER" in found else "FORWARD"
                 for bridge in bridges:

@@ -17,6 +17,7 @@ from ipaddress import ip_network
 
 import pytest
 from docker.errors import NotFound
+from docker.models.networks import NetworkCollection
 
 from envs.errors import BadEnvironment, BuildFailed
 from envs.readers import read_recipe
@@ -426,6 +427,24 @@ def test_what_a_killed_launcher_left_is_taken_down_at_the_next_look(alone):
 def test_an_engine_whose_bridge_is_elsewhere_is_said(images, monkeypatch):
     monkeypatch.setattr(build_walls, "devices", lambda: {"lo", "eth0"})
     assert "is not on this machine" in images.engine.walls.trouble()
+
+
+@pytest.mark.docker
+def test_an_engine_without_a_bridge_of_its_own_is_no_trouble(alone, monkeypatch):
+    """As with `"bridge": "none"` in its settings."""
+    get = NetworkCollection.get
+
+    def without(networks, name):
+        if name == "bridge":
+            raise NotFound("network bridge not found")
+        return get(networks, name)
+
+    monkeypatch.setattr(NetworkCollection, "get", without)
+    assert alone.trouble() is None
+    with alone.around():
+        assert f"-i {bridge_of(alone.name)} -j {OUTWARD}" in chains()["FORWARD"]
+        assert "docker0" not in str(chains())
+    assert "LAUNCHER-BUILD" not in str(chains())
 
 
 @pytest.mark.docker
