@@ -51,8 +51,12 @@ class Builder(Protocol):
         labels: Mapping[str, str],
         say: Say,
         halt: Halt = NO_HALT,
+        cache: str = "",
     ) -> Image:
         """Build the image from the checkout in `source`, and only then give it its name.
+
+        `cache` says whose package caches the build uses and fills: what one build put there, the
+        next one installs. Empty: nobody else's.
 
         :raises envs.errors.BuildFailed: a step failed; nothing of that name exists then.
         :raises envs.errors.BuildCancelled: `halt` ended it; nothing is left then, too.

@@ -9,7 +9,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +34,8 @@ from envs.version import EXISTING, Version
 
 log = logging.getLogger(__name__)
 
+CATALOGUE = "catalogue"
+"""Whose caches the environments share that the administrator chose."""
 CANCEL = "cancel"
 """A file beside the log of a build that is to end."""
 
@@ -49,6 +51,8 @@ class Store:
     """Seconds between two looks at a log that another process writes."""
     delegates: Callable[[str], bool] = lambda _repo: False
     """True for the addresses of repositories that are left to repo2docker."""
+    trusts: Callable[[Version], bool] = lambda _version: False
+    """True for versions that the administrator chose."""
     at_once: int = 2
     """Builds that run at a time; more wait for a place."""
     largest: int = 0
@@ -161,27 +165,33 @@ class Store:
 
     def _build_locked(
         self,
+        version: Version,
         name: str,
         recipe: Recipe,
         source: Path,
-        labels: Mapping[str, str],
         say: Say,
         halt: Halt,
     ) -> Image:
         """Build with the versions of the last time, else with the newest."""
+        build = functools.partial(
+            self.builder.build,
+            name,
+            source=source,
+            labels=labels_of(version, name, recipe),
+            say=say,
+            halt=halt,
+            cache=cache_of(version, trusted=self.trusts(version)),
+        )
         lock = kept_part(self.records.lock(name))
         if lock and recipe.ours:
             say("Keeping to the package versions of this commit's last build")
             try:
-                locked_recipe = replace(recipe, lock=lock)
-                return self.builder.build(
-                    name, locked_recipe, source=source, labels=labels, say=say, halt=halt
-                )
+                return build(replace(recipe, lock=lock))
             except OverLimit:
                 raise
             except BuildFailed as error:
                 say(f"That is not possible any more ({error.message}); taking the newest")
-        return self.builder.build(name, recipe, source=source, labels=labels, say=say, halt=halt)
+        return build(recipe)
 
     def _build(
         self,
@@ -203,9 +213,8 @@ class Store:
             try:
                 for line in opening(version, name, recipe, fetched):
                     log.write(line)
-                labels = labels_of(version, name, recipe)
                 with slots.one(log.write, halt):
-                    image = self._build_locked(name, recipe, source, labels, log.write, halt)
+                    image = self._build_locked(version, name, recipe, source, log.write, halt)
                 got = self.builder.lock(name)
                 if got and not self.records.lock(name):  # the first one: a network may be down once
                     self.records.keep_lock(name, got)
@@ -265,6 +274,17 @@ def opening(version: Version, name: str, recipe: Recipe, fetched: float) -> Iter
         yield f"Ignored: {path} ({reason})"
     for sentence in recipe.warnings:
         yield f"Note: {sentence}"
+
+
+def cache_of(version: Version, *, trusted: bool) -> str:
+    """Whose package caches the version's build uses and fills.
+
+    A commit that a link names itself shares them with nobody: git hosts serve the commits of
+    every fork by the address of the repository, and anybody can make a fork.
+    """
+    if trusted:
+        return CATALOGUE
+    return f"{version.repo}@{version.commit}" if version.kind == "commit" else version.repo
 
 
 def labels_of(version: Version, name: str, recipe: Recipe) -> dict[str, str]:

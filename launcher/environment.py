@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import threading
@@ -183,6 +184,24 @@ def link_of(env: str) -> Link:
     """The shortest link to an environment as links name it: `intro`, `intro@2025.1`, an address."""
     name, tag = split_env(env)
     return Link(env=name, tag=tag)
+
+
+def is_chosen(
+    version: Version, catalogue: Mapping[str, CatalogueEntry], channels: Channels
+) -> bool:
+    """Whether whoever made the catalogue chose the version.
+
+    Any tag or branch of a repository of it; of other commits, which may be of somebody's fork,
+    those that an entry or a channel names.
+    """
+    names = [name for name, entry in catalogue.items() if entry.address == version.repo]
+    if version.kind != "commit":
+        return bool(names)
+    for link in [Link(env=name, tag=tag) for name in names for tag in (STABLE, NEXT)]:
+        with contextlib.suppress(BadEnvironment):  # there is no next version
+            if environment_of(link, catalogue, channels)[1] == version.ref:
+                return True
+    return False
 
 
 def environment_of(

@@ -24,7 +24,7 @@ from launcher.content.mirror import Mirrors
 from launcher.content.size import SizeLimits
 from launcher.content.upstream import FetchLimits
 from launcher.database import Database
-from launcher.environment import Environments
+from launcher.environment import Environments, is_chosen
 from launcher.homes.home import Homes
 from launcher.links.short_links import ShortLinks
 from launcher.people import identity
@@ -113,13 +113,14 @@ def create_parts(config: Config) -> Parts:
         setting="content.min_free",
     )
     database = Database.of(config.data)
+    channels = Channels(config.data / "builds" / "channels.json")
     return Parts(
         config=config,
         secret=secret,
         git=git,
         runtime=runtime,
         why_runtime=why,
-        channels=Channels(config.data / "builds" / "channels.json"),
+        channels=channels,
         versions=VersionCache(
             git,
             tag_life=config.environments.tag_life,
@@ -136,6 +137,7 @@ def create_parts(config: Config) -> Parts:
             largest=config.builds.largest,
             room=room,
             delegates=config.environments.delegates,
+            trusts=lambda version: is_chosen(version, config.environments.catalogue, channels),
         ),
         mirrors=mirrors,
         homes=Homes(config.data / "homes"),

@@ -51,8 +51,8 @@ class Shapes:
             recipe = read_recipe(source)
             log += opening(version, name, recipe, 0.0)
             self.images.plan(recipe, source)
-            labels = {"launcher.env.name": name}
-            self.images.build(name, recipe, source=source, labels=labels, say=log.append)
+            how = {"labels": {"launcher.env.name": name}, "say": log.append}
+            self.images.build(name, recipe, source=source, cache="tests", **how)
         except EnvError as error:
             return error, "\n".join(log)
         return name, "\n".join(log)

@@ -39,7 +39,7 @@ class Builder(FileBuilder):
 
     may_end: threading.Event = field(default_factory=threading.Event)
 
-    def build(self, name, recipe, *, source, labels, say, halt=NO_HALT):
+    def build(self, name, recipe, *, source, labels, say, halt=NO_HALT, cache=""):
         wanted = (source / "requirements.txt").read_text()
         for line in FAILS if "nosuch" in wanted else FAILS[:2]:
             say(line)

@@ -28,6 +28,8 @@ class FileBuilder:
     packages: str = ""
     locks: list = field(default_factory=list)
     """What each build was to keep to."""
+    caches: list = field(default_factory=list)
+    """Whose caches each build used."""
 
     def plan(self, recipe, source):
         return repr(recipe)
@@ -41,7 +43,7 @@ class FileBuilder:
     def list_images(self):
         return [Image(path.name) for path in self.folder.iterdir()]
 
-    def build(self, name, recipe, *, source, labels, say, halt=NO_HALT):
+    def build(self, name, recipe, *, source, labels, say, halt=NO_HALT, cache=""):
         with (self.folder / "builds.txt").open("a") as file:
             file.write(name + "\n")
         for number in range(self.lines):
@@ -52,6 +54,7 @@ class FileBuilder:
         if recipe.requirements and "broken" in (source / recipe.requirements).read_text():
             raise BuildFailed("broken is not a package")
         self.locks.append(recipe.lock)
+        self.caches.append(cache)
         if "gone==1" in recipe.lock:
             raise BuildFailed("gone 1 was withdrawn")
         self._file(name).write_text("built")

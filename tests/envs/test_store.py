@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -61,6 +62,19 @@ def test_the_log_says_what_is_built_from_what(store, version):
     assert version.commit in log
     assert "Used: requirements.txt" in log
     assert "line 2" in log
+
+
+def test_a_repository_s_builds_share_caches_and_a_commit_that_was_named_itself_does_not(
+    store, version, builder, host, env
+):
+    store.ensure_image(version, say=ignore)
+    fork = replace(version, commit=env.commit({"a": "2"}), kind="commit")
+    store.ensure_image(fork, say=ignore)
+    store.trusts = lambda version: version.ref == "v2"
+    env.commit({"a": "3"})
+    env.git("tag", "v2")
+    store.ensure_image(resolve_version(host.url("env"), "v2", git=store.git), say=ignore)
+    assert builder.caches == [version.repo, f"{version.repo}@{fork.commit}", "catalogue"]
 
 
 def test_ten_at_once_build_once_and_all_see_the_log(store, version, builder):

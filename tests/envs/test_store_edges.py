@@ -32,7 +32,7 @@ REPO = "https://git.example.org/org/env"
 class Gated(FileBuilder):
     """Says one line, then waits for the file `go`; a file `fail` or `crash` ends it so."""
 
-    def build(self, name, recipe, *, source, labels, say: Say, halt=NO_HALT) -> Image:
+    def build(self, name, recipe, *, source, labels, say: Say, halt=NO_HALT, cache="") -> Image:
         say("compiling")
         (self.folder / "begun").touch()
         over = threading.Event()

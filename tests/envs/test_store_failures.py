@@ -27,7 +27,7 @@ error: No solution found when resolving dependencies
 class Uv(FileBuilder):
     """Fails as uv does."""
 
-    def build(self, name, recipe, *, source, labels, say, halt=NO_HALT):
+    def build(self, name, recipe, *, source, labels, say, halt=NO_HALT, cache=""):
         for line in SAYS.splitlines():
             say(line)
         wait_for(self.goes_on, 60, every=0.01)

@@ -11,8 +11,8 @@ from envs.channels import Channels
 from envs.errors import BuildFailed, GitHostDown
 from envs.git import Git
 from envs.store import Store
-from envs.version import VersionCache
-from launcher.environment import Environments, SeenImages, environment_of
+from envs.version import Version, VersionCache
+from launcher.environment import Environments, SeenImages, environment_of, is_chosen
 from launcher.prebuild import Prebuild
 from launcher.settings.entries import CatalogueEntry
 from link_generator.link import Link
@@ -45,6 +45,34 @@ CATALOGUE = {
 def test_an_environment_is_an_address_and_a_tag(tmp_path, env, tag, found):
     channels = Channels(tmp_path / "channels.json")
     assert environment_of(Link(env=env, tag=tag), CATALOGUE, channels) == found
+
+
+FORKED = "a" * 40
+"""A commit of anybody's fork, which the git host serves by this address, too."""
+
+
+@pytest.mark.parametrize(
+    ("repo", "ref", "kind", "chosen"),
+    [
+        ("https://github.com/org/intro", "v3", "tag", True),
+        ("https://github.com/org/intro", "main", "branch", True),
+        ("https://github.com/org/intro", "", "head", True),
+        ("https://github.com/org/intro", FORKED, "commit", False),
+        ("https://github.com/org/intro", "b" * 40, "commit", True),
+        ("https://github.com/org/pinned", "c" * 40, "commit", True),
+        ("https://github.com/org/pinned", "b" * 40, "commit", False),
+        ("https://github.com/org/other", "main", "branch", False),
+        ("docker:quay.io/org/other", "2", "tag", True),
+        ("docker:quay.io/org/other", "sha256:" + FORKED, "commit", False),
+    ],
+)
+def test_the_catalogue_s_own_versions_are_told_from_those_of_strangers(
+    tmp_path, repo, ref, kind, chosen
+):
+    catalogue = {**CATALOGUE, "pinned": CatalogueEntry("gh/org/pinned", "c" * 40)}
+    channels = Channels(tmp_path / "channels.json")
+    channels.offer("intro", "b" * 40)
+    assert is_chosen(Version(repo, ref, FORKED, kind), catalogue, channels) == chosen
 
 
 @pytest.fixture

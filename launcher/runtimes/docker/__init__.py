@@ -13,6 +13,7 @@ from launcher.config import Config
 from launcher.errors import NoRuntime
 from launcher.machine.proxy import proxy_of, proxy_of_environment
 from launcher.machine.zone import time_zone
+from launcher.people.identity import load_secret
 from launcher.runtimes.docker.api import connect
 from launcher.runtimes.docker.bases import DockerBases
 from launcher.runtimes.docker.build_walls import PACKAGES, BuildWalls
@@ -87,6 +88,7 @@ def create(config: Config, instance: str) -> DockerRuntime:
         netrc=builds.netrc_file,
         proxy=proxy_of_environment(),
         walls=build_walls_of(config, client),
+        secret=load_secret(config.data),
         room=Room(
             builds.min_free,
             lambda: [config.data, *root_folder(client)],

@@ -100,7 +100,13 @@ class DockerBases:
             with context_of(Path(folder), text) as context:
                 labels = {"launcher.base": base.python, "launcher.base.key": base.key}
                 self.engine.build(
-                    context, tag=base.name, labels=labels, say=say, halt=halt, cache="base"
+                    context,
+                    tag=base.name,
+                    labels=labels,
+                    say=say,
+                    halt=halt,
+                    cache="base",
+                    rendered=True,
                 )
         self.engine.client.images.get(base.name).tag(base.short_name)
 

@@ -31,6 +31,11 @@ LONG = 1800
 """Seconds; the engine copies what all steps wrote, or measures and removes it."""
 
 
+CACHES = "BUILDKIT_CACHE_MOUNT_NS"
+"""An argument of every build, see https://docs.docker.com/reference/dockerfile/. Steps do not see
+it, and no log or history shows it, unless the Dockerfile itself asks for it."""
+
+
 def probe(client: docker.DockerClient) -> bool:
     """True when builds with cache mounts work: an engine of API 1.39 or later has BuildKit."""
     try:
@@ -89,14 +94,16 @@ def build(
     labels: Mapping[str, str],
     say: Say,
     halt: Halt = NO_HALT,
+    cache: str = "",
     legacy: bool = False,
     limits: BuildLimits = NO_LIMITS,
     proxy: Proxy = NO_PROXY,
 ) -> None:
     """Build the tar `context` and tag the result; `legacy` uses the engine's first builder.
 
-    Only that one holds to limits. Both keep arguments of these names, which every Dockerfile has,
-    out of the image and its history.
+    Only that one holds to limits, and only BuildKit has caches that steps mount: it puts `cache`
+    in front of the names of all of them. Both keep the proxy's arguments, which every Dockerfile
+    has, out of the image and its history.
 
     :raises BuildFailed: with the step that failed and the last lines.
     :raises BuildCancelled: `halt` ended it.
@@ -109,7 +116,7 @@ def build(
         "t": tag,
         "dockerfile": dockerfile,
         "labels": json.dumps(dict(labels)),
-        "buildargs": json.dumps(dict(proxy.variables)),
+        "buildargs": json.dumps({**proxy.variables, **({} if legacy else {CACHES: cache})}),
         "rm": "1",
         "forcerm": "1",
         **(limits.of_build() if legacy else {}),

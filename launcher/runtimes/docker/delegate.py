@@ -24,6 +24,7 @@ from envs.halt import NO_HALT, Halt
 from envs.recipe import Recipe
 from envs.render import REPO
 from launcher.machine.proxy import NO_PROXY, Proxy
+from launcher.runtimes.docker.buildkit import CACHES
 
 PROGRAM = "jupyter-repo2docker"
 INSTALL = "pip install 'split-launcher[repo2docker]'"
@@ -105,8 +106,9 @@ class Delegate:
         labels: Mapping[str, str],
         say: Say,
         halt: Halt = NO_HALT,
+        cache: str = "",
     ) -> None:
-        """Build the checkout and tag the result.
+        """Build the checkout and tag the result; `cache` as in `buildkit.build`.
 
         :raises BuildFailed: it failed, or took too long. :raises BadEnvironment: see below.
         :raises BuildCancelled: `halt` ended it.
@@ -114,10 +116,12 @@ class Delegate:
         program = self.ensure_program(recipe)
         check_links(source)
         say(f"Handing over to repo2docker: {recipe.delegated}")
+        # The values come by the environment: the log has every command that fails.
+        passed = [*self.proxy.variables, CACHES]
         command = build_command(
-            program, recipe, source=str(source), tag=tag, labels=labels, passed=self.proxy.variables
+            program, recipe, source=str(source), tag=tag, labels=labels, passed=passed
         )
-        run(command, say=say, halt=halt.within(self.timeout), proxy=self.proxy)
+        run(command, say=say, halt=halt.within(self.timeout), proxy=self.proxy, cache=cache)
 
     def dockerfile(self, recipe: Recipe, *, source: Path) -> str:
         """What repo2docker would build; nothing is built.
@@ -212,7 +216,9 @@ def within(path: Path, folder: Path) -> bool:
         return False
 
 
-def run(command: Sequence[str], *, say: Say, halt: Halt, proxy: Proxy = NO_PROXY) -> None:
+def run(
+    command: Sequence[str], *, say: Say, halt: Halt, proxy: Proxy = NO_PROXY, cache: str = ""
+) -> None:
     """Run to the end, every line said; whatever happens, nothing is left over.
 
     In an empty folder, because repo2docker runs a `repo2docker_config.py` of the working folder.
@@ -225,7 +231,7 @@ def run(command: Sequence[str], *, say: Say, halt: Halt, proxy: Proxy = NO_PROXY
         subprocess.Popen(
             command,
             cwd=folder,
-            env=environment() | dict(proxy.variables),
+            env={**environment(), **proxy.variables, CACHES: cache},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Literal
 
@@ -19,6 +20,7 @@ from envs.halt import NO_HALT, Halt
 from envs.netrc import read_netrc
 from envs.room import ROOMY, Room
 from launcher.machine.proxy import NO_PROXY, Proxy
+from launcher.people.identity import derived
 from launcher.runtimes.docker import buildkit
 from launcher.runtimes.docker.build_walls import BuildWalls
 from launcher.runtimes.docker.commit import CommitBuild
@@ -51,6 +53,8 @@ class Engine:
     """By which the steps of builds reach the internet; in no image and no log."""
     walls: BuildWalls | None = None
     """What keeps builds from this machine's ports and private networks."""
+    secret: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
+    """The names of package caches are made with it, see `cache_names`."""
 
     @functools.cached_property
     def has_buildkit(self) -> bool:
@@ -96,17 +100,18 @@ class Engine:
         say: Say,
         halt: Halt = NO_HALT,
         cache: str = "",
+        rendered: bool = False,
     ) -> None:
         """Build the tar `context`.
 
-        `cache` says whose package caches a Dockerfile uses that the launcher rendered; empty for
-        one that somebody wrote.
+        `cache` says whose caches the Dockerfile's steps mount; `rendered`, that the launcher wrote
+        it.
 
         :raises BuildFailed: with the step that failed and the last lines.
         :raises BuildCancelled: `halt` ended it.
         """
         with self.walled():
-            if cache and self.commits:
+            if rendered and self.commits:
                 netrc = read_netrc(self.netrc) if self.netrc else None
                 limits = self.own_network()
                 own = CommitBuild(self.client, limits, cache, say, halt, netrc, self.proxy)
@@ -121,10 +126,18 @@ class Engine:
                 labels=labels,
                 say=say,
                 halt=halt,
+                cache=self.cache_names(cache),
                 legacy=legacy,
                 limits=self.own_network() if legacy else self.limits,
                 proxy=self.proxy,
             )
+
+    def cache_names(self, whose: str) -> str:
+        """What the names of its package caches begin with: no other build can name them.
+
+        BuildKit's caches belong to who names them, and a stranger's Dockerfile can name any.
+        """
+        return derived(self.secret, f"package caches of {whose}")
 
     def walled(self) -> contextlib.AbstractContextManager[None]:
         """While a build runs: what keeps its steps in."""

@@ -182,6 +182,7 @@ class DockerImages:
         labels: Mapping[str, str],
         say: Say,
         halt: Halt = NO_HALT,
+        cache: str = "",
     ) -> Image:
         halt = halt.within(self.engine.timeout)
         self.engine.room.ensure(say)
@@ -200,11 +201,23 @@ class DockerImages:
                 labels = {**labels, "launcher.env.kind": KIND}
                 with self.engine.walled():
                     self.delegate.build(
-                        recipe, source=source, tag=temp, labels=labels, say=say, halt=halt
+                        recipe,
+                        source=source,
+                        tag=temp,
+                        labels=labels,
+                        say=say,
+                        halt=halt,
+                        cache=self.engine.cache_names(cache or name),
                     )
             else:
                 self.build_itself(
-                    recipe, source=source, tag=temp, labels=labels, say=say, halt=halt
+                    recipe,
+                    source=source,
+                    tag=temp,
+                    labels=labels,
+                    say=say,
+                    halt=halt,
+                    cache=cache or name,
                 )
             if not recipe.ours:
                 self.complete(temp, labels, say, halt, anyway=recipe.kind == KIND)
@@ -227,6 +240,7 @@ class DockerImages:
         labels: Mapping[str, str],
         say: Say,
         halt: Halt,
+        cache: str,
     ) -> None:
         """Build without repo2docker."""
         walled = self.engine.walls and not self.engine.walls.off
@@ -246,8 +260,15 @@ class DockerImages:
         made = made_files(recipe, channels=urls)
         obey = bool(recipe.dockerfile)
         with context_of(source, text, made=made, folders=folders, obey_ignore=obey) as context:
-            cache = labels.get("launcher.env.repo") or tag if recipe.ours else ""
-            self.engine.build(context, tag=tag, labels=labels, say=say, halt=halt, cache=cache)
+            self.engine.build(
+                context,
+                tag=tag,
+                labels=labels,
+                say=say,
+                halt=halt,
+                cache=cache,
+                rendered=recipe.ours,
+            )
 
     def fetches_nothing(self, image: str) -> str:
         """The image.

@@ -6,7 +6,7 @@ from envs.room import Room
 from launcher.config import Config
 from launcher.machine.proxy import proxy_of
 from launcher.runtimes.local.cgroups import find_cgroups
-from launcher.runtimes.local.images import LocalImages, empty_cache
+from launcher.runtimes.local.images import LocalImages, empty_caches
 from launcher.runtimes.local.sandbox import find_sandbox
 from launcher.runtimes.local.sessions import LocalRuntime
 
@@ -27,7 +27,7 @@ def create(config: Config, instance: str) -> LocalRuntime:
         room=Room(
             config.builds.min_free,
             lambda: [config.data],
-            lambda: empty_cache(config.data / "envs" / "cache"),
+            lambda: empty_caches(config.data / "envs"),
         ),
     )
     return LocalRuntime(

@@ -35,10 +35,12 @@ WRONG = re.compile("error|its ", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class BuildSteps:
-    """Runs the steps of builds; what they write is in their place and in the cache."""
+    """Runs the steps of a build; what they write is in its place and in the cache."""
 
     folder: Path
-    """Where secrets are for one step, and the `cache` of packages."""
+    """Where secrets are for one step."""
+    cache: Path
+    """Of packages."""
     sandbox: Sandbox
     conda: CondaConfig
     python: Path
@@ -101,7 +103,7 @@ class BuildSteps:
             "NB_PYTHON_PREFIX": f"{place}/venv",
             "KERNEL_PYTHON_PREFIX": f"{place}/venv",
             "REPO_DIR": f"{place}/repo",
-            "UV_CACHE_DIR": str(self.folder / "cache"),
+            "UV_CACHE_DIR": str(self.cache),
             "UV_PYTHON_DOWNLOADS": "never",
             "UV": uv.find_uv_bin(),
             **trust_variables(self.ca_bundle),
@@ -122,7 +124,7 @@ class BuildSteps:
                 *self.conda.folders(),
                 *([secret.parent] if secret else []),
             ],
-            write=[place, self.folder / "cache"],
+            write=[place, self.cache],
             chdir=str(place / "repo"),
         )
         tail, wrong = deque[str](maxlen=TAIL), ""

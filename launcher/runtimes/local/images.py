@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -36,6 +37,8 @@ from launcher.runtimes.local.sandbox import Sandbox
 from launcher.runtimes.local.venv import LOCK_FILE, venv_steps
 from launcher.settings.sections import CondaConfig
 
+CACHE = "cache"
+"""How the names of package caches begin; an older launcher had one of this name for all."""
 BUILDER = "venv-2"
 """Counts up when the same recipe would give another image."""
 
@@ -130,11 +133,11 @@ class LocalImages:
                 found.append(("leftover", place.name, size_of(place)))
                 if not dry_run:
                     shutil.rmtree(place, ignore_errors=True)
-        held = size_of(self.folder / "cache")
-        if held > cache:
-            found.append(("package cache", "uv", held))
+        held = {one: size_of(one) for one in self.folder.glob(f"{CACHE}*")}
+        if sum(held.values()) > cache:
+            found += [("package cache", one.name, size) for one, size in held.items()]
             if not dry_run:
-                empty_cache(self.folder / "cache")
+                empty_caches(self.folder)
         return found
 
     def lock(self, name: str) -> str:
@@ -157,6 +160,7 @@ class LocalImages:
         labels: Mapping[str, str],
         say: Say,
         halt: Halt = NO_HALT,
+        cache: str = "",
     ) -> Image:
         recipe = recipe.fitted(has_python=has_python(recipe.python, data=self.data))
         halt = halt.within(self.timeout)
@@ -165,7 +169,7 @@ class LocalImages:
         place = self.folder / "built" / uuid.uuid4().hex[:12]
         python = find_python(recipe.python, data=self.data)
         try:
-            self._fill(place, python, recipe, source, say, halt)
+            self._fill(place, python, recipe, source, say, halt, self._cache(cache or name))
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
             raise
@@ -204,8 +208,9 @@ class LocalImages:
         source: Path,
         say: Say,
         halt: Halt,
+        cache: Path,
     ) -> None:
-        home, cache = home_of(place), self.folder / "cache"
+        home = home_of(place)
         place.mkdir(mode=0o755, parents=True)
         cache.mkdir(mode=0o755, exist_ok=True)
         home.mkdir()
@@ -230,7 +235,7 @@ class LocalImages:
         steps = venv_steps(recipe, place=place, python=python, server=self.server, cache=cache)
         netrc = read_netrc(self.netrc) if self.netrc else None
         run = BuildSteps(
-            self.folder, self.sandbox, self.conda, python, self.index_url, self.ca_bundle
+            self.folder, cache, self.sandbox, self.conda, python, self.index_url, self.ca_bundle
         ).run
         for step in steps:
             tell(f"$ {' '.join(step)}")
@@ -250,6 +255,10 @@ class LocalImages:
             ) from error
         shutil.rmtree(place / conda.STEPS, ignore_errors=True)
 
+    def _cache(self, whose: str) -> Path:
+        """The folder of their package cache; no other build sees it."""
+        return self.folder / f"{CACHE}-{hashlib.sha256(whose.encode()).hexdigest()[:16]}"
+
     def _channels(self, wanted: Conda) -> tuple[str, ...]:
         return self.conda.urls(wanted.channels)
 
@@ -267,11 +276,14 @@ def size_of(folder: Path) -> int:
     return sum(one.lstat().st_size for one in folder.rglob("*") if not one.is_dir())
 
 
-def empty_cache(folder: Path) -> None:
+def empty_caches(folder: Path) -> None:
     """Remove downloaded packages, by the tool that knows whether a build is using them."""
-    command = [uv.find_uv_bin(), "cache", "clean", "--quiet", "--cache-dir", str(folder)]
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        subprocess.run(command, timeout=60, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for cache in folder.glob(f"{CACHE}*"):
+        command = [uv.find_uv_bin(), "cache", "clean", "--quiet", "--cache-dir", str(cache)]
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(
+                command, timeout=60, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
 
 
 def write_inside(root: Path, name: str, text: str) -> None:

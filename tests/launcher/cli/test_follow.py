@@ -34,7 +34,7 @@ class Shown(Display):
 
 
 class Steps(FileBuilder):
-    def build(self, name, recipe, *, source, labels, say, halt=NO_HALT):
+    def build(self, name, recipe, *, source, labels, say, halt=NO_HALT, cache=""):
         say("$ uv pip install --requirements requirements.txt")
         return super().build(name, recipe, source=source, labels=labels, say=say)
 

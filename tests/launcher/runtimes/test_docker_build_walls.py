@@ -124,7 +124,9 @@ def build(images, tmp_path):
         labels = {"launcher.env.name": name, "launcher.env.repo": "test-walls"}
         recipe = read_recipe(source)
         try:
-            builder.build(name, recipe, source=source, labels=labels, say=said.append)
+            builder.build(
+                name, recipe, source=source, labels=labels, say=said.append, cache="tests"
+            )
         except BuildFailed as error:
             raise AssertionError("\n".join([*said, str(error)])) from error
         return said

@@ -57,7 +57,7 @@ def build(images, root, yml=YML, *, lock="", **files):
     recipe = replace(read_recipe(root), lock=lock)
     assert images.plan(recipe, root)
     name, log = f"env/test:{uuid.uuid4().hex[:12]}", []
-    images.build(name, recipe, source=root, labels={}, say=log.append)
+    images.build(name, recipe, source=root, labels={}, say=log.append, cache="tests")
     return name, "\n".join(log)
 
 

@@ -68,12 +68,22 @@ def build(images, tmp_path):
 def test_an_image_by_repo2docker_has_our_name_and_labels_and_was_checked(images, build, client):
     client(WITH_BUILDX)
     image = build("FROM launcher/base:3.11\nRUN echo by repo2docker > /tmp/made\n")
+    name = images.engine.cache_names(build.name)
+    assert name not in "\n".join(build.log)
     assert image.labels["launcher.env.kind"] == "repo2docker"
     assert image.labels["launcher.env.ref"] == 'v1"$X'
     assert image.labels["repo2docker.version"]
     assert any("DockerBuildPack" in line for line in build.log)
     said = printed(images.client, image.name, ["cat", "/tmp/made"])
     assert said == b"by repo2docker\n"
+
+
+def test_one_that_asks_is_told_the_name_of_its_own_caches(images, build, client):
+    client(WITH_BUILDX)
+    ask = "ARG BUILDKIT_CACHE_MOUNT_NS\nRUN echo $BUILDKIT_CACHE_MOUNT_NS > /tmp/name\n"
+    image = build(f"FROM launcher/base:3.11\n{ask}")
+    said = images.client.containers.run(image.name, ["cat", "/tmp/name"], remove=True)
+    assert said.decode().strip() == images.engine.cache_names(build.name)
 
 
 @pytest.mark.parametrize(

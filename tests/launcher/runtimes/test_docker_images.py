@@ -48,8 +48,8 @@ def build(images, tmp_path):
             (source / path).parent.mkdir(exist_ok=True)
             (source / path).write_bytes(content.encode())
         recipe = replace(read_recipe(source), lock=lock)
-        labels = {"launcher.env.name": name}
-        return images.build(name, recipe, source=source, labels=labels, say=log.append, halt=halt)
+        how = {"labels": {"launcher.env.name": name}, "say": log.append, "halt": halt}
+        return images.build(name, recipe, source=source, cache="tests", **how)
 
     build.name, build.log = name, log
     yield build

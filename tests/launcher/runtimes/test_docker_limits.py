@@ -59,9 +59,16 @@ def build(images, tmp_path):
         name = f"env/limits:{uuid.uuid4().hex[:12]}"
         made.append(name)
         builder = replace(images, engine=replace(images.engine, **{"commits": True, **engine}))
-        labels = {"launcher.env.name": name, "launcher.env.repo": "test-limits"}
-        recipe = read_recipe(source)
-        return builder.build(name, recipe, source=source, labels=labels, say=say, halt=halt)
+        labels = {"launcher.env.name": name}
+        return builder.build(
+            name,
+            read_recipe(source),
+            source=source,
+            labels=labels,
+            say=say,
+            halt=halt,
+            cache="test-limits",
+        )
 
     yield build
     for name in made:

@@ -66,7 +66,7 @@ def build(images, tmp_path):
         for path, text in files.items():
             (tmp_path / path.replace("_", ".")).write_text(text)
         recipe = read_recipe(tmp_path)
-        return images.build(name, recipe, source=tmp_path, labels={}, say=log.append)
+        return images.build(name, recipe, source=tmp_path, labels={}, say=log.append, cache="tests")
 
     build.log = log
     yield build

@@ -36,14 +36,14 @@ def images(local_root):
     shutil.rmtree(folder)
 
 
-def build(images, root, lock="", **files):
+def build(images, root, lock="", cache="tests", **files):
     root.mkdir()
     for name, text in files.items():
         (root / name.replace("_dot_", ".")).write_text(text)
     recipe = replace(read_recipe(root), lock=lock)
     assert images.plan(recipe, root)
     name = f"env/test:{uuid.uuid4().hex[:12]}"
-    images.build(name, recipe, source=root, labels={}, say=print)
+    images.build(name, recipe, source=root, labels={}, say=print, cache=cache)
     return name
 
 
@@ -117,6 +117,40 @@ def test_a_build_keeps_to_a_lock_and_makes_one(images, tmp_path):
     lock.unlink()
     lock.symlink_to(tmp_path / "secret")
     assert images.lock(name) == ""
+
+
+# Runs while uv makes a wheel of the repository, as the user whom all caches belong to.
+EVIL = """\
+import glob, os
+from setuptools import setup
+for path in glob.glob(os.environ["UV_CACHE_DIR"] + "/../cache*/archive-v0/*/six.py"):
+    with open(path, "a") as file:
+        print("EVIL = True", file=file)
+setup(name="mine", version="1", py_modules=[])
+"""
+
+
+def test_what_setup_code_puts_into_a_cache_is_for_builds_that_share_it(images, tmp_path):
+    if not images.sandbox.bwrap:
+        pytest.skip("nothing keeps builds apart here")
+    build(images, tmp_path / "mine", cache="mine", requirements_dot_txt="six==1.16.0\n")
+    evil = {"requirements_dot_txt": "six==1.16.0\n", "setup_dot_py": EVIL}
+    build(images, tmp_path / "evil", cache="theirs", **evil)
+    for cache, expected in (("theirs", "True"), ("mine", "False")):
+        name = build(
+            images, tmp_path / f"again-{cache}", cache=cache, requirements_dot_txt="six==1.16.0\n"
+        )
+        assert python(images, name, "import six; print(hasattr(six, 'EVIL'))") == expected
+
+
+def test_caches_that_are_too_large_go_together(images, tmp_path):
+    build(images, tmp_path / "a", cache="a", requirements_dot_txt="six\n")
+    build(images, tmp_path / "b", cache="b", requirements_dot_txt="six\n")
+    seen = images.sweep(older=3600, cache=1 << 50, dry_run=False)
+    assert not [row for row in seen if row[0] == "package cache"]
+    rows = [row for row in images.sweep(older=3600, cache=1000, dry_run=False) if row[2]]
+    assert len([row for row in rows if row[0] == "package cache"]) >= 2
+    assert not [row for row in images.sweep(older=0, cache=1, dry_run=True) if row[2]]
 
 
 def test_an_environment_whose_kernel_does_not_start_is_never_ready(images, tmp_path):

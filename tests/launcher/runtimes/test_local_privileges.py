@@ -196,6 +196,7 @@ def test_a_build_s_own_programs_run_as_the_build_alone(tmp_path, place, sandbox)
             os.chown(folder, BUILD_UID, BUILD_UID)
     steps = BuildSteps(
         tmp_path,
+        tmp_path / "cache",
         sandbox,
         CondaConfig(alias="", channels={}),
         python=Path("/usr/bin/python3"),

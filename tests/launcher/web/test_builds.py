@@ -38,7 +38,7 @@ class Uv(FileBuilder):
 
     go: threading.Event = field(default_factory=threading.Event)
 
-    def build(self, name, recipe, *, source, labels, say, halt=NO_HALT):
+    def build(self, name, recipe, *, source, labels, say, halt=NO_HALT, cache=""):
         wanted = (source / "requirements.txt").read_text()
         for line in UV[:2] if "nosuch" not in wanted else UV:
             say(line)
