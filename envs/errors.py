@@ -9,6 +9,7 @@ EnvError
 ├── UnknownRef         no such tag, branch or commit (holds those that exist)
 ├── AmbiguousRef       a tag and a branch of one name are different commits
 ├── NotOffered         understood, but this builder cannot make it
+├── TooManyBuilds      too many of one owner's run or wait already
 ├── BuildCancelled     somebody ended the build
 └── BuildFailed        a step of the build ended with an error
     └── OverLimit        it needs more time or memory than this server allows
@@ -67,6 +68,17 @@ class AmbiguousRef(EnvError):
 
 class NotOffered(EnvError):
     """The environment is understood, but cannot be built here."""
+
+
+class TooManyBuilds(EnvError):
+    """As many builds of one owner's repositories run or wait as may."""
+
+    def __init__(self, owner: str, count: int) -> None:
+        super().__init__(
+            f"So many builds of repositories of {owner} run or wait already: {count}.",
+            hint="Open the link again when one of them has ended: /env/ lists them. Environments "
+            "that the person who runs this server puts into its catalogue do not wait for them.",
+        )
 
 
 class BuildFailed(EnvError):

@@ -1,12 +1,15 @@
 """So many builds at a time, over all processes of one data folder; who waits has a place in a row.
 
-A place, and a ticket of the row, is a lock on a file: it goes with its process, however that ends.
+Builds that the administrator chose go before strangers', each kind first come first served, and
+strangers' leave them a place. A ticket is a lock on a file: it goes with its process, however that
+ends.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import itertools
 import os
 import time
@@ -16,89 +19,116 @@ from pathlib import Path
 from typing import IO
 
 from envs.builder import Say
+from envs.credentials import parts_of
+from envs.errors import TooManyBuilds
 from envs.halt import Halt
 
 WAITING = "Waiting for a build place"
 """How each line begins that says how many are before."""
 BUILDING = "It is your turn"
 """What is said to who waited, once there is a place."""
+ROW, RUNNING = "row", "running"
+"""Folders of tickets."""
+CHOSEN, STRANGER, LAST = "a", "b", "c"
+"""How tickets begin, in the order in which they are served; none begins with the last one."""
 _numbers = itertools.count()
 
 
 @dataclass(frozen=True)
 class Slots:
-    """At most `count` holders at a time, first come first served."""
+    """At most `count` builds at a time, and `per_owner` strangers' that run or wait."""
 
     folder: Path
     count: int
+    per_owner: int
     poll: float = 0.1
 
     @contextlib.contextmanager
-    def one(self, say: Say, halt: Halt) -> Iterator[None]:
-        """Hold one of the places, waiting for it as long as need be.
+    def ticket(self, repo: str, *, chosen: bool) -> Iterator[str]:
+        """A place in the row, and then one to build at, until the block ends.
+
+        :raises TooManyBuilds: as many builds of the repository's owner run or wait as may.
+        """
+        for where in (ROW, RUNNING):
+            (self.folder / where).mkdir(mode=0o700, parents=True, exist_ok=True)
+        owner = owner_of(repo)
+        mark = hashlib.sha256(owner.encode()).hexdigest()[:16]
+        with contextlib.ExitStack() as held:
+            with self._door():
+                others = [*self._tickets(ROW), *self._tickets(RUNNING)]
+                alike = [one for one in others if one.startswith(STRANGER) and one.endswith(mark)]
+                if not chosen and len(alike) >= self.per_owner:
+                    raise TooManyBuilds(owner, len(alike))
+                kind, number = CHOSEN if chosen else STRANGER, f"{os.getpid()}-{next(_numbers)}"
+                name = f"{kind}-{time.time_ns():020}-{number}-{mark}"
+                file = held.enter_context(open(self.folder / name, "w"))
+                fcntl.flock(file, fcntl.LOCK_EX)
+                os.rename(file.name, self.folder / ROW / name)  # nobody sees it without its lock
+            try:
+                yield name
+            finally:
+                for where in (ROW, RUNNING):
+                    (self.folder / where / name).unlink(missing_ok=True)
+
+    def wait(self, ticket: str, say: Say, halt: Halt) -> None:
+        """Wait for a place to build at, as long as need be.
 
         :raises envs.errors.EnvError: the build was cancelled meanwhile.
         """
-        (self.folder / "row").mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._ticket() as ticket:
-            place, told = self._free(ticket), -1
-            try:
-                while place is None:
-                    before = self._before(ticket)
-                    if before != told:
-                        say(
-                            f"{WAITING}, {before} before you"
-                            if before
-                            else f"{WAITING}, you are next"
-                        )
-                        told = before
-                    halt.check()
-                    time.sleep(self.poll)
-                    place = self._free(ticket)
-                if told >= 0:
-                    say(BUILDING)
-                ticket.unlink()  # from here on the next one may look for a place
-                yield
-            finally:
-                if place:
-                    place.close()
+        told = -1
+        while not self._begin(ticket):
+            before = self._before(ticket)
+            if before != told:
+                say(f"{WAITING}, {f'{before} before you' if before else 'you are next'}")
+                told = before
+            halt.check()
+            time.sleep(self.poll)
+        if told >= 0:
+            say(BUILDING)
+
+    def _begin(self, ticket: str) -> bool:
+        """Take a place, if nobody is before and one is free."""
+        if self._before(ticket):  # most of a long row need not come to the door
+            return False
+        with self._door():
+            running = self._tickets(RUNNING)
+            strangers = [one for one in running if one.startswith(STRANGER)]
+            kept = ticket.startswith(STRANGER) and len(strangers) >= max(1, self.count - 1)
+            if kept or len(running) >= self.count or self._before(ticket):
+                return False
+            (self.folder / ROW / ticket).rename(self.folder / RUNNING / ticket)
+            return True
+
+    def _before(self, ticket: str) -> int:
+        """How many wait in front."""
+        return len(self._tickets(ROW, before=ticket))
+
+    def _tickets(self, where: str, *, before: str = LAST) -> list[str]:
+        """The tickets there; those whose process died are removed."""
+        found = []
+        for path in [one for one in (self.folder / where).iterdir() if one.name < before]:
+            with contextlib.suppress(FileNotFoundError), open(path) as file:
+                if locked(file):
+                    path.unlink(missing_ok=True)
+                else:
+                    found.append(path.name)
+        return found
 
     @contextlib.contextmanager
-    def _ticket(self) -> Iterator[Path]:
-        """A place in the row: a file that sorts by its time, and is locked from the start."""
-        name = f"{time.time_ns():020}-{os.getpid()}-{next(_numbers)}"
-        path = self.folder / "row" / name
-        with open(self.folder / name, "w") as file:
+    def _door(self) -> Iterator[None]:
+        """One at a time looks at the tickets and moves one; nobody waits for anything in here."""
+        with open(self.folder / "door", "w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            os.rename(file.name, path)
-            try:
-                yield path
-            finally:
-                path.unlink(missing_ok=True)
+            yield
 
-    def _before(self, ticket: Path) -> int:
-        """How many wait in front; tickets whose process died are removed."""
-        count = 0
-        for other in sorted((self.folder / "row").iterdir()):
-            if other.name >= ticket.name:
-                break
-            with contextlib.suppress(FileNotFoundError), open(other) as file:
-                if locked(file):
-                    other.unlink(missing_ok=True)
-                else:
-                    count += 1
-        return count
 
-    def _free(self, ticket: Path) -> IO[str] | None:
-        """A place that is ours now, if nobody waits in front and one is free."""
-        if self._before(ticket):
-            return None
-        for number in range(self.count):
-            file = open(self.folder / f"{number}", "a")  # noqa: SIM115 - the caller closes it
-            if locked(file):
-                return file
-            file.close()
-        return None
+def owner_of(repo: str) -> str:
+    """Whose repository this is: its host and the first part of its path, for a person to read."""
+    try:
+        (_, host, _), path = parts_of(repo)
+    except ValueError:  # an image that exists already, or a folder of this machine
+        host, *path = repo.removeprefix("docker:").split("/")
+    return "/".join([host, *path[:1]]).lower()
 
 
 def locked(file: IO[str]) -> bool:

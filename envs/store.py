@@ -59,6 +59,8 @@ class Store:
     """Bytes that an environment repository may hold; 0 is no limit."""
     room: Room = ROOMY
     """What a fetch leaves on the disk."""
+    per_owner: int = 3
+    """Builds of one owner's repositories that run or wait, of versions that nobody trusts."""
 
     @functools.cached_property
     def records(self) -> Records:
@@ -70,7 +72,7 @@ class Store:
 
         Whoever comes while it is built, from any process, sees the same log from its beginning.
 
-        :raises envs.errors.EnvError: it cannot be fetched, understood or built.
+        :raises envs.errors.EnvError: it cannot be fetched, understood or built, or not yet.
         """
         began = time.monotonic()
         try:
@@ -93,7 +95,9 @@ class Store:
                     raise last.as_error(tuple(self.records.log(name).splitlines()[-20:]))
                 if last.outcome == "cancelled":
                     raise BuildCancelled(last.error, hint=last.hint)
-            return self._build(version, name, recipe, source, fetched, say)
+            chosen = self.trusts(version)
+            with self._slots.ticket(version.repo, chosen=chosen) as ticket:
+                return self._build(version, name, recipe, source, fetched, say, ticket)
 
     def cancel(self, name: str) -> bool:
         """End the build of this image, whichever process runs it; False when nobody builds it."""
@@ -163,6 +167,10 @@ class Store:
         plan = self.builder.plan(recipe, source)
         return source, recipe, image_name(version.repo, version.commit, plan)
 
+    @property
+    def _slots(self) -> Slots:
+        return Slots(self.folder / "slots", self.at_once, self.per_owner, self.poll)
+
     def _build_locked(
         self,
         version: Version,
@@ -201,6 +209,7 @@ class Store:
         source: Path,
         fetched: float,
         say: Say,
+        ticket: str,
     ) -> Image:
         place, began = self.records.place(name), time.monotonic()
         build = Build(name, version.repo, version.ref, version.commit, time.time(), 0.0, "running")
@@ -208,13 +217,12 @@ class Store:
         write_record(place, build)
         ended = replace(build, outcome="interrupted")
         halt = Halt(wished=(place / CANCEL).exists)
-        slots = Slots(self.folder / "slots", self.at_once, self.poll)
         with LogWriter(place, say) as log:
             try:
                 for line in opening(version, name, recipe, fetched):
                     log.write(line)
-                with slots.one(log.write, halt):
-                    image = self._build_locked(version, name, recipe, source, log.write, halt)
+                self._slots.wait(ticket, log.write, halt)
+                image = self._build_locked(version, name, recipe, source, log.write, halt)
                 got = self.builder.lock(name)
                 if got and not self.records.lock(name):  # the first one: a network may be down once
                     self.records.keep_lock(name, got)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from envs.channels import NEXT, STABLE, Channels
-from envs.errors import BadEnvironment, BuildFailed, NotOffered
+from envs.errors import BadEnvironment, BuildFailed, NotOffered, TooManyBuilds
 from envs.image import Image
 from envs.slots import BUILDING, WAITING
 from envs.store import Store
@@ -97,7 +97,7 @@ class Environments:
             return older
         try:
             image = self.store.ensure_image(version, say=saying(tell))
-        except (BadEnvironment, BuildFailed, NotOffered) as error:
+        except (BadEnvironment, BuildFailed, NotOffered, TooManyBuilds) as error:
             older = self.store.older_image(version)
             if older is None:
                 raise

@@ -136,6 +136,7 @@ def create_parts(config: Config) -> Parts:
             at_once=config.builds.at_once,
             largest=config.builds.largest,
             room=room,
+            per_owner=config.builds.per_owner,
             delegates=config.environments.delegates,
             trusts=lambda version: is_chosen(version, config.environments.catalogue, channels),
         ),

@@ -66,6 +66,7 @@ class EnvironmentsConfig:
 @dataclass(frozen=True)
 class BuildsConfig:
     at_once: int = setting(at_least_one)
+    per_owner: int = setting(at_least_one)
     timeout: float = setting(seconds)
     largest: int = setting(size)
     min_free: int = setting(size)

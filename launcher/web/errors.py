@@ -46,6 +46,7 @@ WAYS_ON = {
 """For what an error of HTTP means, where doing the same again changes nothing."""
 OF_STUDENTS = ("/s/", "/sessions/", "/files/", "/launches/")
 MAKE_A_LINK = {"label": "Make a launch link", "href": "/"}
+BUILDS = {"label": "All builds", "href": "/env/"}
 MY_SESSIONS = {"label": "My sessions", "href": "/sessions"}
 
 
@@ -71,6 +72,7 @@ TABLE: dict[type[Exception], Row] = {
     env.BuildFailed: Row(
         409, "E-ENV-FAILED", "The environment could not be built", (TEACHER_BUILD,)
     ),
+    env.TooManyBuilds: Row(429, "E-BUILDS", "Too many environments are to be built", (), (BUILDS,)),
     env.BuildCancelled: Row(409, "E-ENV-CANCELLED", "The build was cancelled", (TEACHER,)),
     env.GitHostDown: Row(503, "E-GIT-DOWN", "The git server cannot be reached", (AGAIN, TEACHER)),
     env.HostNotAllowed: Row(

@@ -1,26 +1,60 @@
-"""Places for builds: so many at a time, first come first served, over all processes."""
+"""Places for builds: so many at a time, the catalogue's before strangers', over all processes."""
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import multiprocessing
 import threading
 import time
 
 import pytest
 
-from envs.errors import BuildCancelled
+from envs.errors import BuildCancelled, TooManyBuilds
 from envs.halt import NO_HALT, Halt
-from envs.slots import Slots
+from envs.slots import Slots, owner_of
 from tests.waiting import wait_for
 
 
 @pytest.fixture
 def slots(tmp_path):
-    return Slots(tmp_path / "slots", 1, poll=0.01)
+    return Slots(tmp_path / "slots", 1, 3, poll=0.01)
 
 
 def ignore(line):
     pass
+
+
+NAMES = (f"https://git.example.org/owner{number}/env" for number in itertools.count())
+
+
+@contextlib.contextmanager
+def turn(slots, say=ignore, halt=NO_HALT, *, chosen=False):
+    """A place, of an owner who has no other."""
+    with slots.ticket(next(NAMES), chosen=chosen) as ticket:
+        slots.wait(ticket, say, halt)
+        yield
+
+
+class Build:
+    """Waits in a thread for its turn, then until it may end."""
+
+    def __init__(self, slots, *, chosen=False, repo=""):
+        self.slots, self.chosen, self.repo = slots, chosen, repo or next(NAMES)
+        self.said, self.runs, self.may_end = [], threading.Event(), threading.Event()
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+        wait_for(lambda: self.said or self.runs.is_set())
+
+    def _run(self):
+        with self.slots.ticket(self.repo, chosen=self.chosen) as ticket:
+            self.slots.wait(ticket, self.said.append, NO_HALT)
+            self.runs.set()
+            self.may_end.wait(60)
+
+    def end(self):
+        self.may_end.set()
+        self.thread.join(60)
 
 
 def test_who_waits_is_told_how_many_are_before_and_they_go_in_order(slots):
@@ -28,11 +62,11 @@ def test_who_waits_is_told_how_many_are_before_and_they_go_in_order(slots):
     free = threading.Event()
 
     def build(number):
-        with slots.one(said[number].append, NO_HALT):
+        with turn(slots, said[number].append):
             order.append(number)
             free.wait(60)
 
-    with slots.one(ignore, NO_HALT):
+    with turn(slots):
         for number in range(3):
             threads.append(threading.Thread(target=build, args=(number,)))
             threads[-1].start()
@@ -52,12 +86,12 @@ def test_who_waits_is_told_how_many_are_before_and_they_go_in_order(slots):
 
 
 def test_so_many_at_a_time_and_no_more(tmp_path):
-    slots = Slots(tmp_path / "slots", 2, poll=0.01)
+    slots = Slots(tmp_path / "slots", 2, 3, poll=0.01)
     running, most, guard = 0, 0, threading.Lock()
 
     def build():
         nonlocal running, most
-        with slots.one(ignore, NO_HALT):
+        with turn(slots, chosen=True):
             with guard:
                 running += 1
                 most = max(most, running)
@@ -74,7 +108,7 @@ def test_so_many_at_a_time_and_no_more(tmp_path):
 
 
 def hold(folder, begun):
-    with Slots(folder, 1, poll=0.01).one(ignore, NO_HALT):
+    with turn(Slots(folder, 1, 3, poll=0.01)):
         begun.set()
         time.sleep(60)
 
@@ -91,13 +125,99 @@ def test_a_process_that_is_killed_gives_back_its_place_and_its_ticket(slots):
         process.kill()
         process.join(60)
     said = []
-    with slots.one(said.append, NO_HALT):
+    with turn(slots, said.append):
         assert said in ([], ["Waiting for a build place, you are next", "It is your turn"])
 
 
 def test_who_is_cancelled_leaves_the_row(slots):
     wishes = []
-    with slots.one(ignore, NO_HALT):
-        with pytest.raises(BuildCancelled), slots.one(wishes.append, Halt(lambda: bool(wishes))):
+    with turn(slots):
+        with pytest.raises(BuildCancelled), turn(slots, wishes.append, Halt(lambda: bool(wishes))):
             pytest.fail("there was no place")
         assert not list((slots.folder / "row").iterdir())
+
+
+def test_strangers_leave_a_place_that_the_catalogue_gets_at_once(tmp_path):
+    slots = Slots(tmp_path / "slots", 2, 3, poll=0.01)
+    stranger, waits = Build(slots), Build(slots)
+    assert stranger.runs.is_set()
+    assert waits.said == ["Waiting for a build place, you are next"]
+    chosen = Build(slots, chosen=True)
+    assert chosen.said == []
+    chosen.end()
+    assert not waits.runs.is_set()
+    stranger.end()
+    assert waits.runs.wait(60)
+    waits.end()
+    assert not list(slots.folder.glob("r*/*"))
+
+
+def test_the_catalogue_goes_before_strangers_and_each_kind_in_its_order(slots):
+    first, strangers = Build(slots), [Build(slots), Build(slots)]
+    chosen = [Build(slots, chosen=True), Build(slots, chosen=True)]
+    wait_for(lambda: strangers[0].said[-1] == "Waiting for a build place, 2 before you")
+    assert chosen[0].said == ["Waiting for a build place, you are next"]
+    row = [*chosen, *strangers]
+    first.end()
+    for number, build in enumerate(row):
+        assert build.runs.wait(60)
+        assert not any(later.runs.is_set() for later in row[number + 1 :])
+        build.end()
+
+
+def test_the_catalogue_may_take_every_place(tmp_path):
+    slots = Slots(tmp_path / "slots", 2, 3, poll=0.01)
+    builds = [Build(slots, chosen=True) for _ in range(3)]
+    assert [build.runs.is_set() for build in builds] == [True, True, False]
+    for build in builds:
+        build.end()
+
+
+def test_one_owner_s_builds_are_so_many_and_then_refused(slots):
+    repo = "https://git.example.org/Somebody/a"
+    builds = [Build(slots, repo=f"{repo}{number}") for number in range(3)]
+    another = "https://git.example.org:8443/somebody/b"
+    said = r"repositories of git\.example\.org/somebody run or wait already: 3"
+    with pytest.raises(TooManyBuilds, match=said), slots.ticket(another, chosen=False):
+        pytest.fail("there were three")
+    with slots.ticket(another, chosen=True), slots.ticket(next(NAMES), chosen=False):
+        assert len(list((slots.folder / "row").iterdir())) == 4
+    builds[0].end()
+    with slots.ticket(another, chosen=False):
+        pass
+    for build in builds[1:]:
+        build.end()
+
+
+def test_of_many_who_come_at_once_no_more_are_let_in(slots):
+    let_in, together, ends = [], threading.Barrier(12), threading.Event()
+
+    def come():
+        together.wait(60)
+        with contextlib.suppress(TooManyBuilds), slots.ticket("https://h/o/r", chosen=False) as one:
+            let_in.append(one)
+            ends.wait(60)
+
+    threads = [threading.Thread(target=come) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: sum(thread.is_alive() for thread in threads) == 3)
+    ends.set()
+    for thread in threads:
+        thread.join(60)
+    assert len(let_in) == 3
+
+
+@pytest.mark.parametrize(
+    ("repo", "owner"),
+    [
+        ("https://github.com/Org/Repo.git", "github.com/org"),
+        ("https://user@GitHub.com:443/org/other/", "github.com/org"),
+        ("git@github.com:org/repo", "github.com/org"),
+        ("ssh://git@github.com/org/repo", "github.com/org"),
+        ("docker:quay.io/org/image", "quay.io/org"),
+        ("https://git.example.org/repo", "git.example.org/repo"),
+    ],
+)
+def test_an_owner_is_the_same_however_a_link_spells_it(repo, owner):
+    assert owner_of(repo) == owner

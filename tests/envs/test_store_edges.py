@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from envs.builder import Say
-from envs.errors import BadEnvironment, BuildCancelled, BuildFailed
+from envs.errors import BadEnvironment, BuildCancelled, BuildFailed, TooManyBuilds
 from envs.git import Git
 from envs.halt import NO_HALT
 from envs.image import Image
@@ -162,6 +162,29 @@ def test_a_build_is_cancelled_from_another_process_and_who_watched_is_told(store
     assert store.builder.find_image(name) is None
     (store.builder.folder / "go").touch()
     assert store.ensure_image(version, say=ignore).name == name, "the next click builds"
+
+
+def test_one_build_too_many_of_an_owner_leaves_no_record_and_can_be_built_later(
+    store, version, host, git
+):
+    repo = Repo(host.root / "env")
+    repo.commit({"requirements.txt": "six\n"})
+    repo.git("tag", "v2")
+    newer = resolve_version(host.url("env"), "v2", git=git)
+    store.per_owner = 1
+    with builder_process(store, version) as process:
+        with pytest.raises(TooManyBuilds, match=r"127.* run or wait already: 1"):
+            store.ensure_image(newer, say=ignore)
+        assert [build.ref for build in store.records.unfinished()] == ["v1"]
+        assert store.records.all() == []
+        (store.builder.folder / "go").touch()
+        store.trusts = lambda version: version.ref == "v2"
+        store.ensure_image(newer, say=ignore)
+        store.trusts = lambda version: False
+        store.builder.remove_image(store.plan(newer)[2])
+        os.kill(process.pid, signal.SIGKILL)
+        process.join(60)
+        assert store.ensure_image(newer, say=ignore), "what was killed counts no more"
 
 
 def test_a_launch_that_needs_no_build_never_waits_for_a_place(store, version, host, git):

@@ -10,6 +10,7 @@ import pytest
 from envs.channels import Channels
 from envs.errors import BuildFailed, GitHostDown
 from envs.git import Git
+from envs.slots import Slots
 from envs.store import Store
 from envs.version import Version, VersionCache
 from launcher.environment import Environments, SeenImages, environment_of, is_chosen
@@ -143,6 +144,21 @@ def test_a_newer_version_that_cannot_be_built_stops_nobody(
     if not by_name:
         assert "cannot be built" in said
         assert "The last good version is used instead" in said
+
+
+def test_where_too_many_builds_of_an_owner_wait_the_good_version_is_used(
+    environments, teacher, git_host
+):
+    link = Link(env=git_host.url("env"), tag="main")
+    first, _ = ensure(environments, link)
+    teacher.commit({"requirements.txt": "two\n"})
+    environments.store.per_owner = 1
+    slots = Slots(environments.store.folder / "slots", 2, 1)
+    with slots.ticket(git_host.url("env"), chosen=False):
+        image, said = ensure(environments, link)
+    assert image == first
+    assert "run or wait already: 1." in said
+    assert "The last good version is used instead" in said
 
 
 def test_without_a_good_version_the_failure_is_said(environments, teacher):
