@@ -82,21 +82,26 @@ class Records:
         """The same with the time of each line."""
         return read_log_lines(self.place(name))
 
-    def lock(self, name: str) -> str:
-        """The packages of the newest build of the image's commit, empty if there is none."""
+    def lock(self, repo: str, name: str) -> str:
+        """The packages of the first build of the image's commit, empty if there is none."""
         try:
-            return self._lock_file(name).read_text("utf-8")
+            return self._lock_file(repo, name).read_text("utf-8")
         except FileNotFoundError:
             return ""
 
-    def _lock_file(self, name: str) -> Path:
-        """One for all images of a commit: a new base or builder keeps to its versions, too."""
-        commit, _, _hash = name.rpartition("-")
-        return self.folder / "locks" / f"{commit.replace('/', '_').replace(':', '@')}.txt"
+    def _lock_file(self, repo: str, name: str) -> Path:
+        """One for all images of a commit: a new base or builder keeps to its versions, too.
 
-    def keep_lock(self, name: str, text: str) -> None:
+        And one for each address: a fork has the same commits and the same name, and may have
+        built them with anything.
+        """
+        commit, _, _hash = name.rpartition("-")
+        mark = hashlib.sha256(repo.encode()).hexdigest()[:12]
+        return self.folder / "locks" / f"{commit.replace('/', '_').replace(':', '@')}-{mark}.txt"
+
+    def keep_lock(self, repo: str, name: str, text: str) -> None:
         """Keep the packages that the image got."""
-        path = self._lock_file(name)
+        path = self._lock_file(repo, name)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         temp = path.with_suffix(".tmp")
         temp.write_text(text, "utf-8")

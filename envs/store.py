@@ -113,7 +113,7 @@ class Store:
     def lock_of(self, version: Version) -> str:
         """The packages of the version's image, empty where they are not known."""
         try:
-            return self.records.lock(self.plan(version)[2])
+            return self.records.lock(version.repo, self.plan(version)[2])
         except EnvError:
             return ""
 
@@ -190,7 +190,7 @@ class Store:
             halt=halt,
             cache=cache_of(version, trusted=self.trusts(version)),
         )
-        lock = kept_part(self.records.lock(name))
+        lock = kept_part(self.records.lock(version.repo, name))
         if lock and recipe.ours:
             say("Keeping to the package versions of this commit's last build")
             try:
@@ -224,8 +224,9 @@ class Store:
                 self._slots.wait(ticket, log.write, halt)
                 image = self._build_locked(version, name, recipe, source, log.write, halt)
                 got = self.builder.lock(name)
-                if got and not self.records.lock(name):  # the first one: a network may be down once
-                    self.records.keep_lock(name, got)
+                # The first one: a network may be down once.
+                if got and not self.records.lock(version.repo, name):
+                    self.records.keep_lock(version.repo, name, got)
                 ended = replace(build, outcome="built")
                 return image
             except BuildCancelled as cancelled:

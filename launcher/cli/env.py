@@ -233,7 +233,8 @@ def cancel(args: argparse.Namespace, context: Context) -> int:
 def lock(args: argparse.Namespace, context: Context) -> int:
     store = context.parts.store
     name = args.env if args.env.startswith("env/") else store.plan(version_of(args.env, context))[2]
-    text = store.builder.lock(name) or store.records.lock(name)
+    build = store.records.newest(name)
+    text = store.builder.lock(name) or (store.records.lock(build.repo, name) if build else "")
     if not text:
         raise BadEnvironment(
             f"{args.env} was not built here, or by a Dockerfile that keeps no list.",

@@ -152,8 +152,9 @@ def details(build: Build, shown: ShownBuilds) -> dict[str, Any]:
     """What only the page as a whole shows."""
     image = shown.store.builder.find_image(build.name) if build.outcome == "built" else None
     before = shown.before(build)
-    packages = packages_of(shown.store.records.lock(build.name)) if build.outcome == "built" else {}
-    earlier = packages_of(shown.store.records.lock(before.name)) if before else {}
+    lock = shown.store.records.lock
+    packages = packages_of(lock(build.repo, build.name)) if build.outcome == "built" else {}
+    earlier = packages_of(lock(before.repo, before.name)) if before else {}
     return {
         "name": shown.name_of(build),
         "tag": build.ref or build.commit[:12],

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 from dataclasses import replace
@@ -196,6 +197,16 @@ def test_an_image_that_was_removed_is_built_with_the_same_versions(store, versio
     assert "Keeping to the package versions of this commit's last build" in said
 
 
+def test_a_fork_s_build_of_a_commit_does_not_choose_the_versions_of_another_s(
+    store, version, builder, host
+):
+    shutil.copytree(host.root / "env", host.root / "evil" / "env")
+    builder.packages = "numpy==0.1\n"
+    store.ensure_image(replace(version, repo=host.url("evil/env")), say=ignore)
+    store.ensure_image(version, say=ignore)
+    assert builder.locks == ["", ""]
+
+
 def test_versions_that_were_withdrawn_do_not_stop_a_class(store, version, builder):
     builder.packages = "gone==1\n"
     first = store.ensure_image(version, say=ignore)
@@ -204,4 +215,4 @@ def test_versions_that_were_withdrawn_do_not_stop_a_class(store, version, builde
     said = []
     assert store.ensure_image(version, say=said.append) == first
     assert any("not possible any more (gone 1 was withdrawn)" in line for line in said)
-    assert store.records.lock(first.name) == "gone==1\n", "tried again the next time"
+    assert store.records.lock(version.repo, first.name) == "gone==1\n", "tried again the next time"

@@ -188,14 +188,14 @@ def test_logs_go_once_they_are_old_and_their_image_is_gone(scene):
     write_record(killed, Build("env/c:1", REPO, "v1", "c", time.time() - 99 * DAY, 0, "running"))
     for name in (*names[1:], refused, young):
         scene.builder.remove_image(name)
-    records.keep_lock("env/a:abc-2", "six==1\n")
+    records.keep_lock(REPO, "env/a:abc-2", "six==1\n")
     with (records.place(refused) / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert {one.name for one in scene.cleanup.run()} == {*names, "env/c:1"}
         assert records.place(refused).exists(), "it is built just now"
     assert [(one.what, one.name) for one in scene.cleanup.run()] == [("log", refused)]
     assert [one.name for one in records.all()] == [young]
-    assert records.lock("env/a:abc-3") == "six==1\n", "the next build keeps to these versions"
+    assert records.lock(REPO, "env/a:abc-3") == "six==1\n", "the next build keeps to these versions"
 
 
 def test_a_checkout_of_any_depth_goes(scene, dig):

@@ -105,7 +105,7 @@ def test_an_image_of_a_registry_is_pinned_and_starts_sessions(images, registry, 
         assert image.repo == repo
         config = images.client.images.get(image.name).attrs["Config"]
         assert "COURSE=one" in config["Env"]
-        assert "jupyterlab==" in store.records.lock(image.name)
+        assert "jupyterlab==" in store.records.lock(image.repo, image.name)
         log.clear()
         assert store.ensure_image(version, say=log.append) == image
         assert not log, "the second time nothing is done"
