@@ -114,15 +114,18 @@ class ExistingImages:
         try:
             digest = str(client.images.get_registry_data(reference).id)
             repository = parse_repository_tag(repository)[0]  # of name:tag@digest
-            found = client.images.pull(repository, tag=digest)
+            passing = f"{IMAGES}{digest.removeprefix('sha256:')[:32]}:below"
+            try:
+                client.images.pull(repository, tag=digest).tag(passing)
+            except ImageNotFound:
+                if not self.engine.has_image(passing):  # else another build has just named it so
+                    raise
         except (DockerException, OSError) as error:
             why = getattr(error, "explanation", "") or error
             raise BuildFailed(
                 f"The image {reference} cannot be fetched: {why}",
                 hint="Check the name after FROM, or begin with launcher/base:3.11.",
             ) from error
-        passing = f"{IMAGES}{digest.removeprefix('sha256:')[:32]}:below"
-        found.tag(passing)
         with contextlib.suppress(DockerException):  # else nothing would ever remove it
             client.images.remove(f"{repository}@{digest}")
         return passing

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from docker.models.images import ImageCollection
 
 from envs.errors import BadEnvironment, BuildFailed, HostNotAllowed, UnknownRef
 from envs.git import Git
@@ -162,6 +163,21 @@ def test_a_dockerfile_begins_with_an_image_of_a_registry_as_it_is_now(images, re
     assert not any(one.startswith(name) for one in digests), "only passing names are left"
     with pytest.raises(BuildFailed, match="org/none:latest cannot be fetched"):
         build(f"FROM {registry}/org/none\n")
+
+
+def test_builds_that_begin_with_one_image_at_once_all_have_it(images, registry, monkeypatch):
+    name = push(images, registry, "org/shared", "1", "ENV COURSE=one").partition(":")[2]
+    found = []
+
+    def while_another_does(collection, repository, tag):
+        monkeypatch.undo()
+        found.append(images.existing.below(f"{name}:1", say=print))
+        return collection.get(f"{repository}@{tag}")
+
+    monkeypatch.setattr(ImageCollection, "pull", while_another_does)
+    found.append(images.existing.below(f"{name}:1", say=print))
+    assert found[0] == found[1]
+    images.client.images.remove(found[0])
 
 
 def test_a_dockerfile_that_begins_with_an_image_that_downloads_is_refused(images, registry, build):
