@@ -13,7 +13,7 @@ class Image:
     """A built image, as its labels tell it."""
 
     name: str
-    """For example `env/intro-ds:1a2b3c4d5e6f-9f8e7d6c`: slug, commit, hash of what shaped it."""
+    """For example `env/intro-ds:1a2b3c4d5e6f-9f8e7d6c5b4a3928`: slug, commit, hash of its shape."""
     repo: str = ""
     ref: str = ""
     """The tag, branch or commit that was asked for when it was built."""
@@ -28,9 +28,10 @@ class Image:
 def image_name(repo: str, commit: str, plan: str) -> str:
     """The name of the image that `plan` makes of `repo` at `commit`.
 
-    Two repositories of one last path part differ by the hash, which covers the whole address.
+    Two repositories of one last path part differ by the hash, which covers the whole address. It is
+    so long that nobody finds an address for a fork whose commits have the names of another's.
     """
     last = re.sub(r"\.git$", "", repo.rstrip("/")).rsplit("/", 1)[-1].rsplit(":", 1)[-1]
     slug = re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-")[:40].strip("-") or "env"
-    shaped = hashlib.sha256(f"{repo}\n{plan}".encode()).hexdigest()[:8]
+    shaped = hashlib.sha256(f"{repo}\n{plan}".encode()).hexdigest()[:16]
     return f"env/{slug}:{commit[:12]}-{shaped}"

@@ -42,6 +42,8 @@ class Slots:
     count: int
     per_owner: int
     poll: float = 0.1
+    kept: int = 1
+    """Places that strangers do not get; one is theirs in any case."""
 
     @contextlib.contextmanager
     def ticket(self, repo: str, *, chosen: bool) -> Iterator[str]:
@@ -93,7 +95,7 @@ class Slots:
         with self._door():
             running = self._tickets(RUNNING)
             strangers = [one for one in running if one.startswith(STRANGER)]
-            kept = ticket.startswith(STRANGER) and len(strangers) >= max(1, self.count - 1)
+            kept = ticket.startswith(STRANGER) and len(strangers) >= max(1, self.count - self.kept)
             if kept or len(running) >= self.count or self._before(ticket):
                 return False
             (self.folder / ROW / ticket).rename(self.folder / RUNNING / ticket)

@@ -61,6 +61,8 @@ class Store:
     """What a fetch leaves on the disk."""
     per_owner: int = 3
     """Builds of one owner's repositories that run or wait, of versions that nobody trusts."""
+    kept: int = 0
+    """Places to build at that those never get."""
 
     @functools.cached_property
     def records(self) -> Records:
@@ -169,7 +171,7 @@ class Store:
 
     @property
     def _slots(self) -> Slots:
-        return Slots(self.folder / "slots", self.at_once, self.per_owner, self.poll)
+        return Slots(self.folder / "slots", self.at_once, self.per_owner, self.poll, self.kept)
 
     def _build_locked(
         self,

@@ -5,6 +5,7 @@ Read this first. Each step is one call into the package that knows it.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 from collections.abc import Callable, Sequence
@@ -26,6 +27,9 @@ from launcher.sessions.sessions import Sessions
 from link_generator.content import Content, is_inside
 from link_generator.link import Link, compose_link
 
+CORES = os.cpu_count() or 1
+LONGEST_START = 15.0
+"""Seconds after which another session starts, whatever became of one before it."""
 PATIENCE = 20.0
 """Seconds that who wants the newest files waits for a git host before they are told."""
 
@@ -51,7 +55,10 @@ class Launcher:
     delivery: Delivery
     sessions: Sessions
     asking: Asking
-    turnstile: Turnstile = field(default_factory=lambda: Turnstile(os.cpu_count() or 1))
+    turnstile: Turnstile = field(default_factory=lambda: Turnstile(CORES))
+    starts: Turnstile = field(default_factory=lambda: Turnstile(2 * CORES, LONGEST_START))
+    """For sessions that start now: a hundred at once would each get a hundredth of the machine, and
+    none would answer in time."""
 
     def launch(self, link: Link, student: str, tell: Tell) -> Opened:
         """Open the link for the student, saying each step to `tell`.
@@ -66,8 +73,14 @@ class Launcher:
         sources = self._sources(link, asked)
         with (
             self.sessions.turns.wait_for(student, course),
-            self.turnstile.turn(saying_how_many(tell)),
+            contextlib.ExitStack() as place,
         ):
+            place.enter_context(self.turnstile.turn(saying_how_many(tell)))
+
+            def starting() -> None:
+                place.close()  # others have a session that is ready, and need a moment only
+                place.enter_context(self.starts.turn(saying_how_many(tell)))
+
             spec, session = self.sessions.ensure(
                 student,
                 course,
@@ -75,6 +88,7 @@ class Launcher:
                 compose_link(link, ""),
                 tell,
                 egress=self.environments.egress(link) or self.config.session.egress,
+                starting=starting,
             )
             # Whoever had the turn before may have brought something newer than a copy.
             sources = [one.since(source) for one, source in zip(asked, sources, strict=True)]

@@ -137,6 +137,7 @@ def create_parts(config: Config) -> Parts:
             largest=config.builds.largest,
             room=room,
             per_owner=config.builds.per_owner,
+            kept=1 if config.environments.catalogue else 0,
             delegates=config.environments.delegates,
             trusts=lambda version: is_chosen(version, config.environments.catalogue, channels),
         ),

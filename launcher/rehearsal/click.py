@@ -13,6 +13,7 @@ import ssl
 import time
 import uuid
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -216,7 +217,8 @@ class Click:
                     await asyncio.sleep(0.25)  # aiohttp ends a TLS connection only behind `close`
 
         try:
-            return asyncio.run(whole())
+            with ThreadPoolExecutor(1) as thread:  # whoever calls may have a loop that runs
+                return thread.submit(asyncio.run, whole()).result()
         except TimeoutError as error:
             raise ClickFailed(f"{what} took longer than {seconds:.0f} s.") from error
         except aiohttp.ClientError as error:

@@ -68,11 +68,13 @@ class Sessions:
         tell: Callable[[Progress], None],
         *,
         egress: str = "web",
+        starting: Callable[[], None] = lambda: None,
     ) -> tuple[SessionSpec, Session]:
         """The student's session for the course on this image: the running one, or a new one.
 
         One on another image, or that may reach something else, is stopped first; its home stays
-        and comes along.
+        and comes along. `starting` is called, and may wait, before a new one starts that was not
+        ready.
 
         :raises launcher.errors.NoRoom: the student waits in line; what runs goes on.
         :raises launcher.errors.SessionFailed: the server did not start.
@@ -104,6 +106,7 @@ class Sessions:
                     tell(Progress(Phase.SESSION, "A session was ready"))
                     return mine(given.id), given
                 spec = mine(session_id)
+                starting()
                 tell(Progress(Phase.SESSION, "Starting your session"))
                 self.runtime.prepare_home(spec)
                 self.history.started(spec)

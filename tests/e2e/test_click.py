@@ -37,10 +37,15 @@ def open_notebook(page, link):
     """Click the link and wait until the notebook shows its cells."""
     page.goto(link, wait_until="commit")
     page.wait_for_url("**/lab/**", timeout=120_000)
+    wait_until_open(page)
+    assert "week1.ipynb" in page.url
+
+
+def wait_until_open(page):
+    """Until the notebook shows its cells, and its kernel is ready for them."""
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=60_000)
     # Not the toolbar's circle: it is idle before there is a kernel, and a narrow window hides it.
     page.locator("#jp-main-statusbar", has_text="(ipykernel) | Idle").wait_for(timeout=60_000)
-    assert "week1.ipynb" in page.url
 
 
 def run_cell(page):

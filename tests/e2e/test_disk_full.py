@@ -40,6 +40,7 @@ def box(data_root):
     settings = yaml.safe_load(box.settings.read_text())
     catalogue = {"small": {"repo": box.git.url("small"), "tag": "v1"}}
     settings["environments"] |= {"catalogue": catalogue}
+    settings["content"] |= {"min_free": 0}
     box.settings.write_text(yaml.safe_dump(settings | {"builds": {"min_free": 0}}))
     box.data.mkdir()
     mounts.passing(box.data, owner=0, size=SIZE)

@@ -221,3 +221,12 @@ def test_of_many_who_come_at_once_no_more_are_let_in(slots):
 )
 def test_an_owner_is_the_same_however_a_link_spells_it(repo, owner):
     assert owner_of(repo) == owner
+
+
+def test_without_a_catalogue_strangers_have_every_place(tmp_path):
+    slots = Slots(tmp_path / "slots", 2, 3, poll=0.01, kept=0)
+    first, second = Build(slots), Build(slots)
+    assert first.runs.wait(30)
+    assert second.runs.wait(30)
+    first.end()
+    second.end()
