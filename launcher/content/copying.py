@@ -52,7 +52,7 @@ def copy_file(source: str, target: str, owner: tuple[int, int] | None) -> None:
     """
     with (
         open(source, "rb", buffering=0) as here,
-        open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", 0) as there,
+        open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as there,
     ):
         try:
             while os.copy_file_range(here.fileno(), there.fileno(), LARGEST):
@@ -61,6 +61,7 @@ def copy_file(source: str, target: str, owner: tuple[int, int] | None) -> None:
             if error.errno not in CANNOT:
                 raise
             shutil.copyfileobj(here, there)  # goes on where the kernel stopped
+            there.flush()  # all of it, or an error: an unbuffered file may take a part in silence
         become_like(os.fstat(here.fileno()), there.fileno(), owner)
 
 

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,22 @@ def test_everything_is_the_student_s_and_keeps_its_mode(source, tmp_path):
     every = [tmp_path / "copy", *(tmp_path / "copy").rglob("*")]
     assert {(one.lstat().st_uid, one.lstat().st_gid) for one in every} == {(1234, 2345)}
     assert (tmp_path / "copy" / "deep" / "run.sh").stat().st_mode & 0o7777 == 0o4755
+
+
+def test_a_disk_that_takes_only_a_part_of_the_last_piece_is_an_error(tmp_path):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "data.bin").write_bytes(b"x" * 100_000)
+    code = (
+        "import os, resource, sys; from launcher.content.copying import copy_tree\n"
+        "def refuse(*_): raise OSError(22, 'no')\n"
+        "os.copy_file_range = refuse\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (80_000, 80_000))\n"
+        "copy_tree(sys.argv[1], sys.argv[2], None)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "source"), str(tmp_path / "copy")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "File too large" in done.stderr, done
