@@ -47,7 +47,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Launcher:
-    """The parts that a launch needs; made once, in `launcher.parts`."""
+    """The parts that a launch needs; made once, by `create_launcher` in `launcher.app`."""
 
     config: Config
     environments: Environments
