@@ -12,11 +12,16 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 TOPS = ("launcher", "envs", "link_generator")
+RUNTIMES = ("launcher.runtimes.docker", "launcher.runtimes.local")
 NEVER = {
     "link_generator": ("envs", "launcher", "docker"),
     "envs": ("launcher", "link_generator", "docker"),
-    "launcher.content": ("launcher.runtimes.docker", "launcher.runtimes.local", "launcher.web"),
+    "launcher.content": (*RUNTIMES, "launcher.web"),
     "launcher.runtimes": ("launcher.content", "link_generator"),
+    "launcher.sessions": RUNTIMES,
+    "launcher.warm": RUNTIMES,
+    "launcher.room": RUNTIMES,
+    "launcher.web": RUNTIMES,
     "launcher.gateway": ("launcher.runtimes", "launcher.content", "link_generator", "envs"),
 }
 """What a package never knows, as the README's table says."""
