@@ -15,6 +15,8 @@ from envs.errors import GitHostDown
 log = logging.getLogger(__name__)
 
 PORTS = {"https": 443, "http": 80, "ssh": 22}
+HUB = ("docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com")
+"""Names of the registry that images are from which name none."""
 
 
 @dataclass(frozen=True)
@@ -95,3 +97,35 @@ def parts_of(url: str) -> tuple[tuple[str, str, int], list[str]]:
     if any(part in (".", "..") for part in parts):
         raise ValueError(url)
     return (scheme, host.lower(), port), parts
+
+
+def place_of(address: str) -> tuple[str, str] | None:
+    """Host and path of a repository or an image; None for what is neither.
+
+    Every way to spell an address is one place: scheme and port, upper case, a final dot of the
+    host, percent-encoding, needless slashes, `.git`. It may be more than one repository, so use it
+    to hold something to a rule, never to open something to it.
+    """
+    if address.startswith("docker:"):
+        return place_of_image(address.removeprefix("docker:"))
+    try:
+        (_scheme, host, _port), parts = parts_of(address)
+    except ValueError:
+        return None
+    return host.rstrip("."), "/".join(parts).lower().removesuffix(".git")
+
+
+def place_of_image(name: str) -> tuple[str, str]:
+    """The same of an image without its tag: the registry that is asked for it, and its name."""
+    host, _, path = name.partition("/")
+    if not path or not (host == "localhost" or re.search("[.:]", host)):
+        host, path = HUB[0], name
+    host = host.removesuffix(":443")
+    if host in HUB:
+        host, path = HUB[0], path.removeprefix("library/")
+    return f"docker:{host}", path
+
+
+def same_place(one: str, other: str) -> bool:
+    """Whether two addresses may lead to one repository, see `place_of`."""
+    return (place_of(one) or one) == (place_of(other) or other)

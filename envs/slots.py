@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from envs.builder import Say
-from envs.credentials import parts_of
+from envs.credentials import place_of
 from envs.errors import TooManyBuilds
 from envs.halt import Halt
 
@@ -126,11 +126,8 @@ class Slots:
 
 def owner_of(repo: str) -> str:
     """Whose repository this is: its host and the first part of its path, for a person to read."""
-    try:
-        (_, host, _), path = parts_of(repo)
-    except ValueError:  # an image that exists already, or a folder of this machine
-        host, *path = repo.removeprefix("docker:").split("/")
-    return "/".join([host, *path[:1]]).lower()
+    host, path = place_of(repo) or ("", repo)  # a folder of this machine
+    return f"{host.removeprefix('docker:')}/{path.partition('/')[0]}".lower()
 
 
 def locked(file: IO[str]) -> bool:

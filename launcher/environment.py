@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from envs.channels import NEXT, STABLE, Channels
+from envs.credentials import same_place
 from envs.errors import BadEnvironment, BuildFailed, NotOffered, TooManyBuilds
 from envs.image import Image
 from envs.slots import BUILDING, WAITING
@@ -62,15 +63,13 @@ class Environments:
     def egress(self, link: Link) -> str:
         """What the catalogue lets sessions of the link's environment reach; empty: it says nothing.
 
-        A link that names the repository instead of the entry gains nothing by that, however it
-        spells it: git hosts know a repository by its name in any case.
+        A link that names the repository or image instead of the entry gains nothing by that,
+        however it spells it.
         """
         if link.env in self.catalogue:
             return self.catalogue[link.env].egress
-        repo = course_name(self.of(link)[0].lower())
-        entries = [
-            one for one in self.catalogue.values() if course_name(one.address.lower()) == repo
-        ]
+        repo = self.of(link)[0]
+        entries = [one for one in self.catalogue.values() if same_place(one.address, repo)]
         return min((one.egress for one in entries if one.egress), key=EGRESS.index, default="")
 
     def ensure_image(self, link: Link, tell: Tell) -> Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from link_generator.content import OF_CONTENT, Content, content_folders, is_inside
 from link_generator.env_part import NAME, env_address, env_image, is_ssh, split_env
@@ -88,8 +88,10 @@ def check_address(field: str, address: str) -> None:
             raise BadLink(field, "The address holds a ? or #.", way_out)
     if not host or host.startswith("-") or not path.strip("/") or path.startswith("-"):
         raise BadLink(field, f"{address!r} names no repository.", way_out)
-    if re.search(r"\s|\\", address) or "/../" in f"{path}/":
+    if re.search(r"\s|\\", address):
         raise BadLink(field, f"{address!r} is not a git address.", way_out)
+    if re.search(r"%2f|%5c", path, re.IGNORECASE) or {".", ".."} & set(unquote(path).split("/")):
+        raise BadLink(field, f"{address!r} can be read in more than one way.", way_out)
 
 
 def check_content(content: Content, number: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, jsonify, request
 from werkzeug.datastructures import Headers
 
-from envs.credentials import parts_of
+from envs.credentials import place_of
 from launcher.settings.entries import CatalogueEntry
 from launcher.web.request import signed_otherwise
 
@@ -94,12 +94,3 @@ def addresses(message: Mapping[str, Any]) -> list[str]:
         for name in names
         if place.get(name)
     ]
-
-
-def place_of(address: str) -> tuple[str, str] | None:
-    """Host and path: a repository's https and ssh addresses are one place."""
-    try:
-        (_scheme, host, _port), path = parts_of(address)
-    except ValueError:
-        return None
-    return host, "/".join(path).lower()

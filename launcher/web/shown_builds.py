@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from envs.build import Build
 from envs.channels import NEXT, STABLE, Channels
+from envs.credentials import same_place
 from envs.store import Store
 from launcher.settings.entries import CatalogueEntry
-from launcher.web.hooks import place_of
 from link_generator.env_part import is_ssh
 
 
@@ -49,8 +49,7 @@ class ShownBuilds:
             return [exact]
         entry = self.catalogue.get(name)
         if entry:
-            place = where(entry.address)
-            found = [build for build in self.every() if where(build.repo) == place]
+            found = [build for build in self.every() if same_place(build.repo, entry.address)]
         else:
             found = [build for build in self.every() if slug_of(build) == name]
         wanted = self.tag_of(name, tag)
@@ -79,9 +78,8 @@ class ShownBuilds:
 
     def name_of(self, build: Build) -> str:
         """What the catalogue calls its repository, else the name in the image's name."""
-        place = where(build.repo)
         for name, entry in self.catalogue.items():
-            if where(entry.address) == place:
+            if same_place(entry.address, build.repo):
                 return name
         return slug_of(build)
 
@@ -100,21 +98,15 @@ class ShownBuilds:
 
     def before(self, build: Build) -> Build | None:
         """The build of the same repository that was there before, of another commit."""
-        place = where(build.repo)
         earlier = (
             one
             for one in self.every()
             if one.outcome == "built"
             and one.started < build.started
             and one.commit != build.commit
-            and where(one.repo) == place
+            and same_place(one.repo, build.repo)
         )
         return next(earlier, None)
-
-
-def where(repo: str) -> object:
-    """The same for all addresses of one repository; an image has only its own."""
-    return place_of(repo) or repo
 
 
 def slug_of(build: Build) -> str:

@@ -213,9 +213,13 @@ def test_of_many_who_come_at_once_no_more_are_let_in(slots):
     [
         ("https://github.com/Org/Repo.git", "github.com/org"),
         ("https://user@GitHub.com:443/org/other/", "github.com/org"),
+        ("https://github.com./org/other", "github.com/org"),
+        ("https://github.com//%6frg/other", "github.com/org"),
         ("git@github.com:org/repo", "github.com/org"),
         ("ssh://git@github.com/org/repo", "github.com/org"),
         ("docker:quay.io/org/image", "quay.io/org"),
+        ("docker:docker.io/org/image", "docker.io/org"),
+        ("docker:org/image", "docker.io/org"),
         ("https://git.example.org/repo", "git.example.org/repo"),
     ],
 )

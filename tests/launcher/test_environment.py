@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
 
 import pytest
 
@@ -16,7 +17,7 @@ from envs.version import Version, VersionCache
 from launcher.environment import Environments, SeenImages, environment_of, is_chosen
 from launcher.prebuild import Prebuild
 from launcher.settings.entries import CatalogueEntry
-from link_generator.link import Link
+from link_generator.link import Link, parse_link
 from tests.envs.fake_builder import FileBuilder
 from tests.gated_git import GatedGit
 from tests.git_server import GitServer, Repo
@@ -177,9 +178,40 @@ def test_the_strictest_entry_of_a_repository_says_what_its_sessions_reach(tmp_pa
     found = Environments(catalogue, Channels(tmp_path / "c"), None, None, None)
     named = {env: found.egress(Link(env=env)) for env in catalogue}
     assert named == {"open": "open", "exam": "none", "plain": ""}
-    for spelled in (repo, "gh/org/intro", f"{repo}.git", "https://GitHub.com/Org/Intro/"):
-        assert found.egress(Link(env=spelled)) == "none"
+    assert found.egress(Link(env=repo)) == "none"
     assert found.egress(Link(env="gh/org/other")) == ""
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        "https://github.com/org/exam",
+        "gh/org/exam",
+        "https://github.com/org/exam.git",
+        "https://GitHub.com/Org/Exam/",
+        "http://github.com/org/exam",
+        "https://github.com:443/org/exam",
+        "https://github.com/org/ex%61m",
+        "https://github.com/org/exam%2Egit",
+        "https://github.com/org//exam",
+        "https://github.com./org/exam",
+        "ssh://git@github.com/org/exam",
+        "git@github.com:org/exam",
+        "docker:org/exam",
+        "docker:docker.io/org/exam",
+        "docker:registry-1.docker.io:443/org/exam:other",
+        "docker:quay.io:443/org/exam",
+    ],
+)
+def test_an_exam_s_egress_holds_however_a_link_spells_its_address(tmp_path, spelled):
+    catalogue = {
+        "exam": CatalogueEntry("https://github.com/org/exam", egress="none"),
+        "image": CatalogueEntry("docker:org/exam:1", egress="none"),
+        "other": CatalogueEntry("docker:quay.io/org/exam:1", egress="none"),
+    }
+    link = parse_link(f"/launch?env={quote(spelled, safe='')}")[0]
+    found = Environments(catalogue, Channels(tmp_path / "c"), None, None, None)
+    assert found.egress(link) == "none"
 
 
 def test_a_class_that_clicks_looks_an_image_up_once_or_twice(environments, monkeypatch):
