@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from envs.errors import EnvError
 from launcher.asking import Asking
 from launcher.config import Config
 from launcher.content.delivered import Delivered, all_delivered, folders_of
@@ -107,18 +108,20 @@ class Launcher:
         """Pull the newest content into a running session: what a new click would bring.
 
         :raises launcher.errors.LaunchError: it could not be done; nothing was lost.
+        :raises envs.errors.EnvError: the same, because a git host cannot be asked.
         """
         with self.sessions.turns.wait_for(session.owner, session.course):
             spec = self.sessions.spec(session)
             self.sessions.check_room(spec)
             every = all_delivered(spec)
             asked = [self._ask(one.content) for one in every]
-            receipts, failures = [], []
+            receipts: list[Receipt] = []
+            failures: list[EnvError | LaunchError] = []
             for one, newest in zip(every, asked, strict=True):
                 try:
                     source = newest.get_within(PATIENCE)
                     receipts.append(self.delivery.deliver(one.content, source, spec, one.folder))
-                except LaunchError as error:  # the other folders are brought up to date
+                except (EnvError, LaunchError) as error:  # the other folders are brought up to date
                     failures.append(error)
         if failures:
             raise failures[0]

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from envs.errors import GitHostDown, HostNotAllowed
 from envs.git import Git
 from launcher.asking import Asking
 from launcher.config import load_config
@@ -297,3 +298,26 @@ def test_an_update_waits_longer_and_then_says_that_the_host_does_not_answer(
     (receipt,), took = clicks.within(lambda: clicks.launcher.update(session))
     assert 1.0 <= took < 30
     assert SAID in receipt.sentence()
+
+
+@pytest.mark.parametrize("trouble", [GitHostDown, HostNotAllowed])
+def test_a_folder_whose_host_cannot_be_asked_keeps_no_other_from_its_update(
+    clicks, gated, server, teacher, tmp_path, trouble
+):
+    away = Repo.create(tmp_path / "away/data", {"d.txt": "d\n"})
+    with GitServer(tmp_path / "away") as other:
+        gated.git = replace(gated.git, hosts=(server.host, other.host))
+        more = (Content(other.url("data")),)
+        session = clicks.within(lambda: clicks.open("s1", more=more))[0].session
+        away.commit({"e.txt": "e\n"})
+        mirrors = clicks.launcher.mirrors
+        assert mirrors.drop(mirrors.name_of(other.url("data")), before=time.time() + 1)
+    if trouble is HostNotAllowed:
+        gated.git = replace(gated.git, hosts=(server.host,))
+    teacher.commit({"b.txt": "b\n"})
+    home = clicks.launcher.sessions.spec(session).home
+    for _ in range(2):  # the newest delivery is asked for first
+        with pytest.raises(trouble):
+            clicks.within(lambda: clicks.launcher.update(session))
+        assert (home / "course/b.txt").read_text() == "b\n"
+        assert (home / "data/d.txt").read_text() == "d\n"
