@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import threading
 import time
 from dataclasses import replace
 
@@ -11,6 +13,7 @@ import pytest
 
 from envs.room import Room
 from launcher.cleanup.copies import RECENT, Copies
+from launcher.demo import git_server
 from launcher.errors import DiskFull
 from tests.git_server import Repo
 
@@ -138,17 +141,50 @@ def test_a_fetch_makes_room_or_is_refused(copies, look, mirrors, server, tmp_pat
     assert mirrors.refresh(server.url("two")).commit
 
 
+@pytest.fixture
+def goes_on(monkeypatch):
+    """The git server sends half of a pack, and the rest once this is set."""
+    found, setup = threading.Event(), git_server._Handler.setup
+
+    def halting(handler):
+        setup(handler)
+        write = handler.wfile.write
+
+        def halves(data):
+            half = len(data) // 2 if len(data) > 1_000_000 else len(data)
+            write(data[:half])
+            if half < len(data):
+                found.wait(60)
+                with contextlib.suppress(OSError):  # git has been ended
+                    write(data[half:])
+
+        handler.wfile.write = halves
+
+    monkeypatch.setattr(git_server._Handler, "setup", halting)
+    yield found
+    found.set()
+
+
 def test_a_fetch_ends_where_the_disk_fills_up_meanwhile(
-    mirrors, server, tmp_path, teacher, monkeypatch
+    mirrors, server, tmp_path, teacher, monkeypatch, goes_on
 ):
-    """A disk with room when the fetch begins, and none a moment later."""
+    """A disk with room when the fetch begins, and none once the pack is coming."""
     monkeypatch.setattr("envs.git.WATCH", 0.01)
     teacher.commit({"noise": os.urandom(3_000_000)})
-    left = iter([mirrors.folder.parent])
-    mirrors.room = Room(1 << 60, lambda: [tmp_path] if next(left, None) is None else [])
+    came = []
+
+    def folders():
+        packs = mirrors.folder.glob("mirrors/*/objects/pack/tmp_*")
+        came.extend(path for path in packs if path.stat().st_size)
+        return [tmp_path] if came else []
+
+    mirrors.room = Room(1 << 60, folders)
     with pytest.raises(DiskFull):
         mirrors.refresh(server.url("course"))
+    assert came, "it had begun"
+    assert not list(mirrors.folder.glob("mirrors/*/objects/pack/tmp_*"))
     used = sum(path.stat().st_size for path in mirrors.folder.rglob("*") if path.is_file())
     assert used < 100_000
+    goes_on.set()
     mirrors.room = Room()
     assert mirrors.refresh(server.url("course")).commit
