@@ -60,8 +60,9 @@ def copy_file(source: str, target: str, owner: tuple[int, int] | None) -> None:
         except OSError as error:
             if error.errno not in CANNOT:
                 raise
-            shutil.copyfileobj(here, there)  # goes on where the kernel stopped
-            there.flush()  # all of it, or an error: an unbuffered file may take a part in silence
+        # Goes on where the kernel stopped, which for some filesystems is before the file's end.
+        shutil.copyfileobj(here, there)
+        there.flush()  # all of it, or an error: an unbuffered file may take a part in silence
         become_like(os.fstat(here.fileno()), there.fileno(), owner)
 
 
