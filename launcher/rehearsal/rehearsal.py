@@ -41,6 +41,16 @@ class Rehearsal:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """One cell of code."""
+
+    number: int
+    """Among all cells."""
+    code: str
+    may_raise: bool
+
+
+@dataclass(frozen=True)
 class Rehearsals:
     """The newest rehearsal of each link, a small file each."""
 
@@ -110,22 +120,35 @@ def rehearse(
 def run_cells(click: Click, path: str, say: Callable[[str], None], timeout: float) -> Any:
     """Run each code cell in one kernel, yielding how many have ended.
 
-    :raises ClickFailed: the first that fails, by its number among all cells.
+    :raises ClickFailed: the first that fails, by its number among all cells; or no notebook.
     """
     notebook = click.notebook(path)
+    cells = code_cells(notebook)
     kernel = click.kernel(kernel_of(notebook), path)
-    done = 0
-    for number, cell in enumerate(notebook["cells"], start=1):
-        if cell["cell_type"] != "code" or not "".join(cell["source"]).strip():
-            continue
-        say(f"  cell {number} of {len(notebook['cells'])}")
+    for done, cell in enumerate(cells, start=1):
+        say(f"  cell {cell.number} of {len(notebook['cells'])}")
         try:
-            click.run("".join(cell["source"]), kernel=kernel, timeout=timeout)
+            click.run(cell.code, kernel=kernel, timeout=timeout)
         except ClickFailed as failed:
-            if MAY_RAISE not in cell["metadata"].get("tags", ()):
-                raise ClickFailed(f"Cell {number}: {failed.message}") from failed
-        done += 1
+            if not cell.may_raise:
+                raise ClickFailed(f"Cell {cell.number}: {failed.message}") from failed
         yield done
+
+
+def code_cells(notebook: dict[str, Any]) -> list[Cell]:
+    """The cells to run.
+
+    :raises ClickFailed: it is no notebook: a session's server answers as it likes.
+    """
+    try:
+        every = [
+            Cell(number, "".join(cell["source"]), MAY_RAISE in cell["metadata"].get("tags", ()))
+            for number, cell in enumerate(notebook["cells"], start=1)
+            if cell["cell_type"] == "code"
+        ]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ClickFailed("What the session's server has is no notebook.") from error
+    return [cell for cell in every if cell.code.strip()]
 
 
 def kernel_of(notebook: dict[str, Any]) -> str:
