@@ -106,11 +106,11 @@ def channel_names(found: object, path: str) -> tuple[tuple[str, ...], tuple[str,
     return tuple(dict.fromkeys(names)) or ("conda-forge",), tuple(notes)
 
 
-def install_command(folder: str, cache: str, *, python: str = "python3") -> str:
+def install_command(folder: str, cache: str) -> str:
     """A shell command that installs the packages; py-rattler is there for it alone."""
     tool = "/tmp/launcher-rattler"
     return (
-        f"uv venv --quiet --python {python} {tool}"
+        f"uv venv --quiet --python python3 {tool}"
         f" && uv pip install --quiet --python {tool}/bin/python {RATTLER}"
         f" && {tool}/bin/python {folder}/program.py install {folder} {IN_IMAGE.prefix} {cache}"
         f" && rm -rf {tool}"

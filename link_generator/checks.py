@@ -55,7 +55,7 @@ def check_env(env: str) -> None:
         )
 
 
-def check_tag(env: str, tag: str) -> None:
+def check_tag(tag: str) -> None:
     """Of a repository what git allows, of an image its digest or another tag."""
     if tag.startswith("sha256:"):
         if not re.fullmatch(r"sha256:[0-9a-f]{64}", tag):

@@ -63,7 +63,7 @@ class Link:
         for field in (*FIELDS, "tag"):
             check_text(field, getattr(self, field))
         check_env(self.env)
-        check_tag(self.env, self.tag)
+        check_tag(self.tag)
         check_path("path", self.path)
         check_content(self.first, "")
         check_urlpath(self.urlpath, self.path, self.app)

@@ -30,8 +30,6 @@ class Click:
 
     usable: float = 0.0
     """Seconds from the click."""
-    straight: bool = False
-    """True without a waiting page."""
     kernel: float = 0.0
     """Seconds more until a kernel was made; 0 where none was asked for."""
     places: list[str] = field(default_factory=list)
@@ -101,7 +99,6 @@ async def opened(browser: aiohttp.ClientSession, school: Class, found: Click) ->
     async with browser.get(school.link, headers=headers, allow_redirects=False) as answer:
         text = await answer.text()
         if answer.status == 303:
-            found.straight = True
             return answer.headers["Location"]
         expect(answer, 200)
     launch = re.search(r'data-launch="(\w+)" data-cursor="(\d+)"', text)

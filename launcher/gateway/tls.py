@@ -42,10 +42,10 @@ class Certificate:
         log.info("certificate loaded again", extra={"file": str(self.cert_file)})
         return True
 
-    async def watch(self, every: float = LOOK_EVERY) -> None:
+    async def watch(self) -> None:
         """Look at the files until cancelled."""
         while True:
-            await asyncio.sleep(every)
+            await asyncio.sleep(LOOK_EVERY)
             self.reload()
 
     def _load(self, context: ssl.SSLContext) -> ssl.SSLContext:

@@ -19,6 +19,8 @@ LONGEST = 20.0
 """Seconds for one look at a home."""
 PATIENCE = 7.0
 """Seconds for a look that somebody waits for."""
+HELD_OPEN = 1.0
+"""Seconds for a look at what processes have open."""
 NEARLY = 0.8
 """Of the limit: from here on the student is told."""
 DEEPEST = 500
@@ -161,13 +163,13 @@ class Walk:
                     self._linked.add(found.st_ino)
 
 
-def held_open(processes: Collection[int], *, within: float = 1.0) -> dict[int, int]:
+def held_open(processes: Collection[int]) -> dict[int, int]:
     """Bytes of deleted files that these processes have open or mapped, by the files' disk.
 
     No folder shows them, and they take their room until the last process lets go. Needs root, or
     the processes' own user; what cannot be read counts as nothing.
     """
-    deadline = time.monotonic() + within
+    deadline = time.monotonic() + HELD_OPEN
     found: dict[tuple[int, int], int] = {}
     for path in every_open(processes):
         if time.monotonic() > deadline:

@@ -125,7 +125,7 @@ class Preflight:
             checks += kernel_checks(text, lock)
         sizes = self._sizes(content, source)
         how_large = self._too_large(content, sizes) or [size_check(sizes)]
-        return [*checks, *how_large, *solution_checks(sizes, link)]
+        return [*checks, *how_large, *solution_checks(sizes)]
 
     def _sizes(self, content: Content, source: Upstream) -> dict[str, int]:
         """Bytes of each file that students get; submodules are not looked into."""
@@ -234,7 +234,7 @@ def size_check(sizes: Mapping[str, int]) -> Check:
     return Check("size", WARN, f"{said} (large)", hint)
 
 
-def solution_checks(paths: Sequence[str] | Mapping[str, int], link: Link) -> list[Check]:
+def solution_checks(paths: Sequence[str] | Mapping[str, int]) -> list[Check]:
     seen = [path for path in paths if SOLUTION.search(path.rsplit("/", 1)[-1].rsplit(".", 1)[0])]
     if not seen:
         return []

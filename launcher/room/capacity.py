@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from launcher.room.measured import Measured, environment_of_image
@@ -225,5 +225,5 @@ UNLIMITED = Plan(memory=2**60, reserve=MB, largest=2**60)
 """For tests and tools that are not about room."""
 
 
-def unlimited(now: Mapping[str, int] | None = None) -> Capacity:
-    return Capacity(UNLIMITED, Measured(None, dict(now or {})))
+def unlimited() -> Capacity:
+    return Capacity(UNLIMITED, Measured(None))

@@ -254,10 +254,6 @@ class Pool:
         with self._guard:
             return len(self._mine) - sum(map(len, self._ready.values()))
 
-    def troubles(self) -> dict[Kind, str]:
-        """Why sessions of a kind do not start in advance."""
-        return {kind: one.why for kind, one in self._trouble.items()}
-
     def round(self) -> None:
         """One look at what there is and what is wanted."""
         now = time.monotonic()

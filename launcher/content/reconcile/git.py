@@ -96,9 +96,9 @@ class Git:
             ) from None
         return Done(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace").strip())
 
-    def must(self, *args: str, stdin: bytes = b"", index: bytes | None = None) -> bytes:
+    def must(self, *args: str, index: bytes | None = None) -> bytes:
         """Run a command that has to work."""
-        done = self.run(*args, stdin=stdin, index=index)
+        done = self.run(*args, index=index)
         if done.code != 0:
             if "No space left" in done.err or "Disk quota" in done.err:
                 raise CannotPull("Your disk space is full.", "Remove files that you do not need.")

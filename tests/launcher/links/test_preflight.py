@@ -173,7 +173,7 @@ def test_bands_of_size_each_have_advice():
      ("wk1-key.ipynb", True), ("keyboard.py", False), ("monkey.png", False), ("a.ipynb", False)],
 )  # fmt: skip
 def test_files_like_solutions_are_pointed_at(name, seen):
-    assert bool(solution_checks([f"folder/{name}"], Link("intro"))) == seen
+    assert bool(solution_checks([f"folder/{name}"])) == seen
 
 
 def test_kernels_are_looked_for_in_the_environment():

@@ -245,10 +245,14 @@ def test_surplus_goes_one_by_one(pool, monkeypatch):
     assert [len(going) for going in taken if going] == [1, 1]
 
 
+def troubles(pool):
+    return {kind: one.why for kind, one in pool._trouble.items()}
+
+
 def test_what_cannot_start_is_tried_again_later_and_later(pool, warm):
     warm.fails = True
     pool.start()
-    until(lambda: pool.troubles() == {I1: "no such image"})
+    until(lambda: troubles(pool) == {I1: "no such image"})
     again = pool._trouble[I1].again
     assert again > time.monotonic()
     until(lambda: pool.starting() == 0)
@@ -258,7 +262,7 @@ def test_what_cannot_start_is_tried_again_later_and_later(pool, warm):
     warm.fails = False
     pool._trouble[I1].again = 0
     until(lambda: pool.counts() == {I1: 3})
-    assert pool.troubles() == {}
+    assert troubles(pool) == {}
 
 
 def test_what_fails_while_the_engine_is_gone_keeps_no_room_and_is_told_once(
@@ -270,7 +274,7 @@ def test_what_fails_while_the_engine_is_gone_keeps_no_room_and_is_told_once(
     warm.fails = True
     monkeypatch.setattr(runtime, "stop", stop)
     pool.start()
-    until(lambda: pool.troubles() and warm.starting == 0)
+    until(lambda: troubles(pool) and warm.starting == 0)
     until(lambda: pool.queue.capacity.held() == [])
     for begun in (2, 4, 6):
         until(lambda begun=begun: warm.begun >= begun and not pool.starting())
@@ -285,7 +289,7 @@ def test_what_fails_while_the_engine_is_gone_keeps_no_room_and_is_told_once(
 def test_an_image_whose_sessions_cannot_be_given_out_is_said_and_left_alone(pool, warm, runtime):
     warm.unsettled = "its server writes 'x' into its home when it starts"
     pool.start()
-    until(lambda: "writes 'x'" in pool.troubles().get(I1, ""))
+    until(lambda: "writes 'x'" in troubles(pool).get(I1, ""))
     until(lambda: not runtime.rows)
     assert pool.counts() == {}
 
@@ -293,7 +297,7 @@ def test_an_image_whose_sessions_cannot_be_given_out_is_said_and_left_alone(pool
 def test_a_server_that_never_answers_is_given_up(pool, runtime):
     pool.answers, pool.start_timeout = lambda session: False, 0.3
     pool.start()
-    until(lambda: "did not answer" in pool.troubles().get(I1, ""))
+    until(lambda: "did not answer" in troubles(pool).get(I1, ""))
     until(lambda: not runtime.rows)
 
 
