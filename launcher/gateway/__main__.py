@@ -20,10 +20,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 from launcher import logs
 from launcher.gateway import pages
 from launcher.gateway.admin import create_admin
+from launcher.gateway.admission import Admission, path_of
 from launcher.gateway.challenges import FOLDER, NAME, challenges
 from launcher.gateway.door import KEEP_ALIVE, Door
 from launcher.gateway.exits import Exit
-from launcher.gateway.proxy import Proxy, path_of
+from launcher.gateway.proxy import Proxy
 from launcher.gateway.routes import Routes
 from launcher.gateway.secrets import admin_token, app_secret
 from launcher.gateway.sessions_host import SessionsHost
@@ -65,11 +66,13 @@ def main() -> int:
     secret = bytes.fromhex((args.data / "secret.key").read_text().strip())
     proxy = Proxy(
         routes=Routes.load(args.data / "run" / "routes.json"),
-        secret=secret,
         app_secret=app_secret(secret),
-        trusted=tuple(args.trust),
-        sessions_host=SessionsHost(args.sessions, args.home) if args.sessions else None,
-        origins=tuple(args.origin),
+        admission=Admission(
+            secret=secret,
+            trusted=tuple(args.trust),
+            sessions_host=SessionsHost(args.sessions, args.home) if args.sessions else None,
+            origins=tuple(args.origin),
+        ),
         largest=args.largest,
         hsts=args.hsts,
         # each may need one to a session, too

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
-import hmac
-import ipaddress
 import logging
 import re
 import secrets
@@ -21,19 +18,18 @@ from yarl import URL
 
 from launcher import logs
 from launcher.gateway import banner, cors, guest, headers, pages, tickets
+from launcher.gateway.admission import NOT_YOURS, SAFE_METHODS, Admission, is_websocket, path_of
 from launcher.gateway.bodies import FORM_TIMEOUT, READER_STALL, STALL, Body, TooLarge, TooSlow
 from launcher.gateway.door import Door
 from launcher.gateway.routes import HEALTH, Route, Routes
 from launcher.gateway.sessions_host import NOTICES, NOTICES_SCRIPT, SessionsHost, is_opened
-from launcher.gateway.sockets import close_all, is_websocket, join
+from launcher.gateway.sockets import close_all, join
 from launcher.gateway.tickets import Tickets
-from launcher.people.identity import code_of, find_student
 
 log = logging.getLogger(__name__)
 access = logging.getLogger("launcher.gateway.access")
 
 APP = "/"
-SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 SESSION_PATH = re.compile(r"/s/([0-9a-f]{8,64})(?:/|$|\?)")
 LARGEST_MESSAGE = 64 << 20
 """Bytes of one WebSocket message, unpacked; it is held whole, so nobody may make it endless."""
@@ -52,7 +48,6 @@ NOT_REACHED = (
 )
 HOST = re.compile(r"(([\w-]{1,63}\.)*[\w-]{0,63}|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", re.ASCII)
 """What a Host header may be; empty where there is none."""
-NOT_YOURS = "This session belongs to somebody else."
 CLIENT_GONE = 499
 """In the access log only: the browser went away before the answer."""
 
@@ -62,15 +57,8 @@ class Proxy:
     """The public side; `routes` is its only state that lasts."""
 
     routes: Routes
-    secret: bytes
-    """Checks the students' cookies."""
     app_secret: str
-    trusted: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = ()
-    """Networks whose X-Forwarded-* headers count."""
-    sessions_host: SessionsHost | None = None
-    """Where sessions have a host name of their own."""
-    origins: tuple[str, ...] = ()
-    """Other sites whose pages may use the API and sessions, or `*`."""
+    admission: Admission
     largest: int = 0
     """Bytes of a request's body for the app; 0 is any. Sessions take what they like."""
     stall: float = STALL
@@ -88,7 +76,8 @@ class Proxy:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request of the public port, and log it: never its query, which has tokens."""
-        given = request.headers.get("X-Request-Id", "") if self.is_trusted(request) else ""
+        believed = self.admission.is_trusted(request)
+        given = request.headers.get("X-Request-Id", "") if believed else ""
         request_id = given if re.fullmatch(r"[A-Za-z0-9_-]{6,64}", given) else secrets.token_hex(8)
         found = SESSION_PATH.match(path_of(request))
         logs.request_id.set(request_id)
@@ -107,14 +96,16 @@ class Proxy:
             path = path_of(request).partition("?")[0]
             told = {"method": request.method, "path": path, "status": status}
             took = round((time.monotonic() - began) * 1000, 1)
-            access.info("request", extra={**told, "ms": took, "peer": self.visitor(request)})
+            peer = self.admission.visitor(request)
+            access.info("request", extra={**told, "ms": took, "peer": peer})
 
     async def answer(self, request: web.Request, request_id: str) -> web.StreamResponse:
         """The session's or the app's answer, or one of the gateway's own pages."""
-        hosts = request.headers.getall("Host", [])
-        if len(hosts) > 1 or not all(HOST.fullmatch(one) for one in hosts):
+        named = request.headers.getall("Host", [])
+        if len(named) > 1 or not all(HOST.fullmatch(one) for one in named):
             return pages.bad_request("The request names no host, or more than one.", request_id)
-        if self.allowed_origin(request) and cors.is_preflight(request.method, request.headers):
+        shared = self.admission.allowed_origin(request)
+        if shared and cors.is_preflight(request.method, request.headers):
             asked = request.headers.get("Access-Control-Request-Headers", "")
             return web.Response(status=204, headers=cors.preflight_headers(asked))
         found = SESSION_PATH.match(path_of(request))
@@ -124,10 +115,11 @@ class Proxy:
         route = self.routes.known.get(name)
         if path_of(request) == HEALTH:  # threads of its own, for when all others are busy
             route = self.routes.known.get(HEALTH, route)
-        if self.sessions_host and self.is_at_sessions_host(request):
-            return await self.answer_there(self.sessions_host, request, name, route, request_id)
-        if self.sessions_host and found and route:
-            return self.lead_there(self.sessions_host, request, name, route, request_id)
+        hosts = self.admission.sessions_host
+        if hosts and self.admission.is_at_sessions_host(request):
+            return await self.answer_there(hosts, request, name, route, request_id)
+        if hosts and found and route:
+            return self.lead_there(hosts, request, name, route, request_id)
         if found and route is None:  # the app knows how to bring a stopped session back
             if request.method not in SAFE_METHODS or is_websocket(request):
                 return pages.gone(request_id)
@@ -135,9 +127,10 @@ class Proxy:
         if route is None:
             return pages.starting(request_id)
         if name != APP:
-            refused = self.refuse(request, name, route)
+            refused = self.admission.refuse(request, name, route)
             if refused:
-                return pages.refused(request, refused, request_id, student=self.called(request))
+                student = self.admission.called(request)
+                return pages.refused(request, refused, request_id, student=student)
             return await self.enter(request, name, route, request_id)
         return await self.forward(request, name, route, request_id)
 
@@ -146,18 +139,11 @@ class Proxy:
     ) -> web.StreamResponse:
         """The session's answer to somebody who may have it."""
         self.routes.used(name)
-        if self.has_token(request, route, in_query=True) and guest.is_page(
+        if self.admission.has_token(request, route, in_query=True) and guest.is_page(
             request.method, request.headers
         ):
-            return self.let_in(request, name, guest.without(path_of(request), "token"))
+            return self.admission.let_in(request, name, guest.without(path_of(request), "token"))
         return await self.forward(request, name, route, request_id)
-
-    def host_of(self, request: web.Request) -> str:
-        return headers.public_host(request.headers, trusted=self.is_trusted(request))
-
-    def is_at_sessions_host(self, request: web.Request) -> bool:
-        hosts = self.sessions_host
-        return hosts is not None and hosts.is_for_sessions(self.host_of(request))
 
     async def answer_there(
         self,
@@ -172,7 +158,7 @@ class Proxy:
         Whoever was not is sent to the launcher, which knows its students and gives tickets.
         """
         path, opened = path_of(request), is_opened(request.method, request.headers)
-        if name != APP and not hosts.is_of(self.host_of(request), name):
+        if name != APP and not hosts.is_of(self.admission.host_of(request), name):
             if opened:
                 return pages.lead_to(hosts.home + path)
             return pages.elsewhere(hosts.address(name), request_id)
@@ -182,9 +168,9 @@ class Proxy:
         if number and opened:
             where = guest.without(path, tickets.NAME)
             if route and self.tickets.take(number, name, route.owner):
-                return self.let_in(request, name, where)
+                return self.admission.let_in(request, name, where)
             return pages.lead_to(where)  # used or old: perhaps the cookie is there
-        refused = self.refuse(request, name, route) if route else None
+        refused = self.admission.refuse(request, name, route) if route else None
         if route is None or refused:
             if opened:
                 return pages.lead_to(hosts.home + path)
@@ -197,7 +183,7 @@ class Proxy:
         self, hosts: SessionsHost, request: web.Request, name: str, request_id: str
     ) -> web.StreamResponse:
         """What of the launcher a session's own pages use: the script, and what it asks for."""
-        let_in = name != APP and self.is_guest(request, name)
+        let_in = name != APP and self.admission.is_guest(request, name)
         app = self.routes.known.get(APP)
         if request.method != "GET" or not (let_in or path_of(request) == NOTICES_SCRIPT):
             return pages.not_here(request, hosts.home, request_id)
@@ -212,10 +198,11 @@ class Proxy:
         if not is_opened(request.method, request.headers):
             return pages.elsewhere(hosts.address(name), request_id)
         where = hosts.address(name) + path_of(request)
-        if self.has_token(request, route):
+        if self.admission.has_token(request, route):
             return pages.lead_to(where)
-        if not self.is_owner(request, route):
-            return pages.refused(request, NOT_YOURS, request_id, student=self.called(request))
+        if not self.admission.is_owner(request, route):
+            student = self.admission.called(request)
+            return pages.refused(request, NOT_YOURS, request_id, student=student)
         ticket = f"{tickets.NAME}={self.tickets.give(name, route.owner)}"
         return pages.lead_to(f"{where}{'&' if '?' in where else '?'}{ticket}")
 
@@ -257,9 +244,10 @@ class Proxy:
             why = pages.silent if name in self.routes.known else pages.gone
             if request.method not in SAFE_METHODS or is_websocket(request):
                 return why(request_id)
-            if self.sessions_host and is_opened(request.method, request.headers):
-                return pages.lead_to(f"{self.sessions_host.home}/sessions/{name}/gone")
-            if self.sessions_host:
+            hosts = self.admission.sessions_host
+            if hosts and is_opened(request.method, request.headers):
+                return pages.lead_to(f"{hosts.home}/sessions/{name}/gone")
+            if hosts:
                 return why(request_id)
             return await self.forward(request, APP, app, request_id)
 
@@ -269,74 +257,6 @@ class Proxy:
             return Body(request.content, most=self.largest, stall=self.stall, whole=FORM_TIMEOUT)
         return Body(request.content, stall=self.stall)
 
-    def refuse(self, request: web.Request, name: str, route: Route) -> str | None:
-        """Why this request may not reach the session, or None.
-
-        The owner comes with the signed cookie, whoever had a token or ticket with a guest's;
-        programs come with Jupyter's token. A page of another site may only do so where that is
-        allowed.
-        """
-        origin = request.headers.get("Origin")
-        foreign = bool(origin) and not headers.same_origin(origin or "", self.host_of(request))
-        if self.has_token(request, route):
-            # Browsers hide answers from pages that are not allowed, but open WebSockets for any
-            if foreign and is_websocket(request) and not self.allowed_origin(request):
-                return "Pages of that site may not use sessions here (setting web.origins)."
-            return None
-        if not self.is_guest(request, name) and not self.is_owner(request, route):
-            return NOT_YOURS
-        changing = request.method not in SAFE_METHODS or is_websocket(request)
-        if changing and foreign:
-            return "This request comes from another site."
-        return None
-
-    def is_owner(self, request: web.Request, route: Route) -> bool:
-        """True for the student's own browser; at the sessions' host no cookie says who that is."""
-        if self.is_at_sessions_host(request):
-            return False
-        student = self.student_of(request)
-        return student is not None and student == route.owner
-
-    def student_of(self, request: web.Request) -> str | None:
-        """Whom the browser's cookie names."""
-        https = self.sessions_host is not None and self.sessions_host.home.startswith("https:")
-        return find_student(self.secret, request.cookies, only_secure=https)
-
-    def called(self, request: web.Request) -> str:
-        """What the class board calls the student; empty for nobody."""
-        student = self.student_of(request)
-        return code_of(self.secret, student) if student else ""
-
-    def is_guest(self, request: web.Request, name: str) -> bool:
-        """True for a browser that was let into the session before."""
-        return guest.is_guest(self.secret, name, request.headers.getall("Cookie", []))
-
-    def has_token(self, request: web.Request, route: Route, *, in_query: bool = False) -> bool:
-        """True for a request that brings Jupyter's token of this very session."""
-        sent = {} if in_query else request.headers
-        token = headers.given_token(sent, request.rel_url.raw_query_string)
-        return bool(token) and hmac.compare_digest(token, route.token.encode())
-
-    def let_in(self, request: web.Request, name: str, where: str) -> web.Response:
-        """Give the browser a cookie for this one session, and its address without the token."""
-        base = f"/s/{name}/"
-        if not where.startswith(base):  # there browsers would not send it
-            where = base + where.removeprefix(f"/s/{name}")
-        response = pages.lead_to(where)
-        response.set_cookie(
-            guest.COOKIE,
-            guest.cookie_value(self.secret, name),
-            path=base,
-            httponly=True,
-            samesite="Lax",
-            secure=self.forwarded(request)["X-Forwarded-Proto"] == "https",
-        )
-        return response
-
-    def allowed_origin(self, request: web.Request) -> str:
-        origin = request.headers.get("Origin", "")
-        return cors.allowed_origin(path_of(request), origin, self.origins)
-
     async def share(self, request: web.Request, response: web.StreamResponse) -> None:
         """Tell the browser which site's page may read the answer, and to come by https again.
 
@@ -344,7 +264,7 @@ class Proxy:
         """
         if self.hsts and request.scheme == "https":
             response.headers["Strict-Transport-Security"] = f"max-age={self.hsts}"
-        allowed = self.allowed_origin(request)
+        allowed = self.admission.allowed_origin(request)
         if allowed:
             response.headers["Access-Control-Allow-Origin"] = allowed
             response.headers.pop("Access-Control-Allow-Credentials", None)
@@ -355,7 +275,7 @@ class Proxy:
     ) -> CIMultiDict[str]:
         """The request's own headers, less what belongs to this connection or to the launcher."""
         sent = headers.passed_on(request.headers, also_dropped=headers.OURS)
-        sent.update(self.forwarded(request))
+        sent.update(self.admission.forwarded(request))
         sent["X-Request-Id"] = request_id
         if name == APP:
             sent["X-Launcher-Gateway"] = self.app_secret
@@ -365,27 +285,6 @@ class Proxy:
         if cookies:
             sent["Cookie"] = cookies
         return sent
-
-    def forwarded(self, request: web.Request) -> dict[str, str]:
-        return headers.forwarded(
-            request.headers,
-            peer=request.remote or "",
-            scheme=request.scheme,
-            trusted=self.is_trusted(request),
-        )
-
-    def visitor(self, request: web.Request) -> str:
-        """The browser's address, as far as trusted proxies tell it."""
-        if not self.is_trusted(request):
-            return request.remote or ""
-        told = self.forwarded(request)["X-Forwarded-For"]
-        return str(headers.browser_address(told, [*map(str, self.trusted)]) or request.remote)
-
-    def is_trusted(self, request: web.Request) -> bool:
-        with contextlib.suppress(ValueError):
-            peer = ipaddress.ip_address(request.remote or "")
-            return any(peer in network for network in self.trusted)
-        return False
 
     async def http(
         self,
@@ -414,7 +313,8 @@ class Proxy:
                 if name == APP or not ours:
                     response.headers.add(key, value)
             if page and banner.can_carry(upstream.status, upstream.headers):
-                home = self.sessions_host.home if self.sessions_host else ""
+                hosts = self.admission.sessions_host
+                home = hosts.home if hosts else ""
                 whole = banner.with_script(await upstream.read(), home)
                 self.routes.used(name)
                 del response.headers["Content-Length"]
@@ -526,12 +426,3 @@ class Proxy:
     async def close(self) -> None:
         if self._client:
             await self._client.close()
-
-
-def path_of(request: web.Request) -> str:
-    """Path and query as they were sent; always begins with a slash.
-
-    What follows the target's port must never be able to name another host.
-    """
-    raw = request.raw_path
-    return raw if raw.startswith("/") else "/" + raw.partition("://")[2].partition("/")[2]

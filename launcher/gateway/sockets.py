@@ -93,7 +93,3 @@ async def first_of(*parts: Coroutine[Any, Any, None]) -> None:
     for task in tasks:
         with contextlib.suppress(asyncio.CancelledError, ConnectionError, aiohttp.ClientError):
             await task
-
-
-def is_websocket(request: web.Request) -> bool:
-    return request.headers.get("Upgrade", "").lower() == "websocket"

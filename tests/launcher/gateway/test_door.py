@@ -15,6 +15,7 @@ from aiohttp import web
 from launcher.config import load_config
 from launcher.gateway import process
 from launcher.gateway.__main__ import public_app, set_up
+from launcher.gateway.admission import Admission
 from launcher.gateway.bodies import Body, TooLarge, TooSlow
 from launcher.gateway.door import Door
 from launcher.gateway.proxy import Proxy
@@ -58,9 +59,8 @@ async def gateway(tmp_path, *, most=100, header_timeout=60.0, stall=60.0):
     routes.put("/", Route(f"http://127.0.0.1:{backend.addresses[0][1]}"))
     proxy = Proxy(
         routes=routes,
-        secret=b"s" * 32,
         app_secret="a",
-        trusted=(ipaddress.ip_network("127.0.0.2/32"),),
+        admission=Admission(b"s" * 32, trusted=(ipaddress.ip_network("127.0.0.2/32"),)),
         stall=stall,
         door=Door(most, header_timeout=header_timeout),
     )
