@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 QUICK = 15.0
 """Seconds for a list or a look at one thing; milliseconds are usual, seconds under load."""
+REGISTRY = 60.0
+"""Seconds until the engine tells what a registry says of an image; it asks one that may be far."""
 
 
 CONNECTIONS = 128
@@ -43,8 +45,10 @@ class EngineApi(docker.APIClient):
     """Says `EngineGone` wherever requests says that it cannot connect.
 
     A question for what the engine knows anyway has `QUICK` seconds: an engine that hangs must not
-    hold a thread of the app for as long as a start may take. The log has one line when the engine
-    stops answering, however many threads ask it, and one when it answers again.
+    hold a thread of the app for as long as a start may take. One that it asks a registry first has
+    `REGISTRY` seconds, and says nothing of the engine where they are not enough. The log has one
+    line when the engine stops answering, however many threads ask it, and one when it answers
+    again.
     """
 
     _well: bool | None = None
@@ -54,9 +58,12 @@ class EngineApi(docker.APIClient):
     _guard = threading.Lock()
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        quick = request.method == "GET" and urlsplit(request.url or "").path.endswith("/json")
-        if quick:
-            options["timeout"] = min(float(options.get("timeout") or QUICK), QUICK)
+        path = urlsplit(request.url or "").path
+        asks = request.method == "GET" and path.endswith("/json")
+        quick = asks and "/distribution/" not in path
+        if asks:
+            longest = QUICK if quick else REGISTRY
+            options["timeout"] = min(float(options.get("timeout") or longest), longest)
         try:
             answer = super().send(request, **options)
             self._answered()

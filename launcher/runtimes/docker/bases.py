@@ -116,7 +116,7 @@ class DockerBases:
         :raises NotOffered: neither way works here.
         """
         wanted = self.root_name(base.python)
-        if self.settings.source != "debootstrap" and self.engine.pulled(wanted, say):
+        if self.settings.source != "debootstrap" and self.engine.pulled(wanted, say, halt):
             return wanted
         if self.settings.source == "image":
             raise NotOffered(

@@ -1,7 +1,8 @@
 """Builds by the engine's API, through BuildKit or its first builder: no CLI, no plugin.
 
 The one module that uses private calls of docker-py, which has no public ones for BuildKit
-(docker-py issue 2230), nor any to end a build. `probe` tells whether the engine has BuildKit.
+(docker-py issue 2230), nor any to end a build or a pull. `probe` tells whether the engine has
+BuildKit.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 import docker
+from docker import auth
 from docker.errors import APIError, DockerException
 from docker.types import CancellableStream
 from urllib3.exceptions import HTTPError
@@ -25,6 +27,7 @@ from envs.builder import LONGEST_LINE, TAIL, Say
 from envs.errors import BuildFailed
 from envs.halt import NO_HALT, Halt
 from launcher.machine.proxy import NO_PROXY, Proxy
+from launcher.runtimes.docker.api import REGISTRY
 from launcher.runtimes.docker.limits import KILLED, NO_LIMITS, BuildLimits
 
 LONG = 1800
@@ -147,6 +150,32 @@ def build(
         raise BuildFailed(f"The engine ended the build: {error}", log_tail=tuple(tail)) from error
 
 
+def pull(client: docker.DockerClient, repository: str, tag: str, *, halt: Halt) -> None:
+    """Pull an image; docker-py's own call waits for a registry as long as that likes.
+
+    :raises DockerException, OSError: it cannot be pulled.
+    :raises EnvError: `halt` ended it.
+    """
+    api: Any = client.api
+    header = auth.get_config_header(api, auth.resolve_repository_name(repository)[0])
+    try:
+        response = api._post(
+            api._url("/images/create"),
+            params={"fromImage": repository, "tag": tag},
+            headers={"X-Registry-Auth": header} if header else {},
+            stream=True,
+            timeout=REGISTRY,  # the answer begins when the registry has shown what the image is
+        )
+        with contextlib.closing(response):
+            api._disable_socket_timeout(api._get_raw_response_socket(response))
+            with halt.ending(lambda: hang_up(api, response, "")):
+                for event in api._stream_helper(response, decode=True):
+                    if "error" in event:
+                        raise APIError(event["error"], explanation=event["error"])
+    except HTTPError as error:
+        raise OSError(f"the engine ended the pull: {error}") from error
+
+
 def commit(
     client: docker.DockerClient,
     container: str,
@@ -194,12 +223,18 @@ def usage(client: docker.DockerClient) -> dict[str, Any]:
 
 
 def hang_up(api: Any, response: Any, build: str) -> None:
-    """Close the connection from another thread than the one that reads it, which ends the build."""
+    """Close the connection from another thread than the one that reads it, which ends the build.
+
+    Without the id of one it was a pull.
+    """
     try:
         CancellableStream(iter(()), response).close()
     except DockerException:  # docker-py cannot do that over SSH, but BuildKit can be told
-        with contextlib.suppress(DockerException, OSError):
-            api._post(api._url("/build/cancel"), params={"id": build})
+        with contextlib.suppress(DockerException, OSError, AttributeError):
+            if build:
+                api._post(api._url("/build/cancel"), params={"id": build})
+            else:
+                response.raw._fp.fp.channel.close()
     except (OSError, AttributeError):
         pass  # it is closed already
 

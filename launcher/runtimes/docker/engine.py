@@ -12,6 +12,8 @@ from typing import IO, Literal
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound
+from docker.models.images import Image
+from docker.utils import parse_repository_tag
 from requests.exceptions import RequestException
 
 from envs.builder import Say
@@ -79,15 +81,28 @@ class Engine:
         except ImageNotFound:
             return ""
 
-    def pulled(self, image: str, say: Say) -> bool:
-        """True when the image is here, pulled if it was not."""
+    def pull(self, name: str, mark: str, *, halt: Halt) -> Image:
+        """The image of this name with this tag or digest, pulled.
+
+        :raises DockerException, OSError: it cannot be pulled.
+        :raises envs.errors.EnvError: `halt` ended it.
+        """
+        buildkit.pull(self.client, name, mark, halt=halt)
+        return self.client.images.get(f"{name}{'@' if ':' in mark else ':'}{mark}")
+
+    def pulled(self, image: str, say: Say, halt: Halt) -> bool:
+        """True when the image is here, pulled if it was not.
+
+        :raises envs.errors.EnvError: `halt` ended it.
+        """
         if self.has_image(image):
             return True
         say(f"Pulling {image}")
+        name, mark = parse_repository_tag(image)
         try:
-            self.client.images.pull(image)
+            self.pull(name, mark or "latest", halt=halt)
             return True
-        except DockerException as error:
+        except (DockerException, OSError) as error:
             say(f"It cannot be pulled ({str(error).splitlines()[0][:120]})")
             return False
 

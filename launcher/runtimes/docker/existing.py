@@ -13,6 +13,7 @@ from docker.utils import parse_repository_tag
 
 from envs.builder import Say
 from envs.errors import BuildFailed, GitHostDown, RepoNotFound, UnknownRef
+from envs.halt import Halt
 from envs.hosts import check_host
 from launcher.runtimes.docker.engine import Engine
 from launcher.runtimes.docker.leftovers import IMAGES
@@ -53,11 +54,11 @@ class ExistingImages:
                 return here
             raise explain(error, name, tag, said=self._shown(error, name)) from error
 
-    def ensure(self, reference: str, *, say: Say) -> str:
+    def ensure(self, reference: str, *, say: Say, halt: Halt) -> str:
         """A name by which a build can begin with `name@sha256:digest`, pulled if it is not here.
 
         :raises BuildFailed: it cannot be pulled; :raises HostNotAllowed: its registry may not be
-            asked, whoever said so before.
+            asked, whoever said so before; :raises EnvError: `halt` ended it.
         """
         name, _, digest = reference.partition("@")
         self._check(name)
@@ -65,7 +66,7 @@ class ExistingImages:
         if found is None:
             say(f"Pulling {reference}")
             try:
-                found = self.engine.client.images.pull(name, tag=digest)
+                found = self.engine.pull(name, digest, halt=halt)
             except (DockerException, OSError) as error:
                 raise BuildFailed(
                     f"The image {reference} cannot be pulled{self._shown(error, name)}.",
@@ -94,36 +95,33 @@ class ExistingImages:
         log.warning("a registry fails", extra={"image": name, "said": said})
         return ""
 
-    def below(self, name: str, *, say: Say) -> str:
+    def below(self, name: str, *, say: Say, halt: Halt) -> str:
         """A name by which a Dockerfile begins with the image: its own where the engine has it.
 
         Else it is pulled, and has a passing name that means this image and no other.
 
-        :raises BuildFailed: it cannot be pulled.
+        :raises BuildFailed: it cannot be pulled; :raises EnvError: `halt` ended it.
         """
         repository, mark = parse_repository_tag(name)
         reference = name if mark else f"{name}:latest"
         client = self.engine.client
         try:
-            here = client.images.get(reference)
-            if plain(reference) in (*here.tags, *here.attrs.get("RepoDigests", ())):
-                return reference
-        except ImageNotFound:
-            pass
-        say(f"Pulling {reference}")
-        try:
+            with contextlib.suppress(ImageNotFound):
+                here = client.images.get(reference)
+                if plain(reference) in (*here.tags, *here.attrs.get("RepoDigests", ())):
+                    return reference
+            say(f"Pulling {reference}")
             digest = str(client.images.get_registry_data(reference).id)
             repository = parse_repository_tag(repository)[0]  # of name:tag@digest
             passing = f"{IMAGES}{digest.removeprefix('sha256:')[:32]}:below"
             try:
-                client.images.pull(repository, tag=digest).tag(passing)
+                self.engine.pull(repository, digest, halt=halt).tag(passing)
             except ImageNotFound:
                 if not self.engine.has_image(passing):  # else another build has just named it so
                     raise
         except (DockerException, OSError) as error:
-            why = getattr(error, "explanation", "") or error
             raise BuildFailed(
-                f"The image {reference} cannot be fetched: {why}",
+                f"The image {reference} cannot be fetched{self._shown(error, repository)}.",
                 hint="Check the name after FROM, or begin with launcher/base:3.11.",
             ) from error
         with contextlib.suppress(DockerException):  # else nothing would ever remove it

@@ -248,10 +248,10 @@ class DockerImages:
             text = without_syntax_line(read_lines(source, recipe.dockerfile), say)
             if walled:
                 refuse_downloads(text)
-                find = functools.partial(self.existing.below, say=say)
+                find = functools.partial(self.existing.below, say=say, halt=halt)
                 text = beginning_with(text, lambda image: self.fetches_nothing(find(image)))
         elif recipe.image:
-            below = self.existing.ensure(recipe.image, say=say)
+            below = self.existing.ensure(recipe.image, say=say, halt=halt)
             text = f"FROM {self.fetches_nothing(below) if walled else below}\n"
         else:
             base = self.bases.ensure(recipe.python, say=say, halt=halt)

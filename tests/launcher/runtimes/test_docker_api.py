@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from docker.errors import DockerException
-from requests.exceptions import RequestException
+from requests.exceptions import ReadTimeout, RequestException
 
 from launcher.errors import NoRuntime
 from launcher.runtimes.docker.api import EngineApi, EngineGone, EngineSlow, connect
@@ -181,3 +181,27 @@ def test_an_engine_that_hangs_holds_no_thread_for_as_long_as_a_start_may_take(
                 assert time.monotonic() - began < 50
                 assert explain(caught.value, request_id="x").code == "E-RUNTIME"
         gc.collect()
+
+
+@LEAVES
+def test_a_registry_that_hangs_says_nothing_of_the_engine(tmp_path, monkeypatch, caplog):
+    class Asking(Answering):
+        def do_GET(self):
+            if "/distribution/" in self.path:
+                assert over.wait(60)
+            self.say(b"[]")
+
+    over = threading.Event()
+    monkeypatch.setattr("launcher.runtimes.docker.api.QUICK", 0.1)
+    monkeypatch.setattr("launcher.runtimes.docker.api.REGISTRY", 0.3)
+    place = str(tmp_path / "engine.sock")
+    with (
+        serving(OnSocket(place, Asking)),
+        contextlib.closing(EngineApi(base_url=f"unix://{place}", version="1.41")) as api,
+    ):
+        assert api.containers() == []
+        with pytest.raises(ReadTimeout, match=r"timeout=0\.3"):
+            api.inspect_distribution("evil.example/x:1")
+        over.set()
+    assert caplog.records == []
+    gc.collect()

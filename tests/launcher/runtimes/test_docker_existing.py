@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import socket
 import subprocess
 import tempfile
+import time
 import uuid
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
-from docker.models.images import ImageCollection
 
-from envs.errors import BadEnvironment, BuildFailed, HostNotAllowed, UnknownRef
+from envs.errors import (
+    BadEnvironment,
+    BuildCancelled,
+    BuildFailed,
+    HostNotAllowed,
+    OverLimit,
+    UnknownRef,
+)
 from envs.git import Git
+from envs.halt import NO_HALT, Halt
 from envs.readers import read_recipe
 from envs.store import Store
 from envs.version import VersionCache
@@ -22,6 +34,7 @@ from launcher.config import load_config
 from launcher.machine.ports import free_port
 from launcher.runtimes import RUNTIMES
 from launcher.runtimes.docker.context import context_of
+from launcher.runtimes.docker.engine import Engine
 from tests.conftest import IN_CI
 from tests.waiting import wait_for
 
@@ -169,15 +182,107 @@ def test_builds_that_begin_with_one_image_at_once_all_have_it(images, registry, 
     name = push(images, registry, "org/shared", "1", "ENV COURSE=one").partition(":")[2]
     found = []
 
-    def while_another_does(collection, repository, tag):
+    def while_another_does(engine, repository, mark, *, halt):
         monkeypatch.undo()
-        found.append(images.existing.below(f"{name}:1", say=print))
-        return collection.get(f"{repository}@{tag}")
+        found.append(images.existing.below(f"{name}:1", say=print, halt=halt))
+        return engine.client.images.get(f"{repository}@{mark}")
 
-    monkeypatch.setattr(ImageCollection, "pull", while_another_does)
-    found.append(images.existing.below(f"{name}:1", say=print))
+    monkeypatch.setattr(Engine, "pull", while_another_does)
+    found.append(images.existing.below(f"{name}:1", say=print, halt=NO_HALT))
     assert found[0] == found[1]
     images.client.images.remove(found[0])
+
+
+DOCKER = "application/vnd.docker"
+CONFIG_OF_NONE = b'{"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers"}}'
+
+
+def sha256(of: bytes) -> str:
+    return f"sha256:{hashlib.sha256(of).hexdigest()}"
+
+
+class StallingHandler(BaseHTTPRequestHandler):
+    """Any image has one layer, of which a byte comes now and then."""
+
+    server: StallingRegistry
+
+    def do_GET(self) -> None:
+        if self.path.endswith(self.server.layer):
+            self.say(b"", size=1_000_000)
+            self.server.asked.set()
+            while not self.server.ended.wait(0.3):
+                self.wfile.write(b"x")
+        elif "/blobs/" in self.path:
+            self.say(CONFIG_OF_NONE)
+        elif "/manifests/" in self.path:
+            self.say(self.server.manifest)
+        else:
+            self.say(b"{}")
+
+    def do_HEAD(self) -> None:
+        self.say(b"", size=len(self.server.manifest))
+
+    def say(self, what: bytes, *, size: int = 0) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", f"{DOCKER}.distribution.manifest.v2+json")
+        self.send_header("Docker-Content-Digest", self.server.digest)
+        self.send_header("Content-Length", str(size or len(what)))
+        self.end_headers()
+        self.wfile.write(what)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+class StallingRegistry(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), StallingHandler)
+        self.asked, self.ended = Event(), Event()
+        self.layer = sha256(uuid.uuid4().bytes)  # no engine has it
+        kind = f"{DOCKER}.container.image.v1+json"
+        config = {"mediaType": kind, "size": len(CONFIG_OF_NONE), "digest": sha256(CONFIG_OF_NONE)}
+        kind = f"{DOCKER}.image.rootfs.diff.tar.gzip"
+        layer = {"mediaType": kind, "size": 1_000_000, "digest": self.layer}
+        kind = f"{DOCKER}.distribution.manifest.v2+json"
+        manifest = {"schemaVersion": 2, "mediaType": kind, "config": config, "layers": [layer]}
+        self.manifest = json.dumps(manifest).encode()
+        self.digest = sha256(self.manifest)
+
+    def handle_error(self, *_: object) -> None:
+        """The engine hangs up in the middle of a blob: that is what is tested."""
+
+    @property
+    def name(self) -> str:
+        return f"127.0.0.1:{self.server_address[1]}/evil/x"
+
+
+@pytest.fixture
+def stalling():
+    with StallingRegistry() as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.ended.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("how", ["below", "ensure"])
+@pytest.mark.parametrize("why", [BuildCancelled, OverLimit])
+def test_a_pull_that_never_ends_is_cancelled_and_has_the_time_limit(images, stalling, how, why):
+    existing = replace(images.existing, trusted=frozenset([stalling.name]))
+    late = why is OverLimit
+    halt = Halt(wished=Event().is_set if late else stalling.asked.is_set)
+    names = {"below": f"{stalling.name}:1", "ensure": f"{stalling.name}@{stalling.digest}"}
+    began = time.monotonic()
+    with pytest.raises(why):
+        getattr(existing, how)(
+            names[how], say=print, halt=halt.within(5) if late else halt.within(300)
+        )
+    assert time.monotonic() - began < 60
+    assert stalling.asked.is_set()
 
 
 def test_a_dockerfile_that_begins_with_an_image_that_downloads_is_refused(images, registry, build):
@@ -205,7 +310,7 @@ def test_an_image_of_this_machine_alone_must_be_in_the_catalogue(images, registr
             images.digest(name, "1")
         trusting = replace(images.existing, trusted=frozenset([name]))
         digest = trusting.digest(name, "1")
-        pinned = trusting.ensure(f"{name}@sha256:{digest}", say=print)
+        pinned = trusting.ensure(f"{name}@sha256:{digest}", say=print, halt=NO_HALT)
         assert images.client.images.get(pinned).id == f"sha256:{digest}"
         images.client.images.remove(pinned)
     finally:

@@ -10,6 +10,7 @@ from docker.errors import APIError, ImageNotFound
 
 from envs.errors import BuildFailed, GitHostDown, HostNotAllowed
 from envs.git import Git
+from envs.halt import NO_HALT
 from envs.version import VersionCache
 from launcher.runtimes.docker.existing import ExistingImages, registry_of
 
@@ -27,13 +28,15 @@ class Engine:
     @property
     def client(self):
         def get(name):
+            if "::" in name:
+                raise APIError("400 Client Error", explanation="invalid reference format")
             raise ImageNotFound(name)
 
-        def ask(name, **_):
-            self.asked.append(name)
-            raise APIError("500 Server Error", explanation="body: s3cret of the network")
+        return SimpleNamespace(images=SimpleNamespace(get=get, get_registry_data=self.pull))
 
-        return SimpleNamespace(images=SimpleNamespace(get=get, pull=ask, get_registry_data=ask))
+    def pull(self, name, *_, **__):
+        self.asked.append(name)
+        raise APIError("500 Server Error", explanation="body: s3cret of the network")
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ def test_a_registry_that_links_may_not_name_is_not_asked(engine, ref, registries
 
 def test_nor_is_it_where_a_version_was_remembered_from_before(engine):
     with pytest.raises(HostNotAllowed, match="does not fetch from"):
-        ExistingImages(engine).ensure(f"{INSIDE}@{DIGEST}", say=print)
+        ExistingImages(engine).ensure(f"{INSIDE}@{DIGEST}", say=print, halt=NO_HALT)
     assert not engine.asked
 
 
@@ -62,33 +65,40 @@ def test_one_that_the_settings_name_is_asked(engine, registries):
     version = VersionCache(Git(), digest=existing.digest).resolve(f"docker:{INSIDE}", DIGEST)
     assert (version.commit, version.kind) == ("a" * 64, "commit")
     with pytest.raises(BuildFailed):
-        existing.ensure(f"{INSIDE}@{DIGEST}", say=print)
+        existing.ensure(f"{INSIDE}@{DIGEST}", say=print, halt=NO_HALT)
     assert engine.asked == [INSIDE]
 
 
 def test_an_image_of_the_catalogue_may_be_anywhere(engine):
     existing = ExistingImages(engine, trusted=frozenset([INSIDE]))
     with pytest.raises(BuildFailed, match="s3cret"):
-        existing.ensure(f"{INSIDE}@{DIGEST}", say=print)
+        existing.ensure(f"{INSIDE}@{DIGEST}", say=print, halt=NO_HALT)
 
 
 def told(existing, name):
-    """All that somebody reads of an image that cannot be had, by tag and by digest."""
+    """All that somebody reads of an image that cannot be had, by tag, by digest and after FROM."""
     with pytest.raises(GitHostDown) as by_tag:
         existing.digest(name, "1")
     with pytest.raises(BuildFailed) as by_digest:
-        existing.ensure(f"{name}@{DIGEST}", say=print)
-    return "".join(one.value.message + one.value.hint for one in (by_tag, by_digest))
+        existing.ensure(f"{name}@{DIGEST}", say=print, halt=NO_HALT)
+    with pytest.raises(BuildFailed, match="cannot be fetched") as below:
+        existing.below(f"{name}:1", say=print, halt=NO_HALT)
+    return "".join(one.value.message + one.value.hint for one in (by_tag, by_digest, below))
 
 
 def test_the_answer_of_a_strangers_registry_is_in_the_log_alone(engine, caplog):
     assert "s3cret" not in told(ExistingImages(engine), PUBLIC)
-    assert [record.said for record in caplog.records] == ["body: s3cret of the network"] * 2
+    assert [record.said for record in caplog.records] == ["body: s3cret of the network"] * 3
 
 
 @pytest.mark.parametrize("name", [PUBLIC, "org/x"])
 def test_what_a_registry_of_the_settings_or_docker_hub_answers_is_told(engine, name):
-    assert told(ExistingImages(engine, ("9.9.9.9", "docker.io")), name).count("s3cret") == 2
+    assert told(ExistingImages(engine, ("9.9.9.9", "docker.io")), name).count("s3cret") == 3
+
+
+def test_a_from_that_names_no_image_is_a_sentence_with_the_engines_reason(engine):
+    with pytest.raises(BuildFailed, match=r"python::latest cannot be .* invalid reference format"):
+        ExistingImages(engine).below("python::latest", say=print, halt=NO_HALT)
 
 
 @pytest.mark.parametrize(
