@@ -148,7 +148,7 @@ class Running:
             task.cancel()
         for listener in listeners:
             listener.close()
-        await proxy.close_sockets(*list(proxy.sockets))
+        await proxy.sockets.close(*list(proxy.sockets.joined))
         proxy.routes.save()  # with the newest activity
         await proxy.close()
         await asyncio.gather(*(one.cleanup() for one in runners))

@@ -59,7 +59,7 @@ def create_admin(proxy: Proxy, token: str, stop: asyncio.Event) -> web.Applicati
     async def remove(request: web.Request) -> web.Response:
         name = name_of(request.match_info["path"])
         found = proxy.routes.remove(name)
-        await proxy.close_sockets(name)
+        await proxy.sockets.close(name)
         if found:
             proxy.routes.keep()
         return web.Response(status=204 if found else 404)
@@ -68,7 +68,7 @@ def create_admin(proxy: Proxy, token: str, stop: asyncio.Event) -> web.Applicati
         return web.json_response(
             {
                 "requests": [[*key, count] for key, count in sorted(proxy.counted.items())],
-                "websockets": sum(len(every) for every in proxy.sockets.values()),
+                "websockets": sum(len(every) for every in proxy.sockets.joined.values()),
                 "connections": proxy.door.open,
                 "files": open_files.count(),
                 "turned_away": proxy.door.turned_away,
@@ -109,7 +109,7 @@ def told(proxy: Proxy, name: str) -> dict[str, Any]:
         "target": route.target,
         "data": {"owner": route.owner},
         "last_activity": at.isoformat(),
-        "websockets": len(proxy.sockets.get(name, ())),
+        "websockets": len(proxy.sockets.joined.get(name, ())),
     }
 
 

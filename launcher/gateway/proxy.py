@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import re
 import secrets
@@ -23,7 +22,7 @@ from launcher.gateway.bodies import FORM_TIMEOUT, READER_STALL, STALL, Body, Too
 from launcher.gateway.door import Door
 from launcher.gateway.routes import HEALTH, Route, Routes
 from launcher.gateway.sessions_host import NOTICES, NOTICES_SCRIPT, SessionsHost, is_opened
-from launcher.gateway.sockets import close_all, join
+from launcher.gateway.sockets import Sockets
 from launcher.gateway.tickets import Tickets
 
 log = logging.getLogger(__name__)
@@ -31,14 +30,6 @@ access = logging.getLogger("launcher.gateway.access")
 
 APP = "/"
 SESSION_PATH = re.compile(r"/s/([0-9a-f]{8,64})(?:/|$|\?)")
-LARGEST_MESSAGE = 64 << 20
-"""Bytes of one WebSocket message, unpacked; it is held whole, so nobody may make it endless."""
-SMALL_MESSAGE = 4 << 20
-"""The same on a session's further WebSockets: all of them together must fit into memory."""
-SOCKETS = 256
-"""WebSockets of one session at once; each kernel and terminal has one per tab."""
-LARGE_SOCKETS = 16
-"""Those of them that take large messages: the ones that were opened first."""
 PAUSE = 0.25
 """Seconds before a session that could not be reached is asked once more."""
 NOT_REACHED = (
@@ -69,10 +60,11 @@ class Proxy:
     tickets: Tickets = field(default_factory=Tickets)
     counted: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Requests by receiver (`app`, `session`) and status (`2xx`)."""
-    sockets: dict[str, set[web.WebSocketResponse]] = field(default_factory=dict)
-    places: Counter[str] = field(default_factory=Counter)
-    """WebSockets by session, those that are being opened too."""
+    sockets: Sockets = field(init=False)
     _client: aiohttp.ClientSession | None = None
+
+    def __post_init__(self) -> None:
+        self.sockets = Sockets(self.routes, self.door)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request of the public port, and log it: never its query, which has tokens."""
@@ -226,7 +218,9 @@ class Proxy:
         body = self.body_for(request, name)
         try:
             if is_websocket(request) and name != APP:
-                return await self.place_for(request, name, route, sent, request_id)
+                return await self.sockets.open(
+                    self.client, request, name=name, route=route, sent=sent, request_id=request_id
+                )
             if name == APP or request.body_exists or request.method not in SAFE_METHODS:
                 return await self.http(request, name, route, sent, body)
             try:
@@ -343,72 +337,6 @@ class Proxy:
                 if request.transport:  # half an answer must not look like a whole one
                     request.transport.close()
             return response
-
-    async def place_for(
-        self,
-        request: web.Request,
-        name: str,
-        route: Route,
-        sent: CIMultiDict[str],
-        request_id: str,
-    ) -> web.StreamResponse:
-        """A WebSocket, where the session has a place for one more; those being opened count."""
-        if self.places[name] >= SOCKETS:
-            return pages.too_many_sockets(request_id)
-        self.places[name] += 1
-        largest = LARGEST_MESSAGE if self.places[name] <= LARGE_SOCKETS else SMALL_MESSAGE
-        try:
-            return await self.websocket(request, name, route, sent, largest)
-        finally:
-            self.places[name] -= 1
-            if not self.places[name]:
-                del self.places[name]
-
-    async def websocket(
-        self,
-        request: web.Request,
-        name: str,
-        route: Route,
-        sent: CIMultiDict[str],
-        largest: int,
-    ) -> web.StreamResponse:
-        """A WebSocket, frame by frame in both directions, until one side ends it."""
-        wanted = request.headers.get("Sec-WebSocket-Protocol", "")
-        for key in [key for key in sent if key.lower().startswith("sec-websocket-")]:
-            sent.popall(key, None)
-        try:
-            upstream = await self.client.ws_connect(
-                URL(route.target + path_of(request), encoded=True),
-                headers=sent,
-                protocols=[part.strip() for part in wanted.split(",") if part.strip()],
-                autoping=False,
-                autoclose=False,
-                max_msg_size=largest,
-            )
-        except aiohttp.WSServerHandshakeError as error:  # the session says no: a kernel is gone
-            return web.Response(status=error.status if error.status >= 400 else 502)
-        async with upstream:
-            here = web.WebSocketResponse(
-                protocols=[upstream.protocol] if upstream.protocol else (),
-                autoping=False,
-                autoclose=False,
-                max_msg_size=largest,
-            )
-            await here.prepare(request)
-            if name not in self.routes.known:  # removed while this was being opened
-                await close_all((here, upstream))
-                return here
-            self.sockets.setdefault(name, set()).add(here)
-            try:
-                used = functools.partial(self.routes.used, name)
-                await join(here, upstream, used, functools.partial(self.door.heard, request))
-            finally:
-                self.sockets.get(name, set()).discard(here)
-            return here
-
-    async def close_sockets(self, *names: str) -> None:
-        """Close the sessions' WebSockets, so that their pages notice at once."""
-        await close_all([one for name in names for one in self.sockets.pop(name, ())])
 
     @property
     def client(self) -> aiohttp.ClientSession:

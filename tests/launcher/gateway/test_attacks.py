@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 import requests
 
-from launcher.gateway.proxy import LARGEST_MESSAGE, SOCKETS
+from launcher.gateway.sockets import LARGEST_MESSAGE, SOCKETS
 from launcher.people import identity
 from launcher.session import new_session_id
 from tests.launcher.gateway.conftest import OWNER, SESSION, Backend

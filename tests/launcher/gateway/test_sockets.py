@@ -92,10 +92,10 @@ def test_a_browser_that_answers_nothing_any_more_is_let_go(tmp_path, monkeypatch
     async def scene():
         async with session(tmp_path) as (_jupyter, proxy, port, _client):
             reader, _writer = await opened(port)
-            await until(lambda: proxy.sockets[SESSION])
+            await until(lambda: proxy.sockets.joined[SESSION])
             assert await asyncio.wait_for(reader.readexactly(2), 30) == b"\x89\x00", "a ping"
-            await until(lambda: not proxy.sockets[SESSION])
-            await until(lambda: not proxy.places)
+            await until(lambda: not proxy.sockets.joined[SESSION])
+            await until(lambda: not proxy.sockets.places)
 
     asyncio.run(scene())
 
@@ -113,7 +113,7 @@ def test_a_browser_that_gives_any_sign_of_life_stays(tmp_path, monkeypatch, how)
             for _ in range(40):
                 writer.write(PONG if how == "answers" else b"x")
                 await asyncio.sleep(0.05)
-            assert proxy.sockets[SESSION]
+            assert proxy.sockets.joined[SESSION]
             assert set(await reader.read(1 << 16)) == {0x89, 0x00}, "pings, and no end"
 
     asyncio.run(scene())
@@ -135,7 +135,7 @@ def test_a_browser_whose_session_takes_nothing_stays(tmp_path, monkeypatch):
                         break
                 assert not done, "the gateway reads on"
                 await asyncio.sleep(1)
-                assert proxy.sockets[SESSION]
+                assert proxy.sockets.joined[SESSION]
                 jupyter.reads = True
                 await sending
                 assert await there.receive_str(timeout=30) == str(1 << 20)
@@ -144,7 +144,7 @@ def test_a_browser_whose_session_takes_nothing_stays(tmp_path, monkeypatch):
 
 
 def test_upgrades_at_the_same_moment_are_counted_before_they_are_open(tmp_path, monkeypatch):
-    monkeypatch.setattr(proxy_module, "SOCKETS", 3)
+    monkeypatch.setattr(sockets, "SOCKETS", 3)
 
     async def scene():
         async with session(tmp_path) as (_jupyter, proxy, port, client):
@@ -161,7 +161,7 @@ def test_upgrades_at_the_same_moment_are_counted_before_they_are_open(tmp_path, 
             assert len(there) == 3
             assert [one for one in found if isinstance(one, int)] == [429] * 9
             await asyncio.gather(*(one.close() for one in there))
-            await until(lambda: not proxy.places)
+            await until(lambda: not proxy.sockets.places)
             again = await client.ws_connect(url, headers=TOKEN)
             await again.close()
 
@@ -176,13 +176,13 @@ def test_a_socket_that_the_session_refuses_keeps_no_place(tmp_path):
                 await client.ws_connect(
                     f"http://127.0.0.1:{port}/s/{SESSION}/socket", headers=TOKEN
                 )
-            assert not proxy.places
+            assert not proxy.sockets.places
 
     asyncio.run(scene())
 
 
 def test_only_the_first_sockets_of_a_session_take_large_messages(tmp_path, monkeypatch):
-    monkeypatch.setattr(proxy_module, "LARGE_SOCKETS", 2)
+    monkeypatch.setattr(sockets, "LARGE_SOCKETS", 2)
 
     async def scene():
         async with session(tmp_path) as (_jupyter, _proxy, port, client):
