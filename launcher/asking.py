@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import OrderedDict, deque
@@ -13,6 +14,9 @@ from typing import Any, Generic, TypeVar
 from envs.errors import BadEnvironment, GitHostDown
 from envs.hosts import host_of
 from launcher import logs
+from launcher.errors import SessionFailed
+
+log = logging.getLogger(__name__)
 
 PER_HOST = 8
 """Questions to one host at once; a class that asks for one repository is one question."""
@@ -74,12 +78,26 @@ class Asking:
         """Ask what may be asked now; the guard is held."""
         waiting = self._waiting.get(host)
         while waiting and self._running.get(host, 0) < self.per_host:
+            question = waiting.popleft()
             self._running[host] = self._running.get(host, 0) + 1
-            self._pool.submit(self._run, host, waiting.popleft())
+            try:
+                self._pool.submit(self._run, host, question)
+            except RuntimeError as error:  # no more threads: others may be many, or memory little
+                self._forget(host, question)
+                question.answer.set_exception(too_busy(error))
         if not waiting:
             self._waiting.pop(host, None)
 
+    def _forget(self, host: str, question: Question[Any]) -> None:
+        """It is asked no more; the guard is held."""
+        del self._known[question.key]
+        self._running[host] -= 1
+        if not self._running[host]:
+            del self._running[host]
+
     def _run(self, host: str, question: Question[Any]) -> None:
+        if question.answer.done():  # the pool keeps what it had no thread for
+            return
         found: Any = None
         error: BaseException | None = None
         try:
@@ -88,15 +106,13 @@ class Asking:
         except BaseException as failed:  # whoever waits for the answer gets it
             error = failed
         with self._guard:
-            del self._known[question.key]
-            self._running[host] -= 1
-            if not self._running[host]:
-                del self._running[host]
-            self._start(host)
+            self._forget(host, question)  # before it is answered: who comes later asks anew
         if error:
             question.answer.set_exception(error)
         else:
             question.answer.set_result(found)
+        with self._guard:
+            self._start(host)
 
     def _pause(self, key: tuple[Any, ...]) -> float:
         """Seconds until the question may be asked again; from then on it has been."""
@@ -108,6 +124,13 @@ class Asking:
             if len(self._began) > MOST:
                 self._began.popitem(last=False)
         return begins - now
+
+
+def too_busy(error: RuntimeError) -> SessionFailed:
+    log.warning("a git host is not asked: %s", error)
+    said = SessionFailed("This server has too much to do to ask a git server now.")
+    said.__cause__ = error
+    return said
 
 
 def host_name(repo: str) -> str:

@@ -9,6 +9,7 @@ from envs.errors import GitHostDown
 from envs.git import Git
 from launcher.asking import Asking, answer_within
 from launcher.content.mirror import Mirrors
+from launcher.errors import SessionFailed
 from tests.git_server import GitServer, Repo
 from tests.hostile_host import HostileHost
 
@@ -72,6 +73,39 @@ def test_a_class_that_clicks_one_after_the_other_shares_the_second_question(monk
     other = asking.submit(ask, "https://h.org/other", "").result(timeout=60)
     assert other == 19
     assert len(asking._began) == 2
+
+
+def no_thread(*_):
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_question_that_gets_no_thread_fails_and_the_next_one_is_asked(monkeypatch):
+    asking, gate, asked = Asking(per_host=1, threads=2), threading.Event(), []
+
+    def ask(_repo, ref):
+        assert gate.wait(60)
+        asked.append(ref)
+        return ref
+
+    def submit(ref, repo="https://h.org/r"):
+        return asking.submit(ask, repo, ref)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(SessionFailed, match="too much to do"):
+            submit("first").result(timeout=60)
+        assert not asking._known
+        assert not asking._running
+    running, waiting = submit("running"), submit("waiting")
+    with monkeypatch.context() as patched:
+        patched.setattr(asking._pool, "submit", no_thread)
+        gate.set()
+        assert running.result(timeout=60) == "running"
+        with pytest.raises(SessionFailed):
+            waiting.result(timeout=60)
+    answers = [submit("first"), submit("waiting"), submit("other", "https://other.org/r")]
+    assert [one.result(timeout=60) for one in answers] == ["first", "waiting", "other"]
+    assert sorted(asked) == ["first", "other", "running", "waiting"], "each once"
 
 
 def test_what_is_remembered_of_questions_has_a_limit(monkeypatch):
