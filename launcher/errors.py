@@ -12,6 +12,7 @@ LaunchError
 ├── SessionFailed      the session's server did not start
 ├── NoRoom             every place is taken: the student waits in line
 ├── SessionGone        the session no longer runs
+├── TooBusy            what the student asked for before, or too much of others, is under way
 ├── DiskFull           the disk of the data folder has no room for what a launch writes
 └── NoRuntime          neither a Docker engine nor a local sandbox can start sessions
 """
@@ -96,6 +97,10 @@ class NoRoom(LaunchError):
 
 class SessionGone(LaunchError):
     """The session no longer runs."""
+
+
+class TooBusy(LaunchError):
+    """What this student asked for before is still under way, or too much of others is."""
 
 
 class DiskFull(LaunchError):

@@ -32,7 +32,8 @@ CORES = os.cpu_count() or 1
 LONGEST_START = 15.0
 """Seconds after which another session starts, whatever became of one before it."""
 PATIENCE = 20.0
-"""Seconds that who wants the newest files waits for a git host before they are told."""
+"""Seconds that who wants the newest files waits for their turn, and for a git host, before they are
+told."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,8 @@ class Launcher:
         :raises launcher.errors.LaunchError: it could not be done; nothing was lost.
         :raises envs.errors.EnvError: the same, because a git host cannot be asked.
         """
-        with self.sessions.turns.wait_for(session.owner, session.course):
+        turns = self.sessions.turns
+        with turns.wait_for(session.owner, session.course, patience=PATIENCE):
             spec = self.sessions.spec(session)
             self.sessions.check_room(spec)
             every = all_delivered(spec)

@@ -53,7 +53,7 @@ from launcher.web import (
 from launcher.web import metrics as numbers
 from launcher.web.binder_links import BinderLinks
 from launcher.web.clicks import ClickLimits
-from launcher.web.concurrency import ConcurrencyLimit
+from launcher.web.concurrency import PATIENCE, ConcurrencyLimit
 from launcher.web.rate import RateLimit
 from launcher.web.shown_builds import ShownBuilds
 from link_generator import page as link_page
@@ -126,11 +126,11 @@ def of_sessions(
     parts: Parts, launcher: Launcher, kept: KeptWork, told: Notices
 ) -> Iterator[Blueprint]:
     """My sessions, the work in them, and the work that is kept after them."""
-    limit = ConcurrencyLimit()
+    looks, changes = ConcurrencyLimit(), ConcurrencyLimit(patience=PATIENCE)
     yield sessions.create_blueprint(launcher.sessions, parts.history, kept)
     yield kept_work.create_blueprint(kept)
-    yield work.create_blueprint(launcher, Undo(parts.runtime, parts.mirrors), limit)
-    yield notices.create_blueprint(launcher.sessions, parts.history, told, limit)
+    yield work.create_blueprint(launcher, Undo(parts.runtime, parts.mirrors), looks, changes)
+    yield notices.create_blueprint(launcher.sessions, parts.history, told, looks)
 
 
 def of_people(parts: Parts, people: People) -> Iterator[Blueprint]:

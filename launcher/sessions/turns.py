@@ -6,6 +6,8 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
+from launcher.errors import TooBusy
+
 
 class Turns:
     """Who has their turn now; nothing is kept of the others."""
@@ -15,10 +17,16 @@ class Turns:
         self._ended = threading.Condition()
 
     @contextlib.contextmanager
-    def wait_for(self, student: str, course: str) -> Iterator[None]:
-        """Have the turn as soon as nobody else does."""
+    def wait_for(
+        self, student: str, course: str, *, patience: float | None = None
+    ) -> Iterator[None]:
+        """Have the turn as soon as nobody else does.
+
+        :raises TooBusy: that takes longer than `patience` seconds.
+        """
         with self._ended:
-            self._ended.wait_for(lambda: (student, course) not in self._taken)
+            if not self._ended.wait_for(lambda: (student, course) not in self._taken, patience):
+                raise TooBusy("A launch or an update of this session is still under way.")
             self._taken.add((student, course))
         try:
             yield

@@ -22,7 +22,7 @@ from launcher.launches import Launch
 from launcher.links import short_links
 from launcher.people import people
 from launcher.rehearsal import rehearsing
-from launcher.web import clicks, concurrency
+from launcher.web import clicks
 from launcher.web.request import board_code, wants_json
 from link_generator.errors import BadLink
 
@@ -97,7 +97,7 @@ TABLE: dict[type[Exception], Row] = {
     launcher.SessionFailed: Row(503, "E-SESSION", "Your session did not start", (AGAIN, ADMIN)),
     launcher.SessionGone: Row(503, "E-SESSION", "Your session has just ended", (AGAIN,)),
     rehearsing.TooManyRehearsals: Row(503, "E-FULL", "Too many rehearsals wait", (AGAIN,)),
-    concurrency.TooBusy: Row(503, "E-BUSY", "One thing at a time", (AGAIN,)),
+    launcher.TooBusy: Row(503, "E-BUSY", "One thing at a time", (AGAIN,)),
     clicks.TooManyLaunches: Row(429, "E-MANY", "Too many launches in an hour", ()),
     NotMoved: Row(503, "E-BIN", "The folder could not be removed", (AGAIN, ADMIN)),
     kept_work.InUse: Row(409, "E-IN-USE", "The folder is in use", (), (MY_SESSIONS,)),

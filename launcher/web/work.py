@@ -19,14 +19,19 @@ from launcher.web.concurrency import ConcurrencyLimit
 from launcher.web.request import carried, carry, csrf_token, known_student, wants_json
 
 
-def create_blueprint(launcher: Launcher, undo: Undo, limit: ConcurrencyLimit) -> Blueprint:
-    """The views; each is a page for a browser and JSON for a program."""
+def create_blueprint(
+    launcher: Launcher, undo: Undo, looks: ConcurrencyLimit, changes: ConcurrencyLimit
+) -> Blueprint:
+    """The views; each is a page for a browser and JSON for a program.
+
+    Changes in sessions that hang take nobody's look.
+    """
     views = Blueprint("work", __name__)
     sessions = launcher.sessions
 
     @views.post("/sessions/<session_id>/update")
     @views.post("/api/sessions/<session_id>/update")
-    @limit.one_each
+    @changes.one_each
     def update(session_id: str) -> Response:
         receipts = launcher.update(own(sessions, session_id))
         if as_json():
@@ -35,7 +40,7 @@ def create_blueprint(launcher: Launcher, undo: Undo, limit: ConcurrencyLimit) ->
 
     @views.get("/sessions/<session_id>/snapshots")
     @views.get("/api/sessions/<session_id>/snapshots")
-    @limit.one_each
+    @looks.one_each
     def snapshots(session_id: str) -> Response:
         spec = sessions.spec(own(sessions, session_id))
         until = time.monotonic() + LOOK
@@ -47,7 +52,7 @@ def create_blueprint(launcher: Launcher, undo: Undo, limit: ConcurrencyLimit) ->
 
     @views.get("/sessions/<session_id>/snapshots/<path:folder>/<snapshot>")
     @views.get("/api/sessions/<session_id>/snapshots/<path:folder>/<snapshot>")
-    @limit.one_each
+    @looks.one_each
     def preview(session_id: str, folder: str, snapshot: str) -> Response:
         spec, folder = folder_of(sessions, session_id, folder)
         found = undo.preview(spec, folder, snapshot, asked.args.get("path"))
@@ -57,7 +62,7 @@ def create_blueprint(launcher: Launcher, undo: Undo, limit: ConcurrencyLimit) ->
 
     @views.post("/sessions/<session_id>/snapshots/<path:folder>/<snapshot>/restore")
     @views.post("/api/sessions/<session_id>/snapshots/<path:folder>/<snapshot>/restore")
-    @limit.one_each
+    @changes.one_each
     def restore(session_id: str, folder: str, snapshot: str) -> Response:
         spec, folder = folder_of(sessions, session_id, folder)
         in_place = asked.form.get("in_place") == "yes"
@@ -71,7 +76,7 @@ def create_blueprint(launcher: Launcher, undo: Undo, limit: ConcurrencyLimit) ->
 
     @views.post("/sessions/<session_id>/folders/<path:folder>/start-over")
     @views.post("/api/sessions/<session_id>/folders/<path:folder>/start-over")
-    @limit.one_each
+    @changes.one_each
     def start_over(session_id: str, folder: str) -> Response:
         spec, folder = folder_of(sessions, session_id, folder)
         path = asked.form.get("path", "").strip().removeprefix(f"{folder}/")

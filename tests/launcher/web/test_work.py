@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -76,7 +78,8 @@ def app(launcher, tmp_path):
     )
     app.register_blueprint(kept_work.create_blueprint(kept))
     undo = Undo(launcher.sessions.runtime, launcher.mirrors)
-    app.register_blueprint(work.create_blueprint(launcher, undo, ConcurrencyLimit()))
+    looks, changes = ConcurrencyLimit(), ConcurrencyLimit(patience=30)
+    app.register_blueprint(work.create_blueprint(launcher, undo, looks, changes))
     errors.register(app)
     return app
 
@@ -257,14 +260,14 @@ def hanging(launcher, monkeypatch):
     gate.set()
 
 
-def ask_aside(app, cookie, address):
-    """A request of its own thread, as the server would answer it."""
+def ask_aside(app, cookie, address, **form):
+    """A request of its own thread, as the server would answer it; a POST where it has a form."""
     answers = []
 
     def ask():
         client = app.test_client()
         client.set_cookie(identity.COOKIE, cookie)
-        answers.append(client.get(address))
+        answers.append(client.post(address, data=form) if form else client.get(address))
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
@@ -282,13 +285,61 @@ def test_a_session_that_hangs_holds_one_thread_and_not_all(app, student, hanging
         assert busy.status_code == 503
         assert "E-BUSY" in busy.text
         assert int(busy.headers["Retry-After"]) > 0
-    assert "E-BUSY" in student.post("/sessions/ID/update").text
     assert student.get("/sessions").status_code == 200
     assert len(allowed) == 1, "nothing else was begun in the session"
     gate.set()
     thread.join(30)
     assert "took too long" in answers[0].text
     assert student.get("/sessions/ID/snapshots").status_code == 200
+
+
+def test_a_class_that_updates_at_once_is_served_and_so_are_double_clicks(
+    app, launcher, monkeypatch
+):
+    updated = []
+
+    def update(_launcher, session):
+        time.sleep(0.1)
+        updated.append(session.owner)
+        return ()
+
+    def click(name):
+        spec, _ = launcher.sessions.ensure(name, "c", "image", "/launch?env=e", lambda _: None)
+        client = app.test_client()
+        client.set_cookie(identity.COOKIE, identity.sign_student(SECRET, name))
+        csrf = client.get("/api/sessions").json["csrf"]
+        begin.wait(60)
+        return client.post(f"/sessions/{spec.id}/update", data={"csrf": csrf}).status_code
+
+    monkeypatch.setattr(Launcher, "update", update)
+    names = [f"class{number}" for number in range(40)]
+    names += names[:10]
+    begin = threading.Barrier(len(names))
+    with ThreadPoolExecutor(len(names)) as pool:
+        assert list(pool.map(click, names)) == [303] * len(names)
+    assert sorted(updated) == sorted(names)
+
+
+def test_changes_in_sessions_that_hang_keep_nobody_from_looking(app, student, hanging):
+    gate, allowed = hanging
+    csrf = student.get("/api/sessions").json["csrf"]
+    cookie, address = identity.sign_student(SECRET, "s1"), f"/sessions/{student.spec.id}/update"
+    thread, answers = ask_aside(app, cookie, address, csrf=csrf)
+    wait_for(lambda: allowed)
+    assert student.get("/sessions/ID/snapshots/elsewhere/20200101-000000").status_code == 404
+    gate.set()
+    thread.join(30)
+    assert "took too long" in answers[0].text
+
+
+def test_an_update_does_not_wait_for_ever_for_a_launch(student, launcher, monkeypatch):
+    monkeypatch.setattr("launcher.launch.PATIENCE", 0.05)
+    with launcher.sessions.turns.wait_for("s1", "course-1"):
+        busy = student.post("/sessions/ID/update")
+    assert busy.status_code == 503
+    assert "E-BUSY" in busy.text
+    assert "A launch or an update of this session" in busy.text
+    assert student.post("/sessions/ID/update").status_code == 303
 
 
 def test_looks_wait_seconds_and_changes_as_long_as_a_pull(student, hanging):
