@@ -13,10 +13,8 @@ from typing import Any
 from aiohttp import web
 
 from launcher.gateway.proxy import Proxy
-from launcher.gateway.routes import HEALTH, Route
+from launcher.gateway.routes import APP, HEALTH, Route
 from launcher.machine import open_files
-
-APP = "/"
 
 
 def create_admin(proxy: Proxy, token: str, stop: asyncio.Event) -> web.Application:
@@ -37,7 +35,7 @@ def create_admin(proxy: Proxy, token: str, stop: asyncio.Event) -> web.Applicati
         return await handler(request)
 
     async def show(_request: web.Request) -> web.Response:
-        every = {path_of(name): told(proxy, name) for name in proxy.routes.known}
+        every = {address_of_route(name): told(proxy, name) for name in proxy.routes.known}
         return web.json_response(every)
 
     async def show_one(request: web.Request) -> web.Response:
@@ -121,5 +119,5 @@ def name_of(path: str) -> str:
     return found.removeprefix("s/") if found else APP
 
 
-def path_of(name: str) -> str:
+def address_of_route(name: str) -> str:
     return name if name in (APP, HEALTH) else f"/s/{name}"

@@ -20,7 +20,7 @@ from launcher.gateway import banner, cors, guest, headers, pages, tickets
 from launcher.gateway.admission import NOT_YOURS, SAFE_METHODS, Admission, is_websocket, path_of
 from launcher.gateway.bodies import FORM_TIMEOUT, READER_STALL, STALL, Body, TooLarge, TooSlow
 from launcher.gateway.door import Door
-from launcher.gateway.routes import HEALTH, Route, Routes
+from launcher.gateway.routes import APP, HEALTH, Route, Routes
 from launcher.gateway.sessions_host import NOTICES, NOTICES_SCRIPT, SessionsHost, is_opened
 from launcher.gateway.sockets import Sockets
 from launcher.gateway.tickets import Tickets
@@ -28,7 +28,6 @@ from launcher.gateway.tickets import Tickets
 log = logging.getLogger(__name__)
 access = logging.getLogger("launcher.gateway.access")
 
-APP = "/"
 SESSION_PATH = re.compile(r"/s/([0-9a-f]{8,64})(?:/|$|\?)")
 PAUSE = 0.25
 """Seconds before a session that could not be reached is asked once more."""
@@ -300,43 +299,55 @@ class Proxy:
             allow_redirects=False,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         ) as upstream:
-            response = web.StreamResponse(status=upstream.status, reason=upstream.reason)
-            about_all = () if name == APP else headers.ABOUT_ALL
-            for key, value in headers.passed_on(upstream.headers, also_dropped=about_all).items():
-                ours = key.lower() == "set-cookie" and headers.names_ours(value.split(";")[0])
-                if name == APP or not ours:
-                    response.headers.add(key, value)
+            kept = headers_of(upstream, name)
             if page and banner.can_carry(upstream.status, upstream.headers):
-                hosts = self.admission.sessions_host
-                home = hosts.home if hosts else ""
-                whole = banner.with_script(await upstream.read(), home)
+                return await self._with_script(request, name, upstream, kept)
+            return await self._streamed(request, name, upstream, kept)
+
+    async def _with_script(
+        self,
+        request: web.Request,
+        name: str,
+        upstream: aiohttp.ClientResponse,
+        kept: CIMultiDict[str],
+    ) -> web.StreamResponse:
+        """A page of an app, which is read whole, with our script in it."""
+        hosts = self.admission.sessions_host
+        whole = banner.with_script(await upstream.read(), hosts.home if hosts else "")
+        self.routes.used(name)
+        del kept["Content-Length"]
+        response = web.Response(
+            status=upstream.status, reason=upstream.reason, headers=kept, body=whole
+        )
+        await response.prepare(request)
+        await response.write_eof()
+        return response
+
+    async def _streamed(
+        self,
+        request: web.Request,
+        name: str,
+        upstream: aiohttp.ClientResponse,
+        kept: CIMultiDict[str],
+    ) -> web.StreamResponse:
+        """The answer as it comes; one that breaks off is closed as a broken one."""
+        response = web.StreamResponse(status=upstream.status, reason=upstream.reason, headers=kept)
+        has_body = request.method != "HEAD" and upstream.status not in (204, 304)
+        unsized = has_body and "Content-Length" not in upstream.headers
+        if unsized and request.version >= HttpVersion11:
+            response.enable_chunked_encoding()
+        try:
+            await response.prepare(request)
+            async for chunk in upstream.content.iter_any():
+                async with asyncio.timeout(READER_STALL):
+                    await response.write(chunk)
                 self.routes.used(name)
-                del response.headers["Content-Length"]
-                told = web.Response(
-                    status=upstream.status,
-                    reason=upstream.reason,
-                    headers=response.headers,
-                    body=whole,
-                )
-                await told.prepare(request)
-                await told.write_eof()
-                return told
-            has_body = request.method != "HEAD" and upstream.status not in (204, 304)
-            unsized = has_body and "Content-Length" not in upstream.headers
-            if unsized and request.version >= HttpVersion11:
-                response.enable_chunked_encoding()
-            try:
-                await response.prepare(request)
-                async for chunk in upstream.content.iter_any():
-                    async with asyncio.timeout(READER_STALL):
-                        await response.write(chunk)
-                    self.routes.used(name)
-                await response.write_eof()
-            except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
-                log.info("answer cut off", extra={"error": repr(error)})
-                if request.transport:  # half an answer must not look like a whole one
-                    request.transport.close()
-            return response
+            await response.write_eof()
+        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+            log.info("answer cut off", extra={"error": repr(error)})
+            if request.transport:  # half an answer must not look like a whole one
+                request.transport.close()
+        return response
 
     @property
     def client(self) -> aiohttp.ClientSession:
@@ -354,3 +365,15 @@ class Proxy:
     async def close(self) -> None:
         if self._client:
             await self._client.close()
+
+
+def headers_of(upstream: aiohttp.ClientResponse, name: str) -> CIMultiDict[str]:
+    """The answer's headers; a session's less those that only the launcher may send."""
+    if name == APP:
+        return headers.passed_on(upstream.headers)
+    kept = headers.passed_on(upstream.headers, also_dropped=headers.ABOUT_ALL)
+    return CIMultiDict(
+        (key, value)
+        for key, value in kept.items()
+        if key.lower() != "set-cookie" or not headers.names_ours(value.split(";")[0])
+    )

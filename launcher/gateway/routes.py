@@ -13,6 +13,8 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
+APP = "/"
+"""The route to the app."""
 HEALTH = "/healthz"
 """The route to the threads of the app that only say that it lives."""
 MOMENT = 0.2
