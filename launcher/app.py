@@ -48,7 +48,7 @@ def create_app(settings: Config | Parts, *, gateway: GatewayClient | None = None
     queue.waited = metrics.of_queue(queue)
     metrics.registry.register(Gauges(launcher.sessions, disks_of(parts)))
     launches = Launches(metrics.measured(launcher.launch), errors.EXPECTED, queue)
-    looking = Looking(parts.environments, parts.mirrors, Asking(per_host=4, threads=32))
+    looking = Looking(parts.environments, parts.mirrors, Asking(per_host=4, threads=32, waiting=32))
     rehearsals = Rehearsals(parts.config.data / "rehearsals")
     preflight = Preflight(looking, rehearsals)
     kept = create_kept_work(parts, launcher.sessions)

@@ -30,6 +30,10 @@ MOST = 1000
 T = TypeVar("T")
 
 
+class Slow(GitHostDown):
+    """No answer yet; a click would wait longer for it."""
+
+
 @dataclass
 class Question(Generic[T]):
     """One that waits or is being asked."""
@@ -47,6 +51,8 @@ class Asking:
 
     per_host: int = PER_HOST
     threads: int = THREADS
+    waiting: int = 0
+    """Questions to one host that may wait; 0 is no limit."""
     _running: dict[str, int] = field(default_factory=dict)
     _waiting: dict[str, deque[Question[Any]]] = field(default_factory=dict)
     _known: dict[tuple[Any, ...], Question[Any]] = field(default_factory=dict)
@@ -67,10 +73,16 @@ class Asking:
         with self._guard:
             known = self._known.get(key)
             if known is None:
-                known = self._known[key] = Question(key, logs.carried(lambda: ask(repo, ref)))
+                known = Question(key, logs.carried(lambda: ask(repo, ref)))
                 known.answer.set_running_or_notify_cancel()  # nobody ends it for the others
                 host = host_name(repo)
-                self._waiting.setdefault(host, deque()).append(known)
+                waiting = self._waiting.get(host, deque())
+                if self.waiting and len(waiting) >= self.waiting:
+                    known.answer.set_exception(asked_too_much(repo))
+                    return known
+                self._known[key] = known
+                self._waiting[host] = waiting
+                waiting.append(known)
                 self._start(host)
         return known
 
@@ -131,6 +143,13 @@ def too_busy(error: RuntimeError) -> SessionFailed:
     said = SessionFailed("This server has too much to do to ask a git server now.")
     said.__cause__ = error
     return said
+
+
+def asked_too_much(repo: str) -> Slow:
+    return Slow(
+        f"Very much is asked of the git server of {repo} just now.",
+        hint="Try again in a minute; the link itself may be fine.",
+    )
 
 
 def host_name(repo: str) -> str:

@@ -41,7 +41,6 @@ from launcher.web import (
     kept_work,
     launch,
     login,
-    looks,
     notices,
     openapi,
     rehearse,
@@ -54,6 +53,7 @@ from launcher.web import metrics as numbers
 from launcher.web.binder_links import BinderLinks
 from launcher.web.clicks import ClickLimits
 from launcher.web.concurrency import PATIENCE, ConcurrencyLimit
+from launcher.web.looks import CountedChoices, Looks
 from launcher.web.rate import RateLimit
 from launcher.web.shown_builds import ShownBuilds
 from link_generator import page as link_page
@@ -63,19 +63,16 @@ from link_generator.link import Link
 def of_links(parts: Parts, preflight: Preflight, rehearsals: Rehearsals) -> Iterator[Blueprint]:
     """Links made, looked at and rehearsed before they are shared; and those with short names."""
     config = parts.config
-    limit = RateLimit(config.web.looks_per_hour)
-    looking = (
-        link_page.create_blueprint(
-            public_url=config.public_url,
-            catalogue=config.environments.catalogue,
-            check=preflight.check,
-            choices=HostChoices(preflight.looking),
-            form_token=request.csrf_token,
-        ),
-        check.create_blueprint(preflight),
+    looks = Looks(RateLimit(config.web.looks_per_hour), config.trusted_proxies)
+    checked = looks.counted(preflight.check)
+    yield link_page.create_blueprint(
+        public_url=config.public_url,
+        catalogue=config.environments.catalogue,
+        check=checked,
+        choices=CountedChoices(HostChoices(preflight.looking), looks),
+        form_token=request.csrf_token,
     )
-    for views in looking:
-        yield looks.limit_looks(views, limit, config.trusted_proxies)
+    yield check.create_blueprint(checked)
     yield rehearse.create_blueprint(
         Rehearsing(create_rehearse(parts), rehearsals),
         RateLimit(config.web.rehearsals_per_hour),

@@ -9,8 +9,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from envs.errors import EnvError, GitHostDown
-from launcher.asking import Asking
+from envs.errors import EnvError
+from launcher.asking import Asking, Slow
 from launcher.content.mirror import Mirrors
 from launcher.content.upstream import Upstream, ask
 from launcher.environment import Environments
@@ -21,10 +21,6 @@ T = TypeVar("T")
 MOST = 500
 """Answers that are remembered."""
 AGAIN = "Try again in a minute; the link itself may be fine."
-
-
-class Slow(GitHostDown):
-    """No answer yet; a click would wait longer for it."""
 
 
 @dataclass

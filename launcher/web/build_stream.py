@@ -18,7 +18,8 @@ from launcher.sessions.sessions import Sessions
 from launcher.settings.values import session_address
 from launcher.web.binder_links import BinderLinks, raw_rest
 from launcher.web.build_events import Event, failed, failed_by, frame, frames
-from launcher.web.rate import RateLimit, Taken, client_address
+from launcher.web.rate import RateLimit, Taken
+from launcher.web.request import asker
 from link_generator.binder_spec import compose_spec
 from link_generator.content import content_folders
 from link_generator.errors import BadLink
@@ -57,8 +58,7 @@ class BuildStream:
 
     def take(self) -> Taken | None:
         """Count this request for the address that it comes from."""
-        forwarded = request.headers.get("X-Forwarded-For", request.remote_addr or "")
-        return self.limit.take(client_address(forwarded, self.trusted_proxies))
+        return self.limit.take(asker(self.trusted_proxies))
 
     def answer(self) -> Response:
         """Start a session for a student of its own: programs bring no cookie, and none counts."""

@@ -10,10 +10,9 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from flask import request
-
 from launcher.errors import LaunchError
-from launcher.web.rate import RateLimit, Taken, client_address
+from launcher.web.rate import RateLimit, Taken
+from launcher.web.request import asker
 from link_generator.link import Link, compose_link
 
 MOST = 50_000
@@ -50,11 +49,9 @@ class ClickLimits:
         with self._guard:
             if now - self._counted.get(key, -math.inf) < self.per_student.window:
                 return
-        forwarded = request.headers.get("X-Forwarded-For", request.remote_addr or "")
-        address = client_address(forwarded, self.trusted_proxies)
         for limit, who, whose in (
             (self.per_student, student, "by you"),
-            (self.per_address, address, "from your network address"),
+            (self.per_address, asker(self.trusted_proxies), "from your network address"),
         ):
             taken = limit.take(who)
             if taken and not taken.allowed:

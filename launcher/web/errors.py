@@ -22,7 +22,7 @@ from launcher.launches import Launch
 from launcher.links import short_links
 from launcher.people import people
 from launcher.rehearsal import rehearsing
-from launcher.web import clicks
+from launcher.web import clicks, rate
 from launcher.web.request import board_code, wants_json
 from link_generator.errors import BadLink
 
@@ -98,6 +98,7 @@ TABLE: dict[type[Exception], Row] = {
     launcher.SessionGone: Row(503, "E-SESSION", "Your session has just ended", (AGAIN,)),
     rehearsing.TooManyRehearsals: Row(503, "E-FULL", "Too many rehearsals wait", (AGAIN,)),
     launcher.TooBusy: Row(503, "E-BUSY", "One thing at a time", (AGAIN,)),
+    rate.TooOften: Row(429, "E-MANY", "Too often in an hour", ()),
     clicks.TooManyLaunches: Row(429, "E-MANY", "Too many launches in an hour", ()),
     NotMoved: Row(503, "E-BIN", "The folder could not be removed", (AGAIN, ADMIN)),
     kept_work.InUse: Row(409, "E-IN-USE", "The folder is in use", (), (MY_SESSIONS,)),

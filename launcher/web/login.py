@@ -9,8 +9,8 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 
 from launcher.people.audit import Audit
 from launcher.people.people import People
-from launcher.web.rate import RateLimit, client_address
-from launcher.web.request import csrf_token, student
+from launcher.web.rate import RateLimit
+from launcher.web.request import asker, csrf_token, student
 from launcher.web.visitor import forget, remember, user
 
 
@@ -30,8 +30,7 @@ def create_blueprint(
         where = next_of(request.form.get("next", ""))
         found = people.with_token(request.form.get("token", ""))
         if found is None:  # a right one counts: behind an address there may be a whole school
-            forwarded = request.headers.get("X-Forwarded-For", "")
-            taken = tries.take(client_address(forwarded, trusted))
+            taken = tries.take(asker(trusted))
             if taken and not taken.allowed:
                 said = f"Too many wrong tokens came from here. Try again in {taken.wait} s."
                 response = make_response(page(where, said), 429)

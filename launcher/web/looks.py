@@ -1,29 +1,70 @@
-"""How often one address may look at repositories through the link page: against abuse alone."""
+"""Looks at repositories through the link page: so many of an address in an hour, few at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
-from flask import Blueprint, abort, request
+from launcher.errors import TooBusy
+from launcher.web.rate import RateLimit
+from launcher.web.request import asker
+from link_generator.choices import Choices
 
-from launcher.web.rate import RateLimit, client_address
+AT_ONCE = 16
+"""Looks at a time: each holds a thread of the server while a git host is asked."""
 
-LOOKS = ("/api/check", "/api/choices/")
-"""Addresses that ask git hosts; the page itself does where it is asked by `look` or `check`."""
+Words = ParamSpec("Words")
+Answer = TypeVar("Answer")
 
 
-def limit_looks(views: Blueprint, limit: RateLimit, trusted_proxies: Sequence[str]) -> Blueprint:
-    """Count what these views ask of git hosts."""
+@dataclass(frozen=True)
+class Looks:
+    """Counts whatever may ask a git host for somebody who is making a link."""
 
-    @views.before_request
-    def count() -> None:
-        looks = request.path.startswith(LOOKS) or {"look", "check"} & request.args.keys()
-        if not looks:
-            return
-        forwarded = request.headers.get("X-Forwarded-For", request.remote_addr or "")
-        taken = limit.take(client_address(forwarded, trusted_proxies))
-        if taken and not taken.allowed:
-            minutes = -(-taken.wait // 60)
-            abort(429, f"Your network address has looked often. Try again in {minutes} min.")
+    limit: RateLimit
+    trusted_proxies: Sequence[str] = ()
+    places: threading.BoundedSemaphore = field(
+        default_factory=lambda: threading.BoundedSemaphore(AT_ONCE)
+    )
 
-    return views
+    @contextlib.contextmanager
+    def one(self) -> Iterator[None]:
+        """A look of who asks.
+
+        :raises launcher.web.rate.TooOften: their address has had as many as it may.
+        :raises TooBusy: others take every place.
+        """
+        self.limit.check(asker(self.trusted_proxies), "Your network address has looked often.")
+        if not self.places.acquire(blocking=False):
+            raise TooBusy("Many others look at repositories just now.")
+        try:
+            yield
+        finally:
+            self.places.release()
+
+    def counted(self, look: Callable[Words, Answer]) -> Callable[Words, Answer]:
+        """The same; each call of it is a look."""
+
+        @wraps(look)
+        def limited(*args: Words.args, **words: Words.kwargs) -> Answer:
+            with self.one():
+                return look(*args, **words)
+
+        return limited
+
+
+class CountedChoices:
+    """What the page offers to choose from; each of it is a look."""
+
+    def __init__(self, choices: Choices, looks: Looks) -> None:
+        self.environments = looks.counted(choices.environments)
+        self.versions = looks.counted(choices.versions)
+        self.branches = looks.counted(choices.branches)
+        self.files = looks.counted(choices.files)
+        self.apps = looks.counted(choices.apps)
+        self.names = looks.counted(choices.names)
+        self.commit = looks.counted(choices.commit)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from launcher.errors import LaunchError
 from launcher.gateway.headers import browser_address
 
 MOST = 10_000
@@ -42,6 +43,14 @@ class Taken:
         }
 
 
+class TooOften(LaunchError):
+    """An address asked for something more often than the settings allow."""
+
+    def __init__(self, message: str, taken: Taken) -> None:
+        super().__init__(message, hint=f"Try again in {-(-taken.wait // 60)} min.")
+        self.retry_after = taken.wait
+
+
 @dataclass
 class RateLimit:
     """So many requests of an address or a student per window; a limit of 0 is none."""
@@ -67,6 +76,15 @@ class RateLimit:
                 del self._counts[next(iter(self._counts))]
             self._counts[who] = (began, count)
         return Taken(allowed, self.limit, self.limit - count, began + self.window - now)
+
+    def check(self, who: str, message: str) -> None:
+        """Count a request of `who`.
+
+        :raises TooOften: with the message, and when the next one may come.
+        """
+        taken = self.take(who)
+        if taken and not taken.allowed:
+            raise TooOften(message, taken)
 
 
 def client_address(forwarded_for: str, trusted: Sequence[str]) -> str:

@@ -17,8 +17,8 @@ from flask import (
 )
 
 from launcher.rehearsal.rehearsing import Rehearsing, Run
-from launcher.web.rate import RateLimit, client_address
-from launcher.web.request import wants_json
+from launcher.web.rate import RateLimit
+from launcher.web.request import asker, wants_json
 from link_generator.dialects import parse_any
 from link_generator.link import compose_link
 
@@ -32,11 +32,7 @@ def create_blueprint(
     @views.post("/rehearsals")
     def begin() -> Response:
         link = parse_any(request.form.get("link", ""))[0].link()
-        who = client_address(request.headers.get("X-Forwarded-For", ""), trusted_proxies)
-        taken = limit.take(who)
-        if taken and not taken.allowed:
-            minutes = -(-taken.wait // 60)
-            abort(429, f"You have rehearsed often. Try again in {minutes} min.")
+        limit.check(asker(trusted_proxies), "Your network address has rehearsed often.")
         run = rehearsing.ensure(link)
         if wants_json():
             return jsonify(run_json(run))

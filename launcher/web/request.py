@@ -11,7 +11,7 @@ import hmac
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from launcher import logs
 from launcher.gateway.headers import LET_INTO, same_origin
 from launcher.people import identity
+from launcher.web.rate import client_address
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 POLICY = {
@@ -108,6 +109,12 @@ def squeeze(response: Response) -> Response:
         response.vary.add("Accept-Encoding")
         response.set_etag(response.get_etag()[0] or "", weak=True)
     return response
+
+
+def asker(trusted: Sequence[str]) -> str:
+    """The network address that asks, behind proxies that are trusted; see `client_address`."""
+    forwarded = request.headers.get("X-Forwarded-For", request.remote_addr or "")
+    return client_address(forwarded, trusted)
 
 
 def known_student() -> str | None:

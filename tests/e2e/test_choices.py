@@ -106,7 +106,7 @@ class Site:
                 form_token=request.csrf_token,
             )
         )
-        app.register_blueprint(check.create_blueprint(preflight))
+        app.register_blueprint(check.create_blueprint(preflight.check))
         rehearsing = Rehearsing(self.rehearse, self.rehearsals)
         app.register_blueprint(rehearse.create_blueprint(rehearsing, RateLimit(0), ()))
         errors.register(app)

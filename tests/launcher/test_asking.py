@@ -7,7 +7,7 @@ import pytest
 
 from envs.errors import GitHostDown
 from envs.git import Git
-from launcher.asking import Asking, answer_within
+from launcher.asking import Asking, Slow, answer_within
 from launcher.content.mirror import Mirrors
 from launcher.errors import SessionFailed
 from tests.git_server import GitServer, Repo
@@ -106,6 +106,24 @@ def test_a_question_that_gets_no_thread_fails_and_the_next_one_is_asked(monkeypa
     answers = [submit("first"), submit("waiting"), submit("other", "https://other.org/r")]
     assert [one.result(timeout=60) for one in answers] == ["first", "waiting", "other"]
     assert sorted(asked) == ["first", "other", "running", "waiting"], "each once"
+
+
+def test_few_questions_wait_for_a_host_where_that_is_limited():
+    asking, gate, asked = Asking(per_host=1, waiting=2), threading.Event(), []
+
+    def ask(_repo, ref):
+        gate.wait(60)
+        asked.append(ref)
+        return ref
+
+    answers = [asking.submit(ask, "https://h.org/r", ref) for ref in "abcdcb"]
+    other = asking.submit(ask, "https://other.org/r", "e")
+    with pytest.raises(Slow, match="Very much is asked of the git server"):
+        answers[3].result(timeout=60)
+    gate.set()
+    assert [one.result(timeout=60) for one in (*answers[:3], *answers[4:], other)] == [*"abccbe"]
+    assert sorted(asked) == [*"abce"]
+    assert asking.submit(ask, "https://h.org/r", "d").result(timeout=60) == "d"
 
 
 def test_what_is_remembered_of_questions_has_a_limit(monkeypatch):

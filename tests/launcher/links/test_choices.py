@@ -15,12 +15,12 @@ from envs.git import Git
 from envs.image import Image
 from envs.store import Store
 from envs.version import VersionCache
-from launcher.asking import Asking
+from launcher.asking import Asking, Slow
 from launcher.content.mirror import Mirrors
 from launcher.content.size import human
 from launcher.environment import Environments
 from launcher.links.choices import HostChoices, folders_of, natural
-from launcher.links.looking import Looking, Slow
+from launcher.links.looking import Looking
 from launcher.links.preflight import Preflight
 from launcher.prebuild import Prebuild
 from launcher.settings.entries import CatalogueEntry

@@ -54,7 +54,9 @@ def browser(hostile, trouble, tmp_path, monkeypatch):
     app.after_request(request.finish)
     app.register_blueprint(launch.create_blueprint(launches, lambda image: ""))
     app.register_blueprint(
-        check.create_blueprint(Preflight(Looking(environments, mirrors, Asking(), patience=60.0)))
+        check.create_blueprint(
+            Preflight(Looking(environments, mirrors, Asking(), patience=60.0)).check
+        )
     )
     stream = build_stream.BuildStream(
         BinderLinks(versions, asking), launches, None, "http://x", "http://x", (), RateLimit(0),
