@@ -6,7 +6,6 @@ Read this first. Each step is one call into the package that knows it.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +13,10 @@ from dataclasses import dataclass, field
 from envs.errors import EnvError
 from launcher.asking import Asking
 from launcher.config import Config
-from launcher.content.delivered import Delivered, all_delivered, folders_of
+from launcher.content.delivered import all_delivered, delivered_before, folders_of
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors, Upstream
+from launcher.content.named_paths import check_paths
 from launcher.content.newest import Newest
 from launcher.content.receipt import Receipt
 from launcher.environment import Environments
@@ -25,7 +25,7 @@ from launcher.progress import Phase, Progress, Tell
 from launcher.room.turnstile import Turnstile
 from launcher.session import Session, SessionSpec
 from launcher.sessions.sessions import Sessions
-from link_generator.content import Content, is_inside
+from link_generator.content import Content
 from link_generator.link import Link, compose_link
 
 CORES = os.cpu_count() or 1
@@ -171,46 +171,3 @@ def saying_how_many(tell: Tell) -> Callable[[int], None]:
             tell(Progress(Phase.SESSION, f"{before} who clicked before you are let in first"))
 
     return say
-
-
-def delivered_before(link: Link, spec: SessionSpec) -> list[Delivered]:
-    """What the home has of the link's first content from earlier pulls."""
-    repos = [content.repo for content in link.contents[:1]]
-    return [one for one in all_delivered(spec) if one.repo in repos]
-
-
-def check_paths(link: Link, sources: Sequence[Upstream], mirrors: Mirrors) -> None:
-    """Refuse a link whose file or folder is not in the content.
-
-    :raises PathNotFound: with the nearest paths that exist.
-    """
-    for content, source in zip(link.contents, sources, strict=True):
-        if content.only:
-            check_path(content, content.only, source, mirrors, field="only")
-    if link.path:
-        check_path(link.contents[0], link.path, sources[0], mirrors, field="path")
-
-
-def check_path(
-    content: Content, path: str, source: Upstream, mirrors: Mirrors, *, field: str
-) -> None:
-    if mirrors.has_path(source, path, folder=field == "only"):
-        return
-    files = mirrors.files(source)
-    known = files if field == "path" else sorted({file.rpartition("/")[0] for file in files} - {""})
-    near = nearest_paths(path, [one for one in known if is_inside(one, content.only or one)])
-    what = "" if field == "path" else "a folder "
-    raise PathNotFound(
-        f"{path!r} is not {what}in the course files at {source.ref} ({source.commit[:7]}).",
-        hint=f"Did you mean {near[0]!r}?" if near else "Open the folder instead.",
-        near=near,
-        field=field,
-    )
-
-
-def nearest_paths(path: str, files: list[str]) -> list[str]:
-    """Up to three files with a similar path, or the same name in another folder."""
-    by_path = difflib.get_close_matches(path, files, n=3, cutoff=0.6)
-    name = path.rsplit("/", 1)[-1]
-    same_name = [file for file in files if file.rsplit("/", 1)[-1] == name]
-    return list(dict.fromkeys([*same_name, *by_path]))[:3]

@@ -80,6 +80,12 @@ def all_delivered(spec: SessionSpec) -> list[Delivered]:
     return sorted((one for one in found if one), key=lambda one: -one.at)
 
 
+def delivered_before(link: Link, spec: SessionSpec) -> list[Delivered]:
+    """What the home has of the link's first content from earlier pulls."""
+    repos = [content.repo for content in link.contents[:1]]
+    return [one for one in all_delivered(spec) if one.repo in repos]
+
+
 def folders_of(link: Link, spec: SessionSpec) -> tuple[str, ...]:
     """The folder of each content repository in this home: never one that another one has.
 

@@ -15,10 +15,10 @@ from envs.packages import packages_of
 from envs.store import Store
 from envs.version import Version
 from launcher.asking import Slow
+from launcher.content.named_paths import check_path
 from launcher.content.size import check_sizes, human
 from launcher.content.upstream import Upstream
 from launcher.errors import LaunchError
-from launcher.launch import check_path
 from launcher.links.looking import Looking, ended, slow_note
 from launcher.rehearsal.rehearsal import Rehearsal, Rehearsals
 from link_generator.apps import APPS
