@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
 from launcher.content.size import human
@@ -27,7 +27,7 @@ SHARE = 30
 TOLERANCE = 0.1
 """Of the limit, above it: what is saved in the moment of being full is not worth a stop."""
 AT_ONCE = 4
-"""Homes that are looked at at a time."""
+"""Homes that are looked at at a time, and as many more of those that take long."""
 SLOW = 1.0
 """Seconds; a home that takes longer has turns of its own, and the others need not wait for it."""
 UNKNOWN_TOLD, UNKNOWN_STOPPED = 3, 6
@@ -79,10 +79,12 @@ class Known:
     """How often in a row the engine could not count what it wrote outside of it."""
     written: int = 0
     """Bytes of that, when they were last counted."""
+    slow: bool = False
+    """True from a look at its home that took long until one that did not."""
     later: float = float("-inf")
     """When a home that takes long has its turn, on the monotonic clock."""
     refused: float | None = None
-    """When it should have been stopped first and a launch had its turn, on the same clock."""
+    """Since when it should be stopped and a launch has its turn, on the same clock."""
 
 
 @dataclass
@@ -93,9 +95,15 @@ class DiskLimits:
     notices: Notices
     _known: dict[str, Known] = field(default_factory=dict)
     _next_layers: float = float("-inf")
+    _slow_looks: dict[str, Future[disk.Look]] = field(default_factory=dict)
+    """Looks at homes that take long; they go on beside the rounds."""
+
+    def __post_init__(self) -> None:
+        self._usual = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="disk")
+        self._slow = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="slow-disk")
 
     def round(self, running: Mapping[str, Session], *, every: bool) -> float:
-        """One look; `every` is for those, too, whose turn has not come.
+        """One look; `every` is for those homes, too, whose turn has not come.
 
         The seconds that it took of homes that can be looked at often.
         """
@@ -103,9 +111,10 @@ class DiskLimits:
         limits = self.sessions.limits
         if not (limits.disk or limits.files):
             return 0.0
-        if limits.disk and (every or time.monotonic() > self._next_layers):
+        took = self.look_at_homes(running, every=every)
+        if limits.disk and time.monotonic() > self._next_layers:
             self.look_at_layers(running, limits.disk)
-        return self.look_at_homes(running, every=every)
+        return took
 
     def look_at_layers(self, running: Mapping[str, Session], limit: int) -> None:
         """What sessions write outside of their homes has the limit, too; the engine counts it."""
@@ -128,18 +137,42 @@ class DiskLimits:
                 self.end(running[session_id], f"it wrote more than {human(limit)} {OUTSIDE}")
 
     def look_at_homes(self, running: Mapping[str, Session], *, every: bool) -> float:
-        """Judge the homes whose turn it is; the seconds of those that take little."""
-        began = time.monotonic()
-        due = [one for one in running.values() if every or self._known[one.id].later <= began]
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="disk") as threads:
-            looks = list(threads.map(self.sessions.look_at_disk, due))
-        held = self.held_open(due)
-        alone = all(one.trouble for one in looks)
-        for session, found in zip(due, looks, strict=True):
-            if found.seconds > SLOW:
-                self._known[session.id].later = time.monotonic() + SHARE * found.seconds
-            self.judge(session, found, *held.get(session.id, (0, 0)), alone=alone)
-        return sum(one.seconds for one in looks if one.seconds <= SLOW)
+        """Judge the homes whose turn it is; the seconds of those that take little.
+
+        What a home surely has too much of is enough as soon as it was seen.
+        """
+        seen, within = dict[str, disk.Look](), list[Session]()
+        for session_id, found in self.looks(running, every=every):
+            seen[session_id] = found
+            known = self._known[session_id]
+            known.slow = found.seconds > SLOW
+            known.later = time.monotonic() + SHARE * found.seconds if known.slow else float("-inf")
+            if not self.end_over(running[session_id], found):
+                within.append(running[session_id])
+        held = self.held_open(within)
+        alone = all(one.trouble for one in seen.values())
+        for session in within:
+            self.judge(session, seen[session.id], *held.get(session.id, (0, 0)), alone=alone)
+        return sum(one.seconds for one in seen.values() if one.seconds <= SLOW)
+
+    def looks(
+        self, running: Mapping[str, Session], *, every: bool
+    ) -> Iterator[tuple[str, disk.Look]]:
+        """Each as it ends; of homes that are known to take long those that have ended by now."""
+        now, usual = time.monotonic(), dict[Future[disk.Look], str]()
+        for session in running.values():
+            known = self._known[session.id]
+            if not known.slow:
+                usual[self._usual.submit(self.sessions.look_at_disk, session)] = session.id
+            elif session.id not in self._slow_looks and (every or known.later <= now):
+                look = self._slow.submit(self.sessions.look_at_disk, session)
+                self._slow_looks[session.id] = look
+        for look in as_completed(usual):
+            yield usual[look], look.result()
+        for session_id in [one for one, look in self._slow_looks.items() if look.done()]:
+            found = self._slow_looks.pop(session_id).result()
+            if session_id in running:
+                yield session_id, found
 
     def held_open(self, sessions: Sequence[Session]) -> dict[str, tuple[int, int]]:
         """Bytes of deleted files that each session's processes have open: on the disk of its home,
@@ -170,6 +203,25 @@ class DiskLimits:
         known, limits, used = self._known[session.id], self.sessions.limits, found.used + held
         if not found.trouble:
             known.unknown, known.first = 0, known.first or disk.Look(used, found.entries)
+        if self.end_over(session, found, held, outside):
+            return
+        if found.trouble:
+            self.judge_unknown(session, found, alone=alone)
+            return
+        if known.written <= limits.disk and known.uncounted < UNCOUNTED:
+            known.refused = None
+        if limits.files and found.entries >= disk.NEARLY * limits.files:
+            mark = "too-many" if found.entries >= limits.files else "many"
+            self.tell(session, files_text(found.entries, limits.files), mark)
+        elif limits.disk and used >= disk.NEARLY * limits.disk:
+            mark = "full" if used >= limits.disk else "nearly"
+            self.tell(session, disk_text(used, limits.disk, held), mark)
+        else:
+            self.notices.clear(session.id, DISK)
+
+    def end_over(self, session: Session, found: disk.Look, held: int = 0, outside: int = 0) -> bool:
+        """Stop the session if it is over a limit, or a launch has its turn first; whether it is."""
+        known, limits, used = self._known[session.id], self.sessions.limits, found.used + held
         if limits.disk and outside and known.written + outside > limits.disk:
             self.end(session, f"it wrote more than {human(limits.disk)} {OUTSIDE}")
         elif known.first and is_over(used, known.first.used, limits.disk):
@@ -179,16 +231,9 @@ class DiskLimits:
         elif known.first and is_over(found.entries, known.first.entries, limits.files):
             log.warning("limit of files", extra={"session_id": session.id, "files": found.entries})
             self.end(session, f"its folder has more than {limits.files:,} files, the most of all")
-        elif found.trouble:
-            self.judge_unknown(session, found, alone=alone)
-        elif limits.files and found.entries >= disk.NEARLY * limits.files:
-            mark = "too-many" if found.entries >= limits.files else "many"
-            self.tell(session, files_text(found.entries, limits.files), mark)
-        elif limits.disk and used >= disk.NEARLY * limits.disk:
-            mark = "full" if used >= limits.disk else "nearly"
-            self.tell(session, disk_text(used, limits.disk, held), mark)
         else:
-            self.notices.clear(session.id, DISK)
+            return False
+        return True
 
     def judge_unknown(self, session: Session, found: disk.Look, *, alone: bool) -> None:
         """Tell, and in the end stop, one whose home is not seen to its end."""

@@ -37,3 +37,13 @@ def test_one_question_is_enough_where_the_engine_answers():
 def test_one_that_takes_too_long_is_told_apart():
     api = Api({"a": 5, "b": 7, "c": 9}, slow="b")
     assert runtime(api).written() == {"s-a": 5, "s-b": None, "s-c": 9}
+
+
+def test_those_for_whom_no_time_is_left_have_their_turn_another_time(monkeypatch):
+    monkeypatch.setattr("launcher.runtimes.docker.sessions.COUNTING", -1.0)
+    api, found = Api({"a": 5, "b": 7, "c": 9}, slow="b"), {}
+    for _ in range(100):
+        one = runtime(api).written()
+        assert len(one) == 1, "nothing is said of others"
+        found |= one
+    assert found == {"s-a": 5, "s-b": None, "s-c": 9}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -14,9 +15,16 @@ from launcher.homes import disk
 from launcher.homes.disk import CHANGING, DEEP, SLOW, UNREAD, Look
 from launcher.session import Limits
 from launcher.sessions import disk_limits
-from launcher.sessions.disk_limits import UNCOUNTED, UNKNOWN_STOPPED, UNKNOWN_TOLD, DiskLimits
+from launcher.sessions.disk_limits import (
+    UNCOUNTED,
+    UNKNOWN_STOPPED,
+    UNKNOWN_TOLD,
+    DiskLimits,
+    Known,
+)
 from launcher.sessions.notices import DISK, Notices
 from tests.fakes import fake_sessions
+from tests.waiting import wait_for
 
 MB = 1024**2
 
@@ -52,6 +60,7 @@ def seen(limits, monkeypatch):
 
 def look(limits, times=1, *, every=True):
     for _ in range(times):
+        time.sleep(max(0.0, limits._next_layers - time.monotonic()))
         running = {one.id: one for one in limits.sessions.runtime.list()}
         limits.round(running, every=every)
 
@@ -238,7 +247,67 @@ def test_a_home_that_takes_long_has_turns_of_its_own(limits, start, seen):
     limits.round(running, every=False)
     assert seen["asked"] == ["s2"]
     limits.round(running, every=True)
-    assert sorted(seen["asked"]) == ["s1", "s2", "s2"], "a disk that fills quickly"
+    wait_for(lambda: sorted(seen["asked"]) == ["s1", "s2", "s2"])  # a disk that fills quickly
+
+
+@pytest.fixture
+def held_up(limits, monkeypatch):
+    """Looks at the home of s1 last until this is set, those at others no time."""
+    gate, real = threading.Event(), limits.sessions.look_at_disk
+
+    def look_at_disk(session):
+        if session.owner == "s1":
+            assert gate.wait(60)
+            return Look(12 * MB, 5, SLOW, seconds=20.0)
+        return real(session)
+
+    monkeypatch.setattr(limits.sessions, "look_at_disk", look_at_disk)
+    yield gate
+    gate.set()
+
+
+def test_who_fills_the_disk_is_stopped_while_another_home_is_looked_at(limits, start, held_up):
+    slow, flood = start("s1"), start("s2")
+    limits._known[flood.id] = Known(Look(MB, 5))
+    (flood.home / "flood").write_bytes(b"x" * 12 * MB)
+    one_round = threading.Thread(target=look, args=(limits,))
+    one_round.start()
+    wait_for(lambda: not runs(limits, flood))
+    assert one_round.is_alive()
+    held_up.set()
+    one_round.join()
+    assert runs(limits, slow)
+
+
+def test_a_home_that_is_known_to_take_long_holds_up_no_round(limits, start, held_up):
+    slow, other = start("s1"), start("s2")
+    running = {one.id: one for one in limits.sessions.runtime.list()}
+    limits._known = {slow.id: Known(Look(MB, 5), slow=True), other.id: Known()}
+    for _ in range(3):
+        limits.round(running, every=True)
+    assert limits._known[other.id].first
+    held_up.set()
+    wait_for(limits._slow_looks[slow.id].done)
+    assert runs(limits, slow)
+    limits.round(running, every=False)
+    assert "grew over" in why(limits, slow), "judged in the round in which it is done"
+
+
+def test_what_the_engine_counts_comes_after_the_homes_and_in_its_own_time(limits, start):
+    flood, asked = start(), []
+
+    def written():
+        asked.append(runs(limits, flood))
+        return {}
+
+    limits.sessions.runtime.written = written
+    limits._known[flood.id] = Known(Look(MB, 5))
+    (flood.home / "flood").write_bytes(b"x" * 12 * MB)
+    look(limits)
+    assert asked == [False], "its session was stopped before"
+    limits._next_layers = time.monotonic() + 60
+    limits.round({}, every=True)
+    assert len(asked) == 1
 
 
 def test_homes_are_looked_at_side_by_side(limits, start, monkeypatch):
@@ -266,3 +335,17 @@ def test_an_update_that_hangs_does_not_keep_a_session_over_its_limit(limits, sta
         look(limits)
         assert not runs(limits, spec)
     assert os.listdir(spec.home) == ["flood"]
+
+
+def test_a_launch_has_its_whole_turn_each_time(limits, start, monkeypatch):
+    spec = start()
+    look(limits)
+    for _ in range(2):
+        (spec.home / "flood").write_bytes(b"x" * 12 * MB)
+        with limits.sessions.turns.wait_for("s1", "course-1"):
+            look(limits)
+        (spec.home / "flood").unlink()
+        look(limits)
+        monkeypatch.setattr(disk_limits, "TURN", 0.2)
+        time.sleep(0.3)
+        assert runs(limits, spec)
