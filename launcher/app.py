@@ -118,6 +118,7 @@ def create_launcher(
             snapshots=config.content.snapshots,
             snapshot_days=config.content.snapshot_days,
             pulled=pulled,
+            copy=parts.copier.copy,
         ),
         sessions=sessions,
         asking=Asking(),

@@ -20,6 +20,7 @@ from launcher.cleanup.cleanup import Cleanup
 from launcher.cleanup.copies import Copies
 from launcher.cleanup.planned import Planned
 from launcher.config import Config
+from launcher.content.copier import Copier
 from launcher.content.mirror import Mirrors
 from launcher.content.size import SizeLimits
 from launcher.content.upstream import FetchLimits
@@ -66,6 +67,10 @@ class Parts:
         )
         catalogue = self.config.environments.catalogue
         return Environments(catalogue, self.channels, self.versions, self.store, prebuild)
+
+    @functools.cached_property
+    def copier(self) -> Copier:
+        return Copier()
 
     @functools.cached_property
     def classes(self) -> Classes:

@@ -83,6 +83,7 @@ class Running:
                 server.close()
             if self._pool:
                 self._pool.stop()
+            self.parts.copier.stop()
         finally:
             self.gateway.stop()
             self._lock.close()
@@ -141,6 +142,7 @@ def _serve(config: Config, secret: bytes, gateway: Gateway, lock: IO[str]) -> Ru
     if adopted:
         log.info("adopted running sessions", extra={"sessions": len(adopted)})
     reaper.start()
+    parts.copier.start()
     pool = sessions.pool
     if pool:
         pool.start()

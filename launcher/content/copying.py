@@ -14,9 +14,11 @@ LARGEST = 2**30
 """Bytes that the kernel is asked to copy at once."""
 CANNOT = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, errno.ETXTBSY)
 """What filesystems say that do not copy by themselves."""
+Owner = tuple[int, int]
+"""User and group."""
 
 
-def copy_tree(source: str, target: str, owner: tuple[int, int] | None) -> None:
+def copy_tree(source: str, target: str, owner: Owner | None) -> None:
     """Copy a folder with modes and times to a new one; `owner` is the copies' user and group.
 
     Nobody else may look into the copy before it is whole. Links stay links.
@@ -45,7 +47,7 @@ def copy_tree(source: str, target: str, owner: tuple[int, int] | None) -> None:
             os.close(handle)
 
 
-def copy_file(source: str, target: str, owner: tuple[int, int] | None) -> None:
+def copy_file(source: str, target: str, owner: Owner | None) -> None:
     """Copy a file to a new one.
 
     :raises OSError: as `copy_tree`.
@@ -66,7 +68,7 @@ def copy_file(source: str, target: str, owner: tuple[int, int] | None) -> None:
         become_like(os.fstat(here.fileno()), there.fileno(), owner)
 
 
-def become_like(found: os.stat_result, handle: int, owner: tuple[int, int] | None) -> None:
+def become_like(found: os.stat_result, handle: int, owner: Owner | None) -> None:
     """Owner, mode and times of what was copied; a change of the owner would take mode bits away."""
     if owner:
         os.fchown(handle, *owner)

@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from envs.git import GitFailed
 from launcher.content.clone import STUDENT, lfs_note
-from launcher.content.copying import copy_tree
+from launcher.content.copying import Owner, copy_tree
 from launcher.content.delivered import Delivered, find_delivered, record, widened
 from launcher.content.mirror import Mirrors
 from launcher.content.receipt import Receipt
@@ -33,6 +33,8 @@ from launcher.runtimes.own_commands import own_command
 from launcher.session import SessionSpec
 from link_generator.content import Content
 
+Copy = Callable[[str, str, Owner | None], None]
+"""Copies a folder with its modes and times to a new one, as `copy_tree` does."""
 Observe = Callable[[str, float], None]
 """Takes the outcome of a pull, `success` or `failure`, and its seconds."""
 
@@ -51,6 +53,7 @@ class Delivery:
     """Snapshots that each folder keeps."""
     snapshot_days: float = 60.0
     pulled: Observe = unobserved
+    copy: Copy = copy_tree
 
     def deliver(
         self, content: Content, upstream: Upstream, spec: SessionSpec, folder: str
@@ -108,7 +111,7 @@ class Delivery:
             return None  # a clone would be made for nobody
         clone = self.mirrors.prepared_clone(upstream)
         if self.runtime.attaches_folders:
-            placed = place_on_host(clone, spec.home, folder)
+            placed = place_on_host(clone, spec.home, folder, self.copy)
         else:
             placed = place_by_archive(clone, spec, self.runtime, folder)
         if not placed:
@@ -157,7 +160,7 @@ def completed(receipt: Receipt, upstream: Upstream, folder: str, last: Delivered
     return replace(receipt, folder=folder, before=before, after=upstream.newest, notes=notes)
 
 
-def place_on_host(clone: Path, home: Path, folder: str) -> bool:
+def place_on_host(clone: Path, home: Path, folder: str, copy: Copy = copy_tree) -> bool:
     """Copy the clone to `home/folder` unless something is there; it appears at once.
 
     The copy is made beside the home, where the student cannot reach it, and moved by a file
@@ -173,7 +176,7 @@ def place_on_host(clone: Path, home: Path, folder: str) -> bool:
             return False
         made = str(home.parent / f".new-content-{secrets.token_hex(8)}")
         try:
-            copy_tree(str(clone), made, owner_of(handle) if os.geteuid() == 0 else None)
+            copy(str(clone), made, owner_of(handle) if os.geteuid() == 0 else None)
             os.rename(made, name, dst_dir_fd=handle)
         except OSError as error:
             if error.errno == errno.EXDEV or exists_at(handle, name):

@@ -309,14 +309,20 @@ class Mirrors:
         key = (upstream.repo, upstream.commit)
         known = self._files.get(key)
         if known is None:
-            listed = self._read(upstream, "ls-tree", "-r", "-z", "--name-only", upstream.commit)
-            known = tuple(name for name in listed.split("\0") if name and name.isprintable())
-            if len(known) <= FEW:
-                with self._guard:
-                    while len(self._files) >= LISTED:
-                        del self._files[next(iter(self._files))]
-                    self._files[key] = known
+            # A class asks at once: one of them has git read it.
+            with self._locked(self._mirror(upstream.repo) / "files"):
+                known = self._files.get(key) or self._list(upstream)
         return known
+
+    def _list(self, upstream: Upstream) -> tuple[str, ...]:
+        listed = self._read(upstream, "ls-tree", "-r", "-z", "--name-only", upstream.commit)
+        names = tuple(name for name in listed.split("\0") if name and name.isprintable())
+        if len(names) <= FEW:
+            with self._guard:
+                while len(self._files) >= LISTED:
+                    del self._files[next(iter(self._files))]
+                self._files[upstream.repo, upstream.commit] = names
+        return names
 
     def sizes(self, upstream: Upstream) -> dict[str, int]:
         """Bytes of every file of the commit."""

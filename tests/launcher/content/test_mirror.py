@@ -4,6 +4,7 @@ import functools
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -58,6 +59,28 @@ def test_a_storm_asks_once(mirrors, url, server, teacher):
         commits = set(pool.map(lambda _: mirrors.refresh(url, "main").commit, range(100)))
     assert commits == {teacher.git("rev-parse", "HEAD").strip()}
     assert asked(server)[0] == 2, "a question and a fetch"
+
+
+def test_git_lists_the_files_of_a_commit_once_for_a_class(mirrors, url, teacher, monkeypatch):
+    newest = mirrors.refresh(url)
+    real, listed = mirrors.git.run, []
+
+    def run(*args, **words):
+        if "ls-tree" in args:
+            listed.append(args)
+        return real(*args, **words)
+
+    monkeypatch.setattr(mirrors, "git", SimpleNamespace(run=run))
+    barrier = threading.Barrier(20)
+
+    def click(_):
+        barrier.wait(60)
+        return mirrors.has_path(newest, "b.txt"), mirrors.files(newest)
+
+    with ThreadPoolExecutor(20) as pool:
+        seen = list(pool.map(click, range(20)))
+    assert seen == [(True, ["a.txt", "b.txt"])] * 20
+    assert len(listed) == 1
 
 
 def test_an_answer_is_shared_for_a_moment_only_and_a_failure_never(mirrors, url, server, teacher):
