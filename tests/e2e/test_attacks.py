@@ -27,7 +27,8 @@ import yaml
 
 from launcher.rehearsal.click import Click, ClickFailed
 from launcher.runtimes.docker.network import bridge_of, network_of
-from launcher.runtimes.docker.walls import NoFilter, Reach, Walls
+from launcher.runtimes.docker.packet_filter import NoFilter
+from launcher.runtimes.docker.walls import Reach, Walls
 from launcher.session import EGRESS
 from tests.e2e.conftest import make_box
 from tests.waiting import wait_for

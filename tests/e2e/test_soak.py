@@ -21,7 +21,8 @@ import yaml
 from launcher.homes.home import course_name
 from launcher.rehearsal.click import Click
 from launcher.runtimes.docker import mounts
-from launcher.runtimes.docker.walls import NoFilter, Reach, Walls, asked
+from launcher.runtimes.docker.packet_filter import NoFilter, run_filter
+from launcher.runtimes.docker.walls import Reach, Walls
 from tests.e2e import small_server
 from tests.e2e.conftest import make_box
 from tests.git_server import Repo
@@ -171,7 +172,7 @@ def processes(box):
 def left_over(box):
     """Everything outside the processes that must be as it was."""
     bridges = [bridge_of(one) for one in networks(box)]
-    rules = asked(["iptables", "-w", "-S"]).splitlines()
+    rules = run_filter(["iptables", "-w", "-S"]).splitlines()
     under_way = box.data / "builds"
     folders = ("run", "content", "base")
     labels = {"label": "launcher.session", "network": box.network}

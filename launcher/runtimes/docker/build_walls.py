@@ -28,20 +28,20 @@ import docker
 from docker.errors import DockerException, NotFound
 
 from launcher.runtimes.docker.network import bridge_of, ensure_network
-from launcher.runtimes.docker.walls import (
+from launcher.runtimes.docker.packet_filter import (
     ANSWERS,
     PRIVATE,
     REFUSE,
     REFUSED,
     Chains,
     NoFilter,
-    asked,
     devices,
     parse_rules,
     programs,
     refusal,
     resolvers_of,
     restore_input,
+    run_filter,
     take_down,
 )
 
@@ -212,7 +212,7 @@ class BuildWalls:
         if self.off:
             return None
         try:
-            asked(["iptables", "-w", "-S", "INPUT"])
+            run_filter(["iptables", "-w", "-S", "INPUT"])
             self.sweep()
         except (NoFilter, OSError) as error:
             return f"Builds can reach this machine's ports and private networks, because {error}."
@@ -261,7 +261,7 @@ class BuildWalls:
                     for parent, chain in (("INPUT", INWARD), (forward, OUTWARD)):
                         rule = f"-i {bridge} -j {chain}"
                         if rule not in found.get(parent, []):
-                            asked([program, "-w", "-I", parent, *rule.split()])
+                            run_filter([program, "-w", "-I", parent, *rule.split()])
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
@@ -274,7 +274,7 @@ class BuildWalls:
         self, openings: Sequence[Opening], spared: Mapping[str, Sequence[str]]
     ) -> dict[str, Chains]:
         """Write both chains anew, by program; all rules as they were before."""
-        there = {one: parse_rules(asked([one, "-w", "-S"])) for one in programs()}
+        there = {one: parse_rules(run_filter([one, "-w", "-S"])) for one in programs()}
         every = list(dict.fromkeys([*openings, *openings_in(there["iptables"])]))
         written = {
             "iptables": chains_of(spared["iptables"], every, resolvers_of()),
@@ -284,7 +284,7 @@ class BuildWalls:
             chains = written[program]
             if REFUSE not in found:
                 chains = refusal(ICMP[program]) | chains
-            asked([f"{program}-restore", "-w", "--noflush"], restore_input(chains))
+            run_filter([f"{program}-restore", "-w", "--noflush"], restore_input(chains))
         return there
 
     def _spare_nobody(self, openings: Sequence[Opening]) -> None:
@@ -335,5 +335,5 @@ class BuildWalls:
         except OSError:
             return
         for program in programs():
-            if INWARD in parse_rules(asked([program, "-w", "-S"])):
+            if INWARD in parse_rules(run_filter([program, "-w", "-S"])):
                 take_down(program, {INWARD, OUTWARD})

@@ -10,7 +10,7 @@ from pathlib import Path
 import docker
 from docker.errors import APIError, NotFound
 
-from launcher.runtimes.docker.walls import devices
+from launcher.runtimes.docker.packet_filter import devices
 
 BRIDGED = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 """Whether the packet filter sees what stays on one bridge; the engine switches it on."""

@@ -23,7 +23,7 @@ from envs.errors import BadEnvironment, BuildFailed
 from envs.readers import read_recipe
 from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
-from launcher.runtimes.docker import build_walls, walls
+from launcher.runtimes.docker import build_walls, packet_filter
 from launcher.runtimes.docker.build_walls import (
     INWARD,
     OUTWARD,
@@ -35,7 +35,7 @@ from launcher.runtimes.docker.build_walls import (
 )
 from launcher.runtimes.docker.limits import BuildLimits
 from launcher.runtimes.docker.network import bridge_of
-from launcher.runtimes.docker.walls import REFUSED, parse_rules
+from launcher.runtimes.docker.packet_filter import REFUSED, parse_rules
 from tests.e2e.scratch_engine import own_network
 from tests.waiting import wait_for
 
@@ -297,13 +297,13 @@ def test_builds_of_launchers_with_other_settings_keep_their_openings(alone):
 @pytest.mark.docker
 def test_what_two_launchers_open_at_once_is_open_for_both(alone, monkeypatch):
     def slowly(command, given=""):
-        said = asked(command, given)
+        said = run_filter(command, given)
         if "-S" in command:
             time.sleep(0.2)  # the other one reads meanwhile, and would write what it knows
         return said
 
-    asked = build_walls.asked
-    monkeypatch.setattr(build_walls, "asked", slowly)
+    run_filter = build_walls.run_filter
+    monkeypatch.setattr(build_walls, "run_filter", slowly)
     networks = ("10.8.0.0/16", "10.9.0.0/16")
     both = [replace(alone, private=(one,)) for one in networks]
     with contextlib.ExitStack() as undo:
@@ -336,7 +336,7 @@ def broken(tmp_path, monkeypatch):
 def test_without_ipv6_in_the_kernel_the_wall_is_that_of_ipv4(alone, broken, monkeypatch, tmp_path):
     broken("ip6tables")
     broken("ip6tables-restore")
-    monkeypatch.setattr(walls, "IPV6", tmp_path / "if_inet6")
+    monkeypatch.setattr(packet_filter, "IPV6", tmp_path / "if_inet6")
     with alone.around(), contextlib.ExitStack() as undo:
         assert INWARD in chains()
         later = new_container(alone.client)

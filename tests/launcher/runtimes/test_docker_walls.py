@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import uuid
 
 import pytest
 
 from launcher.runtimes.docker import walls as walls_module
+from launcher.runtimes.docker.packet_filter import parse_rules
 from launcher.runtimes.docker.walls import (
     Reach,
     Walls,
     chains_of,
-    devices,
     inward,
     left_chains,
     outward,
-    parse_rules,
-    resolvers_of,
-    restore_input,
 )
 from tests.e2e.scratch_engine import own_network
 
@@ -99,14 +95,6 @@ def test_the_host_answers_sessions_but_takes_no_calls_of_theirs():
     assert verdict(rules, to="172.18.0.1", port=8888, new=False) == "ACCEPT"
     assert verdict(rules, to="172.18.0.1", port=22) == "LAUNCHER-REFUSE"
     assert verdict(rules, to="10.9.8.7", port=53, kind="udp") == "ACCEPT"
-
-
-def test_resolvers_are_the_engine_s(tmp_path):
-    stub, real = tmp_path / "stub", tmp_path / "real"
-    stub.write_text("nameserver 127.0.0.53\n")
-    real.write_text("# by systemd\nsearch x\nnameserver 192.168.1.1\nnameserver fe80::1\n")
-    assert resolvers_of([stub, real]) == ["192.168.1.1/32"]
-    assert resolvers_of([stub, tmp_path / "none"]) == ["8.8.8.8/32", "8.8.4.4/32"]
 
 
 def test_an_engine_elsewhere_is_said():
@@ -252,20 +240,3 @@ def test_a_launcher_that_leaves_the_firewall_to_others_sweeps_nothing(monkeypatc
     monkeypatch.setenv("PATH", "/nowhere")
     assert Walls((), off=True).sweep(dry_run=False) == []
     assert Walls((), elsewhere=True).sweep(dry_run=False) == []
-
-
-def test_chains_are_replaced_at_once():
-    assert restore_input({"A": ["-j RETURN"]}) == "*filter\n:A - [0:0]\n-A A -j RETURN\nCOMMIT\n"
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes networks")
-def test_devices_are_those_of_the_launcher_s_own_network():
-    def the_same():
-        before = {name for _, name in socket.if_nameindex()}
-        found = devices()
-        after = {name for _, name in socket.if_nameindex()}
-        return before & after <= found <= before | after
-
-    assert any(the_same() for _ in range(10)), "containers come and go, but not all the time"
-    with own_network():
-        assert devices() == {name for _, name in socket.if_nameindex()}
