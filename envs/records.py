@@ -56,7 +56,15 @@ class Records:
     def unfinished(self) -> list[Build]:
         """The builds under way, and those whose process was killed, oldest first."""
         found = read_records(self.folder.glob(f"logs/*/{NOW}"))
-        return [build if self.is_built(build.name) else interrupted(build) for build in found]
+        return [build for build in map(self._unless_ended, found) if build]
+
+    def _unless_ended(self, build: Build) -> Build | None:
+        """The build, read as running, as it is now; None where it has ended meanwhile."""
+        if self.is_built(build.name):
+            return build
+        # Whoever builds removes this record before giving up the lock.
+        still = read_records(iter([self.place(build.name) / NOW])) == [build]
+        return interrupted(build) if still else None
 
     def keep_interrupted(self, name: str) -> None:
         """Whoever holds the image's lock may say that a build before was killed, and keep that."""
@@ -69,7 +77,7 @@ class Records:
         last = self.last(name)
         if not now or (last and last.started >= now[0].started):
             return last
-        return now[0] if self.is_built(name) else interrupted(now[0])
+        return self._unless_ended(now[0]) or self.last(name)
 
     def log(self, name: str) -> str:
         """The log of the image's newest build, empty if it was never built here."""

@@ -103,7 +103,8 @@ class Store:
 
     def cancel(self, name: str) -> bool:
         """End the build of this image, whichever process runs it; False when nobody builds it."""
-        if not self.records.is_built(name):
+        build = self.records.newest(name)
+        if build is None or build.outcome != "running":
             return False
         (self.records.place(name) / CANCEL).touch()
         return True
@@ -215,7 +216,6 @@ class Store:
     ) -> Image:
         place, began = self.records.place(name), time.monotonic()
         build = Build(name, version.repo, version.ref, version.commit, time.time(), 0.0, "running")
-        self.records.keep_interrupted(name)
         write_record(place, build)
         ended = replace(build, outcome="interrupted")
         halt = Halt(wished=(place / CANCEL).exists)
@@ -270,7 +270,9 @@ class Store:
             if waited_since:
                 tail.follow(say)
         with file:
-            (place / CANCEL).unlink(missing_ok=True)  # of a build that ended before it was seen
+            # Of builds before, and before this one is recorded: from then on it can be cancelled.
+            (place / CANCEL).unlink(missing_ok=True)
+            self.records.keep_interrupted(name)
             yield waited_since
 
 

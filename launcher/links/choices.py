@@ -59,7 +59,8 @@ class HostChoices:
         """The catalogue, each with what is known of its stable version."""
         environments = self.looking.environments
         records, builder = environments.store.records, environments.store.builder
-        builds = [*records.all(), *records.unfinished()]
+        unfinished = records.unfinished()  # first: one may end meanwhile
+        builds = [*records.all(), *unfinished]
         images = {image.name: image for image in builder.list_images()}
         names = [name for name in environments.catalogue if can_be_named(name)]
         return [self._card(name, builds, images) for name in names]

@@ -78,10 +78,11 @@ def frames(
     """
     seen, said = 0, time.monotonic()
     while True:
+        ended = launch.ended  # before its events: then none of them is missed
         for event in launch.events(seen):
             seen, said = event.cursor, time.monotonic()
             yield frame(event_of(event.progress))
-        if launch.ended:
+        if ended:
             break
         if not launch.wait_for_news(seen, LOOK):
             if is_gone():

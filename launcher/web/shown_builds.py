@@ -32,7 +32,8 @@ class ShownBuilds:
     def every(self) -> list[Build]:
         """The newest build of each image, the newest first."""
         newest: dict[str, Build] = {}
-        for build in [*self.store.records.all(), *self.store.records.unfinished()]:
+        unfinished = self.store.records.unfinished()  # first: one may end meanwhile
+        for build in [*unfinished, *self.store.records.all()]:
             known = newest.get(build.name)
             if self.is_public(build) and (known is None or known.started <= build.started):
                 newest[build.name] = build

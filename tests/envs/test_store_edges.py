@@ -164,6 +164,29 @@ def test_a_build_is_cancelled_from_another_process_and_who_watched_is_told(store
     assert store.ensure_image(version, say=ignore).name == name, "the next click builds"
 
 
+def test_a_wish_to_cancel_is_taken_only_of_a_build_that_will_heed_it(store, version):
+    """Whoever has just taken the lock of an image looks first whether there is one by now."""
+    *_, name = store.plan(version)
+    with builder_process(store, version) as process:
+        process.kill()
+    cancels, errors = [], []
+    find = store.builder.find_image
+    store.builder.find_image = lambda name: cancels.append(store.cancel(name)) or find(name)
+
+    def build():
+        try:
+            store.ensure_image(version, say=ignore)
+        except BuildCancelled as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=build)
+    thread.start()
+    wait_for(lambda: store.cancel(name), 60)
+    thread.join(60)
+    assert cancels == [False, False], "before and after the lock was taken"
+    assert [error.message for error in errors] == ["The build was cancelled."]
+
+
 def test_one_build_too_many_of_an_owner_leaves_no_record_and_can_be_built_later(
     store, version, host, git
 ):

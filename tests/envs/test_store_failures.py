@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
+from envs.build import Build, write_record
 from envs.errors import BuildFailed
 from envs.halt import NO_HALT
 from envs.readers import read_recipe
 from envs.readers.texts import read_texts
+from envs.records import Records
 from envs.store import Store
 from envs.version import resolve_version
 from tests.envs.fake_builder import FileBuilder
@@ -114,6 +116,29 @@ def test_a_build_under_way_is_known_and_a_killed_one_is_not_under_way(store, ver
     with pytest.raises(BuildFailed):
         store.ensure_image(version, say=ignore)
     assert store.records.unfinished() == []
+
+
+class EndsMeanwhile(Records):
+    """Every build that is looked at ends between the look at its record and the one at its lock."""
+
+    def is_built(self, name):
+        write_record(self.place(name), replace(BUILD, outcome="built"))
+        return False
+
+
+BUILD = Build("env/a:1-2", "https://git.example.org/a", "", "1" * 40, 100.0, 0.0, "running")
+
+
+@pytest.mark.parametrize(
+    "look", [lambda records: [records.newest(BUILD.name)], Records.unfinished], ids=["one", "all"]
+)
+def test_a_build_that_ends_while_its_record_is_read_was_not_interrupted(tmp_path, look):
+    records = EndsMeanwhile(tmp_path)
+    records.place(BUILD.name).mkdir(parents=True)
+    write_record(records.place(BUILD.name), BUILD)
+    assert "interrupted" not in [build.outcome for build in look(records)]
+    assert [build.outcome for build in records.all()] == ["built"]
+    assert records.newest(BUILD.name).outcome == "built"
 
 
 def test_included_files_are_read_and_links_out_of_the_repository_are_not(tmp_path):

@@ -31,7 +31,7 @@ from envs.netrc import Netrc
 from launcher.errors import LaunchError
 from launcher.machine.proxy import NO_PROXY, Proxy
 from launcher.runtimes.docker import buildkit
-from launcher.runtimes.docker.exec import output_of, run_in_container
+from launcher.runtimes.docker.exec import exit_code, output_of, run_in_container
 from launcher.runtimes.docker.limits import BuildLimits, container_name, kill
 from launcher.runtimes.docker.steps import Copy, Mount, Run, Script, copied, parse_script
 
@@ -186,7 +186,7 @@ class CommitBuild:
             rest = rest[-LONGEST_LINE:]  # a progress display may never end its line
         if rest:
             say(rest.rsplit("\r", 1)[-1])
-        return int(api.exec_inspect(made["Id"])["ExitCode"] or 0)
+        return exit_code(self.client, made["Id"])
 
     def _out_of_memory(self, container: Any) -> bool:
         if not self.limits.memory:

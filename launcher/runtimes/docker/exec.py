@@ -69,7 +69,7 @@ def run_in_container(
             raw.close()
         with contextlib.suppress(OSError):
             stream.close()
-    code = exit_code(client, container, made["Id"])
+    code = code_unless_gone(client, container, made["Id"])
     if code == 137 and time.monotonic() > deadline - 5:
         raise TimeoutError(f"{command[0]} took longer than {timeout:.0f} s")
     return Completed(code, bytes(outputs[1]), bytes(outputs[2]))
@@ -134,20 +134,26 @@ def read_exactly(raw: socket.socket, buffered: Any, size: int, deadline: float) 
     return bytes(found)
 
 
-def exit_code(client: docker.DockerClient, container: str, exec_id: str) -> int:
-    """The command's code; the engine may learn it a moment after the stream's end.
+def exit_code(client: docker.DockerClient, exec_id: str) -> int:
+    """The command's code, which the engine may learn a moment after the stream's end; else 1."""
+    api: Any = client.api
+    deadline = time.monotonic() + EXIT
+    while time.monotonic() < deadline:
+        found = api.exec_inspect(exec_id)
+        if not found["Running"] and found["ExitCode"] is not None:
+            return int(found["ExitCode"])
+        time.sleep(0.02)
+    return 1
+
+
+def code_unless_gone(client: docker.DockerClient, container: str, exec_id: str) -> int:
+    """The same of a session's command.
 
     :raises SessionGone: the container does not run any more.
     """
     api: Any = client.api
     try:
-        deadline, code = time.monotonic() + EXIT, 1
-        while time.monotonic() < deadline:
-            found = api.exec_inspect(exec_id)
-            if not found["Running"] and found["ExitCode"] is not None:
-                code = int(found["ExitCode"])
-                break
-            time.sleep(0.02)
+        code = exit_code(client, exec_id)
         # A container that is killed takes its commands along; the engine says so a moment later.
         for _ in range(60 if code == 137 else 0):
             if not api.inspect_container(container)["State"]["Running"]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -16,6 +15,7 @@ from envs.version import VersionCache
 from launcher.__main__ import main
 from tests.envs.fake_builder import FileBuilder
 from tests.git_server import GitServer, Repo
+from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -194,9 +194,7 @@ def test_cancel_ends_a_build_that_runs(run, env, builder, tmp_path):
     codes = []
     building = threading.Thread(target=lambda: codes.append(main(["env", "build", env])))
     building.start()
-    while run("cancel", name)[0]:
-        assert building.is_alive()
-        time.sleep(0.05)
+    wait_for(lambda: run("cancel", name)[0] == 0, 60)
     building.join(60)
     assert codes == [1]
     assert builder.find_image(name) is None

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 import uuid
+from collections import Counter
 from dataclasses import replace
 from ipaddress import ip_network
 
@@ -134,6 +135,20 @@ def test_what_is_done_as_root_between_steps_runs_no_program_that_a_step_left(bui
     lie = "printf '#!/bin/sh\\necho oom_kill 9\\n' > /srv/env/bin/cat; chmod +x /srv/env/bin/cat"
     with pytest.raises(BuildFailed, match=r"postBuild.*exit code: 3"):
         build({"postBuild": f"{lie}; exit 3\n"}, limits=BuildLimits(memory=1 << 30))
+
+
+def test_a_step_whose_exit_code_the_engine_learns_late_has_failed_all_the_same(
+    images, build, monkeypatch
+):
+    inspect, asked = images.client.api.exec_inspect, Counter()
+
+    def late(exec_id):
+        asked[exec_id] += 1
+        return inspect(exec_id) | ({"ExitCode": None} if asked[exec_id] < 3 else {})
+
+    monkeypatch.setattr(images.client.api, "exec_inspect", late)
+    with pytest.raises(BuildFailed, match=r"postBuild.*exit code: 3"):
+        build({"postBuild": "exit 3\n"})
 
 
 def test_processes_and_network_are_limited_as_the_settings_say(build):

@@ -17,7 +17,7 @@ from envs.errors import BuildFailed, GitHostDown, UnknownRef
 from envs.image import Image
 from launcher.errors import PathNotFound
 from launcher.launch import Opened
-from launcher.launches import Launches
+from launcher.launches import Launch, Launches
 from launcher.metrics.metrics import Metrics
 from launcher.progress import Phase, Progress
 from launcher.session import Limits, Session
@@ -27,7 +27,7 @@ from launcher.web import metrics as metrics_page
 from launcher.web.binder_links import BinderLinks
 from launcher.web.rate import RateLimit, client_address
 from link_generator import page
-from link_generator.link import parse_link
+from link_generator.link import Link, parse_link
 from tests.fakes import FakeGateway, FakeRuntime
 from tests.link_generator.test_target import HOSTILE, escaped
 
@@ -372,6 +372,23 @@ def test_every_call_is_a_student_of_its_own_whatever_cookie_comes_along(browser,
     events_of(answer)
     assert len(set(scene.students)) == 2
     assert "Set-Cookie" not in answer.headers
+
+
+def test_what_is_told_just_before_the_end_is_told_to_a_stream():
+    launch = Launch(Link("r"), "student", "request")
+    events = launch.events
+
+    def events_and_then_the_end(since=0):
+        found = events(since)
+        if not launch.ended:
+            launch.tell(Progress(Phase.SESSION, "Starting your session"))
+            launch.end(error=PathNotFound("a.ipynb"))
+        return found
+
+    launch.events = events_and_then_the_end
+    said = b"".join(build_events.frames(launch, ready=dict, is_gone=lambda: True))
+    assert b"Starting your session" in said
+    assert said.count(b"data: ") == 2
 
 
 def test_a_place_in_line_is_told_in_its_own_words():
