@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from pathlib import Path
 
 from launcher.config import Config
 from launcher.gateway.process import find_gateway
 
+log = logging.getLogger(__name__)
+
 
 def note_settings(config: Config) -> None:
-    """Write down what a launcher that begins to serve goes by."""
+    """Write down what a launcher that begins to serve goes by; it serves without that, too."""
     file = file_of(config)
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file.write_text(digest(config))
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.write_text(digest(config))
+    except OSError as error:
+        log.error("%s cannot be written, so commands may refuse to work: %s", file, error)
 
 
 def why_not_ours(config: Config, secret: bytes) -> str | None:

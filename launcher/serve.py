@@ -102,8 +102,8 @@ def start(config: Config) -> Running:
         lock = undo.enter_context(hold(config.data / "serve.lock"))
         secret = identity.load_secret(config.data)
         gateway = ensure_gateway(config, secret)
-        note_settings(config)
         undo.push(functools.partial(end_after, gateway))
+        note_settings(config)
         running = _serve(config, secret, gateway, lock)
         undo.pop_all()
         return running

@@ -48,10 +48,26 @@ def test_commands_and_settings_that_are_named_exist(guide):
     for word in re.findall(r"launcher ([a-z]+)\b(?= |`|$)", text):
         if re.search(rf"`launcher {word}|bin/launcher {word}", text):
             assert word in COMMANDS, word
+    assert not settings_that_do_not_exist(text)
+
+
+PACKAGES = ("launcher", "envs", "link_generator")
+CODE = sorted(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))
+
+
+def test_settings_that_the_code_tells_people_of_exist():
+    wrong = {path: settings_that_do_not_exist(path.read_text("utf-8")) for path in CODE}
+    assert {path: found for path, found in wrong.items() if found} == {}
+
+
+def settings_that_do_not_exist(text):
+    """Whatever stands in backticks and begins with a section of the settings is one of them."""
     settings = yaml.safe_load((ROOT / "launcher" / "default.yml").read_text())
-    for section, name in re.findall(r"`([a-z]+)\.(?!py`)([a-z_]+)`", text):
-        if isinstance(settings.get(section), dict):
-            assert name in settings[section], f"{section}.{name}"
+    return [
+        f"{section}.{name}"
+        for section, name in re.findall(r"`([a-z]+)\.(?!py`)([a-z_]+)`", text)
+        if isinstance(settings.get(section), dict) and name not in settings[section]
+    ]
 
 
 def test_what_is_to_be_taken_away_has_the_names_that_it_is_made_with():
@@ -62,6 +78,8 @@ def test_what_is_to_be_taken_away_has_the_names_that_it_is_made_with():
     for name in ("launcher.session", "launcher.home", "launcher-cache-", "LAUNCHER-"):
         assert name in code, name
         assert name in text, name
+    assert "down --rmi all`" in text, "`local` leaves images with a name, which ours has"
+    assert "image: " in (ROOT / "deploy/compose.yml").read_text()
     images = re.search(r"\^\((.*?)\)/", text)
     assert set(images[1].split("|")) == {"env", "launcher", IMAGES.rstrip("/")}
 

@@ -44,7 +44,7 @@ def limits(trouble: Trouble) -> FirstError | None:
     if late:
         return FirstError(
             f"The build was stopped after {late[1]} s.",
-            "Ask for less, or have `environments.build_timeout` raised.",
+            "Ask for less, or have `builds.timeout` raised.",
             *blamed(trouble),
             log_line=trouble.lines[-1].number if trouble.lines else 0,
         )

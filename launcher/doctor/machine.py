@@ -22,6 +22,8 @@ from launcher.room.capacity import plan_memory
 GIB = 1024**3
 FEW_FILES = 8192
 """Open files; a class of a hundred with their tabs needs some thousands."""
+UTC = ("", "UTC", "Etc/UTC", "UTC0")
+"""What a machine has where nobody chose a time zone."""
 CLOCK = 60.0
 """Seconds that this clock may be off: cookies, tags and certificates go by it."""
 
@@ -56,10 +58,10 @@ def zone() -> Finding:
     now = time.localtime()
     return Finding(
         "time zone",
-        bool(now.tm_gmtoff) or "TZ" in os.environ,
+        time_zone() not in UTC or "TZ" in os.environ,
         f"{time_zone() or 'none is set'}: it is {time.strftime('%H:%M', now)} {now.tm_zone}",
         "Classes and links go by it: timedatectl set-timezone Europe/Berlin, and restart (in a "
-        "container: mount /etc/localtime). Where UTC is right, TZ=UTC in the service says so.",
+        "container: mount /etc/localtime). Where UTC is right, `TZ=UTC launcher doctor` says so.",
         serious=False,
     )
 

@@ -103,12 +103,13 @@ def test_the_gateway_ends_though_something_before_it_fails(tmp_path):
     assert lock.closed
 
 
+@pytest.mark.parametrize("step", ["note_settings", "_serve"])
 @pytest.mark.parametrize(
     ("error", "found", "ends"),
     [(NoRuntime, False, True), (NoRuntime, True, False), (SystemExit, True, True)],
 )
 def test_a_start_that_fails_leaves_a_gateway_that_it_only_found(
-    tmp_path, monkeypatch, error, found, ends
+    tmp_path, monkeypatch, error, found, ends, step
 ):
     """It serves sessions that run; a signal is an end of all."""
     ended = []
@@ -118,7 +119,7 @@ def test_a_start_that_fails_leaves_a_gateway_that_it_only_found(
         raise error("stop")
 
     monkeypatch.setattr(serve, "ensure_gateway", lambda *_: gateway)
-    monkeypatch.setattr(serve, "_serve", broken)
+    monkeypatch.setattr(serve, step, broken)
     with pytest.raises(error):
         serve.start(load_config(data=str(tmp_path), listen="127.0.0.1:0", runtime="local"))
     assert bool(ended) is ends
@@ -130,3 +131,13 @@ def test_a_start_says_where_the_settings_keep_browsers_away(tmp_path, caplog):
     running = serve.start(replace(config, listen=("127.0.0.1", port)))
     running.stop()
     assert "nothing here speaks https" in caplog.text
+
+
+def test_a_start_needs_no_note_of_its_settings(tmp_path, monkeypatch, caplog):
+    (tmp_path / "run" / "settings").mkdir(parents=True)
+    gateway = SimpleNamespace(process=None, stop=lambda: None)
+    monkeypatch.setattr(serve, "ensure_gateway", lambda *_: gateway)
+    monkeypatch.setattr(serve, "_serve", lambda _config, _secret, _gateway, lock: lock)
+    config = load_config(data=str(tmp_path), listen="127.0.0.1:0", runtime="local")
+    serve.start(config).close()
+    assert "run/settings cannot be written" in caplog.text

@@ -225,7 +225,7 @@ def test_what_nobody_knows_keeps_its_own_words():
 def test_a_build_that_took_too_long_says_what_can_be_raised():
     found = explain([Line(1, "$ uv pip install x")], "The build took longer than 3600 s.", {})
     assert found.sentence == "The build was stopped after 3600 s."
-    assert "build_timeout" in found.hint
+    assert "`builds.timeout`" in found.hint
 
 
 def test_conda_packages_that_exclude_each_other_are_told():
