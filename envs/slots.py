@@ -13,7 +13,7 @@ import hashlib
 import itertools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -69,16 +69,23 @@ class Slots:
             try:
                 yield name
             finally:
-                for where in (ROW, RUNNING):
-                    (self.folder / where / name).unlink(missing_ok=True)
+                for where, kind in itertools.product((ROW, RUNNING), (CHOSEN, STRANGER)):
+                    (self.folder / where / as_kind(kind, name)).unlink(missing_ok=True)
 
-    def wait(self, ticket: str, say: Say, halt: Halt) -> None:
+    def wait(
+        self, ticket: str, say: Say, halt: Halt, *, chosen: Callable[[], bool] = lambda: False
+    ) -> None:
         """Wait for a place to build at, as long as need be.
+
+        A stranger's is one that the administrator chose as soon as `chosen` says so.
 
         :raises envs.errors.EnvError: the build was cancelled meanwhile.
         """
         told = -1
         while not self._begin(ticket):
+            if ticket.startswith(STRANGER) and chosen():
+                ticket = self._choose(ticket)
+                continue
             before = self._before(ticket)
             if before != told:
                 say(f"{WAITING}, {f'{before} before you' if before else 'you are next'}")
@@ -101,6 +108,12 @@ class Slots:
             (self.folder / ROW / ticket).rename(self.folder / RUNNING / ticket)
             return True
 
+    def _choose(self, ticket: str) -> str:
+        """The ticket as one of those that the administrator chose, by when it came."""
+        with self._door():
+            (self.folder / ROW / ticket).rename(self.folder / ROW / as_kind(CHOSEN, ticket))
+        return as_kind(CHOSEN, ticket)
+
     def _before(self, ticket: str) -> int:
         """How many wait in front."""
         return len(self._tickets(ROW, before=ticket))
@@ -122,6 +135,11 @@ class Slots:
         with open(self.folder / "door", "w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def as_kind(kind: str, ticket: str) -> str:
+    """The name of the ticket as one of that kind."""
+    return f"{kind}-{ticket.partition('-')[2]}"
 
 
 def owner_of(repo: str) -> str:

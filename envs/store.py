@@ -38,6 +38,8 @@ CATALOGUE = "catalogue"
 """Whose caches the environments share that the administrator chose."""
 CANCEL = "cancel"
 """A file beside the log of a build that is to end."""
+CHOSEN = "chosen"
+"""The same beside that of one that a version waits for which the administrator chose."""
 
 
 @dataclass
@@ -86,7 +88,8 @@ class Store:
         found = self.builder.find_image(name)
         if found:
             return found
-        with self._turn(name, say) as waited_since:
+        chosen = self.trusts(version)
+        with self._turn(name, say, chosen=chosen) as waited_since:
             found = self.builder.find_image(name)
             if found:
                 return found
@@ -97,7 +100,6 @@ class Store:
                     raise last.as_error(tuple(self.records.log(name).splitlines()[-20:]))
                 if last.outcome == "cancelled":
                     raise BuildCancelled(last.error, hint=last.hint)
-            chosen = self.trusts(version)
             with self._slots.ticket(version.repo, chosen=chosen) as ticket:
                 return self._build(version, name, recipe, source, fetched, say, ticket)
 
@@ -223,7 +225,7 @@ class Store:
             try:
                 for line in opening(version, name, recipe, fetched):
                     log.write(line)
-                self._slots.wait(ticket, log.write, halt)
+                self._slots.wait(ticket, log.write, halt, chosen=(place / CHOSEN).exists)
                 image = self._build_locked(version, name, recipe, source, log.write, halt)
                 got = self.builder.lock(name)
                 # The first one: a network may be down once.
@@ -256,22 +258,26 @@ class Store:
         return explain(read_log_lines(place), failed.message, read_texts(source, recipe)) or said
 
     @contextlib.contextmanager
-    def _turn(self, name: str, say: Say) -> Iterator[float]:
+    def _turn(self, name: str, say: Say, *, chosen: bool) -> Iterator[float]:
         """Hold the image's lock; since when it was waited for, 0.0 when it was free at once.
 
-        Meanwhile the log of whoever builds is shown.
+        Meanwhile the log of whoever builds is shown. A stranger who waits for a place goes before
+        all strangers while one waits for the image whose version is `chosen`.
         """
         place, waited_since = self.records.place(name), 0.0
         with contextlib.closing(LogTail(place / LOG)) as tail:
             while (file := self.records.take(name)) is None:
                 waited_since = waited_since or time.time()
+                if chosen:  # each time: who has just taken the lock removes what was there before
+                    (place / CHOSEN).touch()
                 tail.follow(say)
                 time.sleep(self.poll)
             if waited_since:
                 tail.follow(say)
         with file:
             # Of builds before, and before this one is recorded: from then on it can be cancelled.
-            (place / CANCEL).unlink(missing_ok=True)
+            for sign in (CANCEL, CHOSEN):
+                (place / sign).unlink(missing_ok=True)
             self.records.keep_interrupted(name)
             yield waited_since
 

@@ -165,6 +165,30 @@ def test_the_catalogue_goes_before_strangers_and_each_kind_in_its_order(slots):
         build.end()
 
 
+def test_a_stranger_s_is_the_catalogue_s_as_soon_as_that_wants_it(tmp_path):
+    slots, wanted = Slots(tmp_path / "slots", 2, 1, poll=0.01), threading.Event()
+    first, ahead = Build(slots), Build(slots)
+    assert first.runs.is_set()
+    repo, said = next(NAMES), []
+    with slots.ticket(repo, chosen=False) as ticket:
+        waiting = threading.Thread(
+            target=slots.wait,
+            args=(ticket, said.append, NO_HALT),
+            kwargs={"chosen": wanted.is_set},
+        )
+        waiting.start()
+        wait_for(lambda: said == ["Waiting for a build place, 1 before you"])
+        wanted.set()
+        waiting.join(60)
+        assert said[-1] == "It is your turn"
+        assert not ahead.runs.is_set()
+        with slots.ticket(repo, chosen=False):
+            pass  # it is none of its owner's any more
+    first.end()
+    ahead.end()
+    assert not list(slots.folder.glob("r*/*"))
+
+
 def test_the_catalogue_may_take_every_place(tmp_path):
     slots = Slots(tmp_path / "slots", 2, 3, poll=0.01)
     builds = [Build(slots, chosen=True) for _ in range(3)]

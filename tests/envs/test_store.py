@@ -11,6 +11,7 @@ import pytest
 
 from envs.errors import BuildFailed
 from envs.git import Git
+from envs.halt import NO_HALT
 from envs.store import Store
 from envs.version import resolve_version
 from tests.envs.fake_builder import FileBuilder
@@ -91,6 +92,30 @@ def test_ten_at_once_build_once_and_all_see_the_log(store, version, builder):
         thread.join(60)
     assert builder.count() == 1
     assert all("line 2" in log and "line 0" in log for log in logs)
+
+
+def test_the_catalogue_does_not_wait_behind_strangers_for_who_wants_its_image_too(
+    store, version, builder
+):
+    store.at_once, store.trusts = 1, lambda version: version.ref == "v1"
+    stranger, ahead = replace(version, ref="", kind="commit"), "https://git.example.org/o/r"
+    said, threads = [], []
+
+    def click(version, say):
+        threads.append(threading.Thread(target=store.ensure_image, args=(version,), kwargs=say))
+        threads[-1].start()
+
+    with store._slots.ticket(ahead, chosen=False):
+        with store._slots.ticket(ahead, chosen=True) as running:
+            store._slots.wait(running, ignore, NO_HALT)
+            click(stranger, {"say": said.append})
+            wait_for(lambda: "Waiting for a build place, 1 before you" in said)
+            click(version, {"say": ignore})
+            wait_for(lambda: "Waiting for a build place, you are next" in said)
+        for thread in threads:
+            thread.join(60)
+        assert store.find_image(version)
+    assert builder.count() == 1
 
 
 def build_in_child(folder, images, hosts, version, pause):
