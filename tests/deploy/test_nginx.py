@@ -24,6 +24,7 @@ from tests.certificates import make_certificate
 from tests.e2e.conftest import make_box
 from tests.launcher.gateway.conftest import OWNER, SESSION, Backend
 from tests.launcher.gateway.test_probes import MEGABYTE, cookie
+from tests.waiting import wait_for
 
 SAMPLE = Path(__file__).parent.parent.parent / "deploy" / "nginx.conf"
 ONE_NAME = "    server_name notebooks.example.org;\n"
@@ -214,8 +215,9 @@ def test_no_log_of_nginx_has_what_follows_the_question_mark(front, mine):
         mine.get(f"{url}/s/{SESSION}/x?token=s3cret-word", allow_redirects=False)
     mine.get(f"{front.url}/s/{SESSION}/x", headers={"Referer": f"{front.url}/?token=s3cret-word"})
     root = front.config.parent
-    seen = (root / "launcher.log").read_text()
-    assert seen.count(f'"GET /s/{SESSION}/x"') >= 3
+    # A line is written after its answer: nobody who was answered can be sure of it yet.
+    line = f'"GET /s/{SESSION}/x"'
+    wait_for(lambda: (root / "launcher.log").read_text().count(line) >= 3, 60)
     written = [path for path in root.glob("*.log") if path.is_file()]
     assert "s3cret-word" not in "".join(path.read_text("utf-8", "replace") for path in written)
 
