@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import errno
+import os
 import random
 import socket
+from collections import deque
 from pathlib import Path
 
 GIVEN_OUT = Path("/proc/sys/net/ipv4/ip_local_port_range")
 HOW_MANY = 12_000
+KEPT = 64
+"""Ports that stay reserved; so many servers never start at once."""
+RESERVED = deque[int]()
+"""The files of their sockets, which are bound and never listen."""
 
 
 def free_port() -> int:
-    """A port that nobody has, and that the system gives to nobody else meanwhile.
+    """A port that nobody has, and that neither the system nor this function gives to others.
 
     The system's own choice (port 0) could be given out again, to any program that asks or
     connects, before the server that it is meant for opens it. So the port is one below those.
+    It stays reserved until many more were asked for, or this process ends: for a server that
+    sets SO_REUSEADDR, as servers do.
     """
     try:
         first = int(GIVEN_OUT.read_text().split()[0])
@@ -23,11 +31,27 @@ def free_port() -> int:
         first = 32_768  # Linux' default
     ports = range(max(1024, first - HOW_MANY), first)
     for port in random.sample(ports, min(100, len(ports))):
-        if is_free(port):
+        if reserve(port):
             return port
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return reserve(0)
+
+
+def reserve(port: int) -> int:
+    """Bind the port, so that no other call can: its number, or 0 where somebody has it."""
+    with socket.socket() as held:
+        try:
+            held.bind(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return 0
+            raise
+        # Only now: with it, the socket could be bound beside one that reserves the port already.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found = int(held.getsockname()[1])
+        RESERVED.append(held.detach())
+    while len(RESERVED) > KEPT:
+        os.close(RESERVED.popleft())
+    return found
 
 
 def why_not_free(host: str, port: int) -> str | None:
