@@ -13,6 +13,7 @@ from envs import submodules
 from envs.errors import RepoNotFound, TooLarge, UnknownRef
 from envs.git import ONE_PACK, Git, GitFailed, is_too_large
 from envs.room import ROOMY, Room
+from envs.sizes import human
 from envs.version import Version, explain
 
 
@@ -36,7 +37,7 @@ class Allowance:
             raise self.refusal(repo)
 
     def refusal(self, repo: str) -> TooLarge:
-        at_most = [f"{self.largest / 1024**3:.1f} GB"] if self.largest else []
+        at_most = [human(self.largest)] if self.largest else []
         return TooLarge(
             f"{repo} is too large for an environment: this server takes at most "
             f"{' and '.join([*at_most, f'{self.files} files'])}, submodules included.",

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from envs.builder import Say
 from envs.errors import OverLimit
-
-GIB = 1024**3
+from envs.sizes import human
 
 
 def nowhere() -> Sequence[Path]:
@@ -53,8 +52,8 @@ class Room:
         if short:
             folder, free = short
             raise OverLimit(
-                f"There is too little room to build: {free / GIB:.1f} GB are free in {folder}, "
-                f"and {self.least / GIB:.1f} GB are left for sessions.",
+                f"There is too little room to build: {human(free)} are free in {folder}, "
+                f"and {human(self.least)} are left for sessions.",
                 hint=f"Run `launcher env gc`, make room on that disk, or lower {self.setting}.",
             )
 

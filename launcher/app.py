@@ -6,12 +6,12 @@ from pathlib import Path
 
 from flask import Flask
 
+from envs.sizes import human
 from launcher import pages
 from launcher.asking import Asking
 from launcher.cleanup.kept_work import KeptWork
 from launcher.config import Config
 from launcher.content.delivery import Delivery, Observe, unobserved
-from launcher.content.size import human
 from launcher.gateway.client import GatewayClient
 from launcher.gateway.process import client_of
 from launcher.homes.bin import Bin

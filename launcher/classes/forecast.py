@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from launcher.room.capacity import GB, MB, Capacity
+from envs.sizes import human
+from launcher.room.capacity import Capacity
 from launcher.room.measured import environment_of_image
 
 FITS, TIGHT, TOO_MANY = "fits", "tight", "too many"
@@ -47,8 +48,8 @@ def forecast(capacity: Capacity, image: str, students: int) -> Forecast:
         else "the setting, because too few were measured yet"
     )
     said = (
-        f"{students} sessions need {amount(need)}, {amount(reserve)} each ({basis}); "
-        f"there {'is' if plan.memory else 'are'} {amount(plan.memory)} for sessions."
+        f"{students} sessions need {human(need)}, {human(reserve)} each ({basis}); "
+        f"there {'is' if plan.memory else 'are'} {human(plan.memory)} for sessions."
     )
     ends = {
         FITS: f"They fit, and up to {most} would.",
@@ -68,8 +69,3 @@ def limit_of(capacity: Capacity, most: int) -> str:
     if most == plan.per_course:
         return "That is the setting capacity.per_course."
     return ""
-
-
-def amount(size: int) -> str:
-    """`384 MB`, `15.0 GB`."""
-    return f"{size / GB:.1f} GB" if size >= GB else f"{size / MB:.0f} MB"

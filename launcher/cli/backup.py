@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from envs.sizes import human
 from launcher.backup.backup import Manifest, write_backup
 from launcher.cli import Context
-from launcher.content.size import human
 from launcher.people.audit import Audit, at_the_terminal
 
 WARNING = "It holds the server's secret and everybody's work: keep it as carefully as the server."

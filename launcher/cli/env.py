@@ -18,11 +18,11 @@ from envs.readers.delegated import KIND
 from envs.readers.requirements import refers_to_repository
 from envs.recipe import Recipe
 from envs.render import made_files, render_dockerfile
+from envs.sizes import human
 from envs.version import Version
 from launcher.cli import Context
 from launcher.cli.base import print_unless
 from launcher.cli.follow import Display, follow_build, outcome_of
-from launcher.content.size import human
 from launcher.environment import environment_of
 from launcher.errors import BadSettings
 from launcher.in_use import HINT, why_not_ours

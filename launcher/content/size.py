@@ -9,6 +9,7 @@ from pathlib import Path
 
 from envs.errors import TooLarge
 from envs.git import Git
+from envs.sizes import human
 from launcher.errors import ContentTooLarge
 
 
@@ -80,12 +81,3 @@ def sizes_of(mirror: Path, commit: str, *, git: Git) -> dict[str, int]:
         size = about.split()[3]
         found[path] = int(size) if size.isdigit() else 0
     return found
-
-
-def human(size: float) -> str:
-    """A number of bytes for people."""
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GB"

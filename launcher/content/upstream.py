@@ -10,8 +10,8 @@ from pathlib import Path
 
 from envs.errors import GitHostDown, RepoNotFound
 from envs.git import ONE_PACK, Git, GitFailed, Watch, is_too_large, nobody
+from envs.sizes import human
 from envs.version import explain
-from launcher.content.size import human
 from launcher.errors import ContentNotFound, ContentTooLarge, UnknownBranch
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import requests
 
+from envs.sizes import human
 from launcher.config import Config
 from launcher.doctor.finding import Finding
 from launcher.machine import memory as kernel
@@ -81,13 +82,13 @@ def data_folder(data: Path) -> Finding:
 def disk(name: str, folder: Path, least: int) -> Finding:
     """Room for sessions, and for builds, which leave `least` bytes."""
     usage = shutil.disk_usage(folder)
-    free, part = usage.free / GIB, usage.free / max(usage.total, 1)
+    part = usage.free / max(usage.total, 1)
     enough = usage.free >= max(least, GIB)
     return Finding(
         f"disk of {name}",
         enough,
-        f"{free:.1f} GiB free of {usage.total / GIB:.0f} ({part:.0%}) at {folder}; "
-        f"builds begin with {least / GIB:.1f}",
+        f"{human(usage.free)} free of {human(usage.total)} ({part:.0%}) at {folder}; "
+        f"builds begin with {human(least)}",
         "Run `launcher env gc`, make room there, or lower builds.min_free.",
     )
 
@@ -100,8 +101,8 @@ def memory(config: Config) -> Finding:
     return Finding(
         "memory",
         fit >= 1 and plan <= total,
-        f"{total / GIB:.1f} GiB, {available / GIB:.1f} available; {plan / GIB:.1f} for sessions "
-        f"hold {fit} that use all of their {config.session.memory / GIB:.1f}",
+        f"{human(total)}, {human(available)} available; {human(plan)} for sessions "
+        f"hold {fit} that use all of their {human(config.session.memory)}",
         "Lower session.memory or capacity.memory in the settings.",
     )
 

@@ -11,9 +11,9 @@ from envs.build import Build
 from envs.channels import NEXT, STABLE
 from envs.errors import EnvError
 from envs.image import Image
+from envs.sizes import human
 from envs.stages import stages_of
 from envs.version import EXISTING
-from launcher.content.size import human
 from launcher.content.upstream import pick
 from launcher.environment import environment_of
 from launcher.errors import LaunchError

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from envs.errors import EnvError
 from envs.packages import packages_of
+from envs.sizes import human
 from envs.store import Store
 from envs.version import Version
 from launcher.asking import Slow
 from launcher.content.named_paths import check_path
-from launcher.content.size import check_sizes, human
+from launcher.content.size import check_sizes
 from launcher.content.upstream import Upstream
 from launcher.errors import LaunchError
 from launcher.links.looking import Looking, ended, slow_note

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
-from launcher.content.size import human
+from envs.sizes import human
 from launcher.errors import LaunchError
 from launcher.homes import disk
 from launcher.session import Session

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from envs.sizes import human
 from launcher import logs
-from launcher.content.size import human
 from launcher.database import DatabaseTrouble
 from launcher.errors import HomeFull, LaunchError, SessionFailed
 from launcher.gateway.client import GatewayClient

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from launcher.content.size import human
+from envs.sizes import human
 from launcher.rounds import Rounds
 from launcher.session import Session
 from launcher.sessions.disk_limits import SHARE, DiskLimits

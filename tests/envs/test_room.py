@@ -35,7 +35,7 @@ def test_a_full_disk_stops_builds_with_what_is_free_and_the_way_out(small_disk):
     room.ensure(said.append)
     assert said == []
     (small_disk / "sessions").write_bytes(b"x" * 12 * MIB)
-    with pytest.raises(OverLimit, match=f"0.0 GB are free in {small_disk}") as caught:
+    with pytest.raises(OverLimit, match=f"4 MB are free in {small_disk}") as caught:
         room.ensure(said.append)
     assert "launcher env gc" in caught.value.hint
 

@@ -10,6 +10,7 @@ from typing import Any
 from docker.errors import DockerException
 
 from envs.errors import OverLimit
+from envs.sizes import human
 
 PERIOD = 100_000
 """Microseconds over which the kernel counts CPU time."""
@@ -57,7 +58,7 @@ class BuildLimits:
     def too_little_memory(self) -> OverLimit:
         """What to say when the memory was not enough."""
         return OverLimit(
-            f"The build needs more than {self.memory // 1024**2} MB of memory, "
+            f"The build needs more than {human(self.memory)} of memory, "
             "which is the limit of this server.",
             hint="Do with less in the environment's files, or raise builds.memory in the settings.",
         )

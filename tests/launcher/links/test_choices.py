@@ -13,11 +13,11 @@ import pytest
 from envs.channels import Channels
 from envs.git import Git
 from envs.image import Image
+from envs.sizes import human
 from envs.store import Store
 from envs.version import VersionCache
 from launcher.asking import Asking, Slow
 from launcher.content.mirror import Mirrors
-from launcher.content.size import human
 from launcher.environment import Environments
 from launcher.links.choices import HostChoices, folders_of, natural
 from launcher.links.looking import Looking

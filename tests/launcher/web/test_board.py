@@ -8,8 +8,8 @@ import re
 import pytest
 from flask import Flask
 
+from envs.sizes import human
 from launcher.board import Row
-from launcher.content.size import human
 from launcher.database import Database
 from launcher.people.people import People, Role
 from launcher.web import board, errors, login, request

@@ -14,9 +14,9 @@ from envs.channels import Channels
 from envs.errors import BuildFailed
 from envs.git import Git
 from envs.halt import NO_HALT
+from envs.sizes import human
 from envs.store import Store
 from envs.version import resolve_version
-from launcher.content.size import human
 from launcher.settings.entries import CatalogueEntry
 from launcher.web import builds, errors, request
 from launcher.web.shown_builds import ShownBuilds

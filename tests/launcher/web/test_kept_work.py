@@ -9,8 +9,8 @@ import zipfile
 import pytest
 from flask import Flask
 
+from envs.sizes import human
 from launcher.cleanup.kept_work import KeptWork
-from launcher.content.size import human
 from launcher.database import Database
 from launcher.homes.bin import Bin
 from launcher.people import identity

@@ -7,7 +7,7 @@ import time
 import pytest
 from flask import Flask
 
-from launcher.content.size import human
+from envs.sizes import human
 from launcher.people import identity
 from launcher.session import Limits
 from launcher.sessions.notices import ENDING, Notice, Notices

@@ -14,11 +14,11 @@ import pytest
 from flask import Flask
 
 from envs.git import Git
+from envs.sizes import human
 from launcher.asking import Asking
 from launcher.cleanup.kept_work import KeptWork
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors
-from launcher.content.size import human
 from launcher.content.undo import Undo
 from launcher.homes.bin import Bin
 from launcher.launch import Launcher
