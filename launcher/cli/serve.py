@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import os
 import signal
 import sys
 from typing import Any
@@ -29,14 +31,29 @@ def serve(args: argparse.Namespace, context: Context) -> int:
     context.override(listen=args.listen, public_url=public_url, runtime=args.runtime)
     logs.set_up(context.config.log.format, context.config.log.level)
     end_by_signals()
-    running = serving.start(context.config)
     try:
-        context.show({"url": running.url}, f"Make a launch link at {running.url}/")
-        sys.stdout.flush()
-        running.wait()
-    finally:
-        running.stop()
+        running = serving.start(context.config)
+        try:
+            context.show({"url": running.url}, f"Make a launch link at {running.url}/")
+            sys.stdout.flush()
+            running.wait()
+        finally:
+            running.stop()
+    except SystemExit:  # by a signal
+        leave()
     return 0
+
+
+def leave() -> None:
+    """End this process, with all that is to be done at its end but one thing.
+
+    Python would wait for the threads of each pool, and one that fetches a course or looks at a
+    folder may have minutes to go; systemd kills what takes 30 seconds. What such a thread has
+    begun is removed as what a crash leaves is.
+    """
+    atexit._run_exitfuncs()  # among them: temporary folders, the log
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def end_by_signals() -> None:
