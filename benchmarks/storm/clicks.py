@@ -173,7 +173,7 @@ def main() -> int:
     parser.add_argument("students", type=int)
     parser.add_argument("--room", type=int, default=0)
     parser.add_argument("--kernels", action="store_true")
-    parser.add_argument("--timeout", type=float, default=240)
+    parser.add_argument("--timeout", type=float, default=900)
     args = parser.parse_args()
     school = Class(args.link, args.file, args.kernels, args.room, args.students)
     print(json.dumps(asyncio.run(storm(school, args.timeout))))

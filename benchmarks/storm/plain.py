@@ -6,6 +6,7 @@ In a process of its own. Nothing of the launcher is in the way, and nothing is i
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from typing import Any
 
 import docker
 import requests
@@ -68,10 +70,13 @@ def remove(mark: str) -> None:
     """Remove every container with this label."""
     engine = docker.from_env(timeout=300)
     found = engine.api.containers(all=True, filters={"label": mark})
+
+    def gone(row: dict[str, Any]) -> None:
+        with contextlib.suppress(docker.errors.APIError):  # it goes by itself meanwhile
+            engine.api.remove_container(row["Id"], force=True, v=True)
+
     with ThreadPoolExecutor(8) as pool:
-        list(
-            pool.map(lambda row: engine.api.remove_container(row["Id"], force=True, v=True), found)
-        )
+        list(pool.map(gone, found))
     engine.close()
 
 

@@ -151,7 +151,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     started = children(process.pid)
     process.terminate()
     try:
-        process.wait(20)  # it stops its warm sessions one by one
+        process.wait(90)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -162,7 +162,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 def wait_until_served(url: str, process: subprocess.Popen[bytes]) -> None:
     """:raises RuntimeError: it ended; TimeoutError: it does not answer."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     with requests.Session() as http:
         http.trust_env = False
         while time.monotonic() < deadline:

@@ -13,6 +13,7 @@ import requests
 from aiohttp import WSMsgType, web
 
 from launcher.config import load_config
+from launcher.gateway import client as client_module
 from launcher.gateway.process import ensure_gateway
 from launcher.machine.ports import free_port
 from launcher.people import identity
@@ -182,10 +183,28 @@ def gateway(config, secret, backend):
 
 
 @pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """A gateway on a machine that is busy with other tests may answer late."""
+    monkeypatch.setattr(client_module, "TIMEOUT", 60.0)
+
+
+@pytest.fixture(autouse=True)
 def routes(gateway, backend):
     """Every test begins with the app and one session behind the gateway."""
     gateway.client.set_app(backend.url)
     gateway.client.add_route(SESSION, backend.url, OWNER, "jupyter-token")
+
+
+@pytest.fixture
+def kept(config, backend, routes):
+    """True once a gateway that is killed would get the session's route again."""
+    file = config.data / "run" / "routes.json"
+
+    def look():
+        row = json.loads(file.read_text()).get(SESSION, {})
+        return (row.get("target"), row.get("token")) == (backend.url, "jupyter-token")
+
+    return look
 
 
 @pytest.fixture

@@ -196,14 +196,16 @@ def test_a_route_that_makes_no_sense_is_refused(gateway, body):
     assert requests.get(f"{admin}/s/00", headers=allowed, timeout=30).status_code == 404
 
 
-def test_a_found_gateway_that_dies_is_started_again(gateway, secret, session_url, browser):
+def test_a_found_gateway_that_dies_is_started_again(gateway, secret, session_url, browser, kept):
+    wait_for(kept)
     found = ensure_gateway(gateway.config, secret)
     found.ensure()
     assert found.process is None
     gateway.process.send_signal(signal.SIGKILL)
     gateway.process.wait(60)
     found.ensure()
-    assert browser.get(f"{session_url}x").status_code == 200
+    seen = browser.get(f"{session_url}x").json()["headers"]
+    assert seen["Authorization"] == "token jupyter-token", "the session itself, not the app"
     gateway.process = found.process  # the other tests' fixture ends it
 
 

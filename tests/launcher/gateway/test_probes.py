@@ -17,6 +17,7 @@ from yarl import URL
 
 from launcher.people import identity
 from tests.launcher.gateway.conftest import OWNER, SESSION
+from tests.waiting import wait_for
 
 MEGABYTE = 1 << 20
 
@@ -228,11 +229,13 @@ def test_removing_a_route_closes_its_sockets(session_url, secret, gateway):
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_routes_survive_the_gateway_s_own_end(browser, session_url, gateway, how):
+def test_routes_survive_the_gateway_s_own_end(browser, session_url, gateway, kept, how):
+    wait_for(kept)
     gateway.process.send_signal(how)
     gateway.process.wait(60)
     gateway.ensure()
-    assert browser.get(f"{session_url}x").status_code == 200
+    seen = browser.get(f"{session_url}x").json()["headers"]
+    assert seen["Authorization"] == "token jupyter-token", "the session itself, not the app"
 
 
 def test_while_the_app_is_away_a_page_says_so(browser, gateway):
@@ -244,5 +247,7 @@ def test_while_the_app_is_away_a_page_says_so(browser, gateway):
 
 
 def test_the_routes_file_is_for_its_owner_only(config):
-    assert (config.data / "run" / "routes.json").stat().st_mode & 0o077 == 0
+    file = config.data / "run" / "routes.json"
+    wait_for(file.exists)
+    assert file.stat().st_mode & 0o077 == 0
     assert (config.data / "secret.key").stat().st_mode & 0o077 == 0

@@ -31,8 +31,9 @@ def alone(tmp_path):
 
 
 @pytest.fixture
-def started(alone):
+def started(alone, monkeypatch):
     """Its gateway, as a launcher that was killed leaves it."""
+    monkeypatch.setattr(process, "END", 60.0)
     running = ensure_gateway(alone, identity.load_secret(alone.data))
     yield running
     with contextlib.suppress(ProcessLookupError):
@@ -120,6 +121,7 @@ def test_another_program_is_not_taken_for_a_gateway(stranger, alone, monkeypatch
     assert stranger.health()
     with pytest.raises(NoAnswer):
         stranger.routes()
+    monkeypatch.setattr(client_module, "TIMEOUT", 60.0)
     asked = []
     call = GatewayClient._call
     with monkeypatch.context() as patched:
@@ -188,7 +190,12 @@ def test_a_slow_gateway_is_waited_for(started, monkeypatch):
     monkeypatch.setattr(client_module, "TIMEOUT", 2.0)
     monkeypatch.setattr(process, "PATIENCE", 60.0)
     started.process.send_signal(signal.SIGSTOP)
-    later = threading.Timer(5.0, started.process.send_signal, [signal.SIGCONT])
+
+    def go_on():
+        monkeypatch.setattr(client_module, "TIMEOUT", 60.0)
+        started.process.send_signal(signal.SIGCONT)
+
+    later = threading.Timer(5.0, go_on)
     later.start()
     found = next_launcher(started.config)
     later.join()
@@ -203,7 +210,7 @@ def test_one_that_stays_slow_is_named_and_can_be_taken_over_later(started, monke
     with pytest.raises(GatewayFailed, match="did not answer") as refused:
         next_launcher(started.config)
     assert f"process {started.process.pid})" in refused.value.hint
-    monkeypatch.setattr(client_module, "TIMEOUT", 5.0)
+    monkeypatch.setattr(client_module, "TIMEOUT", 60.0)
     monkeypatch.setattr(process, "PATIENCE", 60.0)
     started.process.send_signal(signal.SIGCONT)
     assert next_launcher(started.config).process is None

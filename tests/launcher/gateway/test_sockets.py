@@ -102,7 +102,7 @@ def test_a_browser_that_answers_nothing_any_more_is_let_go(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("how", ["answers", "sends a large message bit by bit"])
 def test_a_browser_that_gives_any_sign_of_life_stays(tmp_path, monkeypatch, how):
-    monkeypatch.setattr(sockets, "PING", 0.1)
+    monkeypatch.setattr(sockets, "PING", 0.5)
     header = b"\x82\xff" + (1 << 20).to_bytes(8, "big") + b"\x00" * 4
 
     async def scene():
@@ -110,7 +110,7 @@ def test_a_browser_that_gives_any_sign_of_life_stays(tmp_path, monkeypatch, how)
             reader, writer = await opened(port)
             if how != "answers":
                 writer.write(header)
-            for _ in range(40):
+            for _ in range(80):
                 writer.write(PONG if how == "answers" else b"x")
                 await asyncio.sleep(0.05)
             assert proxy.sockets.joined[SESSION]
