@@ -6,6 +6,7 @@ It is a tar whose last entry lists every other one with its checksum; without th
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import gzip
 import hashlib
@@ -19,7 +20,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from launcher.database import Database
 from launcher.errors import LaunchError
@@ -51,6 +52,8 @@ ENTRIES = 2_000_000
 IN_MEMORY = 16 << 20
 """Bytes of a file that are held there while it is read."""
 PIECE = 1 << 20
+OCTAL = 8**11
+"""Bytes: a tar's header holds the sizes of smaller files."""
 COPIES = 3
 """Of one file with several names that changes all the time; the other names are links to the last.
 Disks count such a file once, so nobody may make the backup many times as large."""
@@ -139,10 +142,11 @@ def write_backup(data: Path, target: Path) -> Manifest:
         )
     part = None
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # mode 600
+        # What a kill leaves there has such a name, by which deploy/ removes it; mode 600.
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         part = Path(name)
         with os.fdopen(handle, "wb") as out:
-            manifest = fill(out, data, target.parent, packed=target.suffix in (".gz", ".tgz"))
+            manifest = fill(out, data, target)
             out.flush()
             os.fsync(out.fileno())
         check_backup(part)
@@ -159,21 +163,22 @@ def write_backup(data: Path, target: Path) -> Manifest:
             part.unlink(missing_ok=True)
 
 
-def fill(out: IO[bytes], data: Path, room: Path, *, packed: bool) -> Manifest:
-    """Write the tar, and its list as the last entry; `room` is where there is room."""
+def fill(out: IO[bytes], data: Path, target: Path) -> Manifest:
+    """Write the tar, and its list as the last entry; beside `target` there is room."""
+    room = target.parent
     with contextlib.ExitStack() as opened:
         stream: Any = out
-        if packed:
+        if target.suffix in (".gz", ".tgz"):
             stream = opened.enter_context(gzip.GzipFile("", "wb", 1, out))
         tar = opened.enter_context(
             tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT)
         )
         taking = Taking(tar, room, Manifest(time.time()))
-        with tempfile.TemporaryDirectory(dir=room) as folder:
-            copy = Path(folder, DATABASE)
+        with tempfile.TemporaryDirectory(dir=room, prefix=f".{target.name}.") as folder:
+            database_copy = Path(folder, DATABASE)
             with contextlib.closing(Database.of(data)) as database:
-                database.copy(copy)
-            with copy.open("rb") as file:
+                database.copy(database_copy)
+            with database_copy.open("rb") as file:
                 taking.file(file, DATABASE)
         taking.folder(data)
         text = taking.manifest.as_json().encode()
@@ -331,15 +336,16 @@ class Taking:
     def file(self, file: IO[bytes], path: str) -> None:
         """Take a file as it is between two looks at it; one that always changes, as it was read."""
         for left in (2, 1, 0):
-            with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(self.room)) as copy:
-                row = tarfile.TarInfo(path)
+            with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(self.room)) as content:
                 before = os.fstat(file.fileno())
                 parts = segments(file.fileno(), before)
                 if parts is None:
-                    held, mark = copied(file, copy)
+                    row = tarfile.TarInfo(path)
+                    held, mark = copied(file, content)
                 else:
+                    row = RowWithHoles(path)
                     held = sum(length for _, length in parts)
-                    mark = copied_parts(file.fileno(), copy, parts, before.st_size)
+                    mark = copied_parts(file.fileno(), content, parts, before.st_size)
                     row.pax_headers = sparse_headers(before.st_size)
                 after = os.fstat(file.fileno())
                 size = held if parts is None else after.st_size
@@ -350,9 +356,9 @@ class Taking:
                 if not quiet:
                     self.manifest.notes.append(f"{shown(path)}: it changed while it was read")
                 owned(row, before)
-                row.size = copy.tell()
-                copy.seek(0)
-                self._add(row, copy)
+                row.size = content.tell()
+                content.seek(0)
+                self._add(row, content)
                 self.manifest.entries[path] = Entry("file", held, mark)
                 return
 
@@ -424,6 +430,32 @@ def sparse_headers(size: int) -> dict[str, str]:
     """What says that a tar's entry is a file with holes, and how long it is."""
     names = {"major": "1", "minor": "0", "realsize": str(size)}
     return {f"GNU.sparse.{name}": value for name, value in names.items()}
+
+
+class RowWithHoles(tarfile.TarInfo):
+    """A file with holes, of which there may be more than 8 GiB of data.
+
+    Its size then stands in the header itself, as GNU tar writes such a number: where it stands
+    before the header, as POSIX has it, tarfile takes it for the size with the holes.
+    https://www.gnu.org/software/tar/manual/html_node/Extensions.html
+    """
+
+    def tobuf(
+        self,
+        format: Literal[0, 1, 2] | None = tarfile.PAX_FORMAT,
+        encoding: str | None = "utf-8",
+        errors: str = "surrogateescape",
+    ) -> bytes:
+        if self.size < OCTAL:
+            return super().tobuf(format, encoding, errors)
+        row = copy.copy(self)
+        row.size = 0
+        made = row.tobuf(format, encoding, errors)
+        header = bytearray(made[-tarfile.BLOCKSIZE :])
+        header[124:136] = b"\x80" + self.size.to_bytes(11, "big")
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        return made[: -tarfile.BLOCKSIZE] + bytes(header)
 
 
 def sum_of_holes(parts: Segments, size: int) -> Any:

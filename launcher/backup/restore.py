@@ -116,20 +116,20 @@ def unpack(file: Path, stage: Path) -> Manifest:
     links: list[tarfile.TarInfo] = []
     with entries_of(file) as (tar, rows):
         for row in rows:
-            path = stage / row.name
             if row.name in found:
                 raise BadBackup(f"{file} has {row.name[:100]!r} twice.")
-            if row.isdir():
-                path.mkdir(mode=0o700, parents=True)
-                folders.append(row)
+            wanted = False
+            if row.name == MANIFEST or placing.is_left_out(row.name):
+                pass
+            elif row.isdir():
+                folders += [row] if placing.folder(row) else []
             elif row.issym():
                 links.append(row)
-            elif row.name != MANIFEST:
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if row.islnk():
+            elif row.islnk():
                 placing.name(row)
-            wanted = row.isreg() and row.name != MANIFEST and placing.file(row)
-            found[row.name] = seen(row, tar, path if wanted else None)
+            else:
+                wanted = placing.file(row)
+            found[row.name] = seen(row, tar, stage / row.name if wanted else None)
     manifest = compared(found, tar_manifest(found, rows.last))
     for row in links:
         (stage / row.name).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -155,10 +155,23 @@ class Placing:
     _lasts: dict[str, Path] = field(default_factory=dict)
     """The last copy of a file with more names than this disk gives to one."""
 
+    def is_left_out(self, name: str) -> bool:
+        """Whether it, or a folder that it is in, is left out."""
+        return name in self._left_out or any(
+            str(above) in self._left_out for above in Path(name).parents if self._left_out
+        )
+
+    def folder(self, row: tarfile.TarInfo) -> bool:
+        """An empty folder; False where it is left out, with all that is in it."""
+        with self._noting(row):
+            (self.stage / row.name).mkdir(mode=0o700, parents=True)
+        return row.name not in self._left_out
+
     def file(self, row: tarfile.TarInfo) -> bool:
         """An empty file of the entry's size; False where it is left out."""
         path = self.stage / row.name
         with self._noting(row):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 with path.open("xb") as file:
                     file.truncate(row.size)
@@ -170,12 +183,13 @@ class Placing:
 
     def name(self, row: tarfile.TarInfo) -> None:
         """Another name of a file, or a copy of it where it has as many as it can."""
-        if row.linkname in self._left_out:
+        if self.is_left_out(row.linkname):
             self._leave_out(row, "its other name is left out")
             return
         path, last = self.stage / row.name, self._lasts.get(row.linkname)
         known = last or self.stage / row.linkname
         with self._noting(row):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             try:
                 os.link(known, path, follow_symlinks=False)
             except OSError as error:

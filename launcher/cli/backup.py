@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +29,24 @@ def add_parser(commands: Any) -> None:
 
 
 def backup(args: argparse.Namespace, context: Context) -> int:
-    made = write_backup(context.config.data, Path(args.file))
+    with ended_by_a_signal():
+        made = write_backup(context.config.data, Path(args.file))
     Audit(context.database).note(at_the_terminal(), "backup made", args.file)
     for note in made.notes:
         print(f"launcher: {note}", file=sys.stderr)
     print(f"launcher: {WARNING}\nlauncher: {MISSING}", file=sys.stderr)
     context.show(told(made, args.file), f"{args.file}: {summary(made)}, read back and whole")
     return 0
+
+
+@contextlib.contextmanager
+def ended_by_a_signal() -> Iterator[None]:
+    """Who is told to end removes what is half done first."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def told(manifest: Manifest, file: str) -> dict[str, Any]:

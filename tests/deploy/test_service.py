@@ -28,9 +28,28 @@ def test_systemd_understands_the_backup_of_each_night(tmp_path, name):
     assert verify(tmp_path, UNIT.with_name(name).read_text(), name) == ""
 
 
-def test_a_night_s_backup_has_the_date_and_removes_old_ones_of_its_own_kind(tmp_path):
+@pytest.fixture
+def told():
+    """What the unit of the backup says."""
     lines = UNIT.with_name("launcher-backup.service").read_text().splitlines()
-    told = dict(line.split("=", 1) for line in lines if "=" in line)
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def test_what_a_killed_backup_left_goes_before_the_next_one(told, tmp_path):
+    assert told["RequiresMountsFor"] == "/backup"
+    for name in (".launcher-1.tar.gz.ab", ".launcher-2.tar.gz.cd", "launcher-1.tar.gz", ".mine"):
+        (tmp_path / name).touch()
+    (tmp_path / ".launcher-1.tar.gz.dir").mkdir()
+    (tmp_path / ".launcher-1.tar.gz.dir/launcher.sqlite").touch()
+    for path in tmp_path.iterdir():
+        hours = 1 if "-2" in path.name else 20
+        os.utime(path, (time.time() - hours * 3600,) * 2)
+    subprocess.run(shlex.split(told["ExecStartPre"].replace("/backup", str(tmp_path))), check=True)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {".launcher-2.tar.gz.cd", "launcher-1.tar.gz", ".mine"}
+
+
+def test_a_night_s_backup_has_the_date_and_removes_old_ones_of_its_own_kind(told, tmp_path):
     made = tmp_path / "made"
     program = f"echo launcher >>{made}; echo"
     shell = told["ExecStart"].replace("$$", "$").replace("%%", "%")

@@ -195,6 +195,30 @@ def test_a_killed_backup_leaves_no_file_of_that_name(data, tmp_path):
         check_backup(part)
 
 
+def test_a_backup_that_is_told_to_end_leaves_nothing(data, tmp_path):
+    (data / "homes/s1" / COURSE / "big").write_bytes(os.urandom(8 << 20))
+    command = [sys.executable, "-c", HALF, "backup", str(tmp_path / "b.tar"), "--data", str(data)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"half\n"
+        process.terminate()
+        assert process.wait(60) == 143
+    assert [one.name for one in tmp_path.iterdir()] == ["data"]
+
+
+def test_whatever_a_kill_leaves_is_named_for_the_backup(data, tmp_path, monkeypatch):
+    names = []
+
+    def copy(database, target):
+        names.extend(one.name for one in tmp_path.iterdir() if one != data)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Database, "copy", copy)
+    with pytest.raises(BackupFailed):
+        write_backup(data, tmp_path / "b.tar.gz")
+    assert len(names) == 2, "the file, and a folder for the copy of the database"
+    assert all(name.startswith(".b.tar.gz.") for name in names)
+
+
 def test_a_full_disk_is_said_and_leaves_no_backup(data, tmp_path, monkeypatch):
     copied = backup.copied
 
@@ -359,6 +383,32 @@ def test_a_file_with_many_names_is_taken_once_and_has_them_all_again(data, tmp_p
     assert alone.stat().st_nlink == 1, "homes never share a file"
 
 
+def test_a_file_with_holes_may_have_more_data_than_a_number_of_a_tar(tmp_path):
+    data, file = 9 << 30, tmp_path / "b.tar"
+    big = backup.RowWithHoles("caf\xe9.h5")
+    big.size, big.pax_headers = data + tarfile.BLOCKSIZE, backup.sparse_headers(2 * data)
+    with file.open("wb") as out:
+        out.write(big.tobuf(tarfile.PAX_FORMAT))
+        out.write(f"1\n{data}\n{data}\n".encode().ljust(tarfile.BLOCKSIZE, b"\0"))
+        out.seek(data, os.SEEK_CUR)
+        out.write(row("after").tobuf(tarfile.PAX_FORMAT))
+        out.write(b"x".ljust(3 * tarfile.BLOCKSIZE, b"\0"))
+    with restore.entries_of(file) as (tar, _):
+        first, after = tar.next(), tar.next()
+        assert (first.name, first.size, first.sparse) == ("caf\xe9.h5", 2 * data, [(data, data)])
+        assert tar.extractfile(after).read() == b"x"
+    listed = subprocess.check_output(["tar", "-tvf", str(file)], text=True).splitlines()
+    assert [line.split()[2] for line in listed] == [str(2 * data), "1"]
+
+
+def test_such_a_number_stands_in_the_header_of_a_whole_backup(data, holes, tmp_path, monkeypatch):
+    monkeypatch.setattr(backup, "OCTAL", 1)
+    write_backup(data, tmp_path / "b.tar.gz")
+    restore_backup(tmp_path / "b.tar.gz", tmp_path / "there")
+    for path in (holes / "empty.bin", holes / "caf\xe9.h5"):
+        assert shape(tmp_path / "there" / path.relative_to(data)) == shape(path)
+
+
 @pytest.fixture
 def small_files():
     """As on a disk that has none larger than 64 MB."""
@@ -383,6 +433,35 @@ def test_a_file_that_the_new_disk_cannot_have_is_left_out_and_the_rest_comes_bac
     ]
     before = picture(data / "homes", but=("pipe", "caf\xe9.h5", "empty.bin", "other name"))
     assert picture(tmp_path / "there/homes") == before
+
+
+def test_a_folder_that_the_new_disk_cannot_have_is_left_out_with_all_in_it(
+    data, tmp_path, monkeypatch
+):
+    home = data / "homes/s1" / COURSE
+    (home / "odd/below").mkdir(parents=True)
+    (home / "odd/a.txt").write_text("a")
+    (home / "odd/below/b.txt").write_text("b")
+    (home / "odd/link").symlink_to("a.txt")
+    os.link(home / "odd/a.txt", home / "odd/below/same")
+    (home / "pair").mkdir()
+    os.link(home / "odd/a.txt", home / "pair/same")
+    write_backup(data, tmp_path / "b.tar")
+    mkdir = Path.mkdir
+
+    def refused(path, *how, **more):
+        if path.name == "odd":
+            raise OSError(errno.EILSEQ, "Invalid or incomplete multibyte or wide character")
+        mkdir(path, *how, **more)
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    assert restore_backup(tmp_path / "b.tar", tmp_path / "there").notes == [
+        f"homes/s1/{COURSE}/odd: left out, this disk cannot have it (Invalid or incomplete "
+        "multibyte or wide character)",
+        f"homes/s1/{COURSE}/pair/same: left out, its other name is left out",
+    ]
+    shutil.rmtree(home / "odd")
+    assert picture(tmp_path / "there/homes") == picture(data / "homes", but=("pipe", "same"))
 
 
 def test_a_link_that_the_new_disk_cannot_have_is_left_out(data, tmp_path, monkeypatch):
