@@ -7,6 +7,7 @@ student can write to: such a `.git` may name programs to start.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import selectors
@@ -123,9 +124,18 @@ class Git:
         def left() -> float:
             return max(1.0, deadline - time.monotonic())
 
+        run = functools.partial(
+            self._run,
+            allowed=seconds,
+            cwd=cwd,
+            largest=largest,
+            env=env,
+            stdin=stdin,
+            watch=watch,
+        )
         for _ in range(REDIRECTS):
             try:
-                return self._run(words, at, cwd, left(), seconds, largest, env, stdin, watch)
+                return run(words, at, timeout=left())
             except GitFailed as error:
                 if not REDIRECTED.search(error.stderr):
                     raise
@@ -135,7 +145,7 @@ class Git:
                 self.check_redirect(at, target)
                 words = tuple(target if word == at else word for word in words)
                 at = target
-        return self._run(words, at, cwd, left(), seconds, largest, env, stdin, watch)
+        return run(words, at, timeout=left())
 
     def check_redirect(self, url: str, target: str) -> None:
         """A server may send anybody anywhere."""
@@ -173,7 +183,7 @@ class Git:
             trace = Path(folder, "trace")
             env = {"GIT_TRACE_CURL": str(trace), "GIT_TRACE_CURL_NO_DATA": "1"}
             with contextlib.suppress(GitFailed):
-                self._run(("ls-remote", "--", url), url, None, seconds, seconds, 0, env, "", nobody)
+                self._run(("ls-remote", "--", url), url, timeout=seconds, env=env)
             text = ""
             if trace.exists():
                 with trace.open(encoding="utf-8", errors="replace") as file:
@@ -184,14 +194,16 @@ class Git:
         self,
         args: tuple[str, ...],
         remote: str,
-        cwd: Path | None,
+        *,
         timeout: float,
-        allowed: float,
-        largest: int,
-        env: Mapping[str, str] | None,
-        stdin: str,
-        watch: Watch,
+        allowed: float | None = None,
+        cwd: Path | None = None,
+        largest: int = 0,
+        env: Mapping[str, str] | None = None,
+        stdin: str = "",
+        watch: Watch = nobody,
     ) -> str:
+        """See `run`; `allowed` are the seconds that were given in all, if not `timeout`."""
         credential = find_credential(self.credentials, remote)
         setting, options = self.pinned(remote)
         limits = [f"--{kind}={most}" for kind, most in (("fsize", largest), ("data", self.memory))
@@ -219,7 +231,7 @@ class Git:
         except subprocess.TimeoutExpired as error:
             whose = f" of {remote}" if remote else ""
             raise GitHostDown(
-                f"The git server{whose} did not answer within {allowed:.0f} s.",
+                f"The git server{whose} did not answer within {allowed or timeout:.0f} s.",
                 hint="Try again in a minute; the link itself may be fine.",
             ) from error
         finally:

@@ -101,7 +101,15 @@ class Store:
                 if last.outcome == "cancelled":
                     raise BuildCancelled(last.error, hint=last.hint)
             with self._slots.ticket(version.repo, chosen=chosen) as ticket:
-                return self._build(version, name, recipe, source, fetched, say, ticket)
+                return self._build(
+                    version,
+                    name,
+                    recipe=recipe,
+                    source=source,
+                    fetched=fetched,
+                    say=say,
+                    ticket=ticket,
+                )
 
     def cancel(self, name: str) -> bool:
         """End the build of this image, whichever process runs it; False when nobody builds it."""
@@ -210,6 +218,7 @@ class Store:
         self,
         version: Version,
         name: str,
+        *,
         recipe: Recipe,
         source: Path,
         fetched: float,

@@ -169,7 +169,15 @@ class LocalImages:
         place = self.folder / "built" / uuid.uuid4().hex[:12]
         python = find_python(recipe.python, data=self.data)
         try:
-            self._fill(place, python, recipe, source, say, halt, self._cache(cache or name))
+            self._fill(
+                place,
+                recipe,
+                python=python,
+                source=source,
+                say=say,
+                halt=halt,
+                cache=self._cache(cache or name),
+            )
         except BaseException:
             shutil.rmtree(place, ignore_errors=True)
             raise
@@ -203,8 +211,9 @@ class LocalImages:
     def _fill(
         self,
         place: Path,
-        python: Path,
         recipe: Recipe,
+        *,
+        python: Path,
         source: Path,
         say: Say,
         halt: Halt,
