@@ -20,7 +20,7 @@ from envs.builder import LONGEST_LINE, TAIL, Say
 from envs.errors import BuildFailed
 from envs.halt import Halt
 from envs.netrc import Netrc
-from launcher.machine.proxy import proxy_of_environment
+from launcher.machine.proxy import Proxy, proxy_of_environment
 from launcher.runtimes.local import conda
 from launcher.runtimes.local.processes import send, tree
 from launcher.runtimes.local.pythons import outside_usr
@@ -85,18 +85,31 @@ class BuildSteps:
         finally:
             shutil.rmtree(folder)
 
-    def _run(
-        self,
-        step: Sequence[str],
-        place: Path,
-        home: Path,
-        say: Say,
-        halt: Halt,
-        secret: Path | None = None,
-    ) -> None:
+    def command(
+        self, step: Sequence[str], place: Path, home: Path, *, path: str, secret: Path | None = None
+    ) -> list[str]:
+        """The argv of a step, which finds programs by `path`; nothing is started."""
+        return self.sandbox.command(
+            step,
+            home=home,
+            uid=BUILD_UID,
+            variables={"PATH": path},
+            read=[
+                *outside_usr(self.python),
+                *trusted_files(self.ca_bundle),
+                *self.conda.folders(),
+                *([secret.parent] if secret else []),
+            ],
+            write=[place, self.cache],
+            chdir=str(place / "repo"),
+        )
+
+    def _variables(
+        self, place: Path, home: Path, proxy: Proxy, secret: Path | None
+    ) -> dict[str, str]:
+        """What tools go by, beside what every sandbox has."""
         path = f"{place}/venv/bin:/usr/local/bin:/usr/bin:/bin"
-        proxy = proxy_of_environment()
-        extra = {
+        found = {
             **proxy.variables,
             "PATH": path,
             "VIRTUAL_ENV": f"{place}/venv",
@@ -110,27 +123,26 @@ class BuildSteps:
             **conda.variables(place, f"{self.sandbox.home(home)}/.local/bin:{path}"),
         }
         if secret:
-            extra["NETRC"] = str(secret)
+            found["NETRC"] = str(secret)
         if self.index_url:
-            extra |= {"UV_DEFAULT_INDEX": self.index_url, "PIP_INDEX_URL": self.index_url}
-        command = self.sandbox.command(
-            step,
-            home=home,
-            uid=BUILD_UID,
-            variables={"PATH": extra["PATH"]},
-            read=[
-                *outside_usr(self.python),
-                *trusted_files(self.ca_bundle),
-                *self.conda.folders(),
-                *([secret.parent] if secret else []),
-            ],
-            write=[place, self.cache],
-            chdir=str(place / "repo"),
-        )
+            found |= {"UV_DEFAULT_INDEX": self.index_url, "PIP_INDEX_URL": self.index_url}
+        return found
+
+    def _run(
+        self,
+        step: Sequence[str],
+        place: Path,
+        home: Path,
+        say: Say,
+        halt: Halt,
+        secret: Path | None = None,
+    ) -> None:
+        proxy = proxy_of_environment()
+        variables = self._variables(place, home, proxy, secret)
         tail, wrong = deque[str](maxlen=TAIL), ""
         process = subprocess.Popen(
-            command,
-            env=self.sandbox.environment(home, extra),
+            self.command(step, place, home, path=variables["PATH"], secret=secret),
+            env=self.sandbox.environment(home, variables),
             cwd=None if self.sandbox.bwrap else place / "repo",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
