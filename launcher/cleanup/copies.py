@@ -6,9 +6,11 @@ What a student's folder came from stays: the next pull may need the commit that 
 from __future__ import annotations
 
 import json
+import math
+import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from launcher.content.clone import remove_unused
@@ -17,6 +19,8 @@ from launcher.homes import disk
 
 RECENT = 3600.0
 """Seconds after its last use in which a mirror stays: a launch may go on for a while."""
+
+MINUTE = 60.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Copy:
     """Bytes."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Copies:
     """Makes room among the mirrors."""
 
@@ -39,6 +43,9 @@ class Copies:
     """Where students' folders are, and the bin."""
     keep: int
     """Bytes that mirrors which no student's folder came from may take in all."""
+    _made_room: float = -math.inf
+    """Monotonic seconds."""
+    _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def remove(self, *, keep: int | None = None, dry_run: bool = False) -> list[Copy]:
         """Remove those used longest ago until the others take no more than `keep`."""
@@ -57,8 +64,14 @@ class Copies:
         return gone
 
     def make_room(self) -> None:
-        """The disk is full: all go that can be fetched again."""
-        self.remove(keep=0)
+        """The disk is full: all go that can be fetched again.
+
+        Once a minute: a class clicks all the same, and every mirror is measured.
+        """
+        with self._guard:  # who comes meanwhile has the room that is made
+            if time.monotonic() - self._made_room > MINUTE:
+                self.remove(keep=0)
+                self._made_room = time.monotonic()
 
     def spare(self) -> list[Copy]:
         """The mirrors that no student's folder came from, the one used longest ago first."""

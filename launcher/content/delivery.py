@@ -156,7 +156,8 @@ def completed(receipt: Receipt, upstream: Upstream, folder: str, last: Delivered
     before = last.newest if last and receipt.before == last.commit else receipt.before
     news = receipt.changed or last is None or last.newest != upstream.newest
     said = upstream.notes if news else ()
-    notes = (*stale_note(upstream), *said, *receipt.notes)
+    stale = [upstream.stale_note] if upstream.stale else []
+    notes = (*stale, *said, *receipt.notes)
     return replace(receipt, folder=folder, before=before, after=upstream.newest, notes=notes)
 
 
@@ -265,11 +266,3 @@ def write_archive(clone: Path, name: str, archive: BinaryIO) -> None:
 
     with tarfile.open(fileobj=archive, mode="w") as tar:
         tar.add(clone, arcname=name, filter=owned)
-
-
-def stale_note(upstream: Upstream) -> tuple[str, ...]:
-    """Said when the git host is down and the copy of the host is what there is."""
-    if not upstream.stale:
-        return ()
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(upstream.fetched))
-    return (f"The git server does not answer; these are the files of {when}",)

@@ -67,6 +67,9 @@ NOTE = "launcher.json"
 """In a mirror: what the git host said, and by its time when that was last asked for."""
 DOWN = 20.0
 """Seconds in which nobody waits for a host that did not answer, where there is a copy."""
+SILENT = "The git server does not answer"
+FULL = "This server's disk is full, so the newest course files cannot come"
+"""Why there is only a copy, for students."""
 
 
 @dataclass
@@ -99,6 +102,7 @@ class Mirrors:
         :raises UnknownBranch: no branch, tag or commit of this name.
         :raises GitHostDown: the git host is down and there is no copy.
         :raises HostNotAllowed: it may not be asked.
+        :raises DiskFull: there is no room to fetch it, and there is no copy.
         :raises ContentFailed: git cannot fetch it, or the copy cannot be written.
         """
         flight, mine = self._flight((repo, branch))
@@ -142,6 +146,11 @@ class Mirrors:
             self._down.pop((repo, branch), None)
         except (GitHostDown, HostNotAllowed, GitFailed) as error:  # it may lead on to another host
             return self._last_copy(repo, branch, error)
+        except DiskFull:
+            copy = self.find_copy(repo, branch)
+            if copy is None:
+                raise
+            return replace(copy, why=FULL)
         except OSError as error:
             said = f"The server's copy of the course files cannot be written: {error.strerror}."
             raise ContentFailed(said, hint="Tell the person who runs this server.") from error
@@ -262,7 +271,7 @@ class Mirrors:
                 self._fetch_into(mirror, Upstream(repo, commit, commit, time.time(), kind="commit"))
 
     def find_copy(self, repo: str, branch: str = "") -> Upstream | None:
-        """What the git host said when it last answered; asks nobody."""
+        """What the git host said when it last answered, marked as stale; asks nobody."""
         mirror = self._mirror(repo)
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             rows = json.loads((mirror / NOTE).read_text("utf-8"))
@@ -272,7 +281,8 @@ class Mirrors:
             last = max(same, key=lambda one: one.fetched)  # `main` may also be the default branch
             if self._has(mirror, last.commit):
                 note_use(mirror)
-                return replace(last, stale=True)
+                why = SILENT if self.was_down(repo, branch) else ""
+                return replace(last, stale=True, why=why)
         return None
 
     def was_down(self, repo: str, branch: str = "") -> bool:

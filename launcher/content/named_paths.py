@@ -36,10 +36,11 @@ def check_path(
     files = mirrors.files(source)
     known = files if field == "path" else sorted({file.rpartition("/")[0] for file in files} - {""})
     near = nearest_paths(path, [one for one in known if is_inside(one, content.only or one)])
+    way = f"Did you mean {near[0]!r}?" if near else "Open the folder instead."
     what = "" if field == "path" else "a folder "
     raise PathNotFound(
         f"{path!r} is not {what}in the course files at {source.ref} ({source.commit[:7]}).",
-        hint=f"Did you mean {near[0]!r}?" if near else "Open the folder instead.",
+        hint=f"{source.stale_note}. {way}" if source.stale else way,
         near=near,
         field=field,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from envs.errors import EnvError
 from envs.version import SOON
@@ -46,7 +46,8 @@ class Newest:
             with contextlib.suppress(EnvError, LaunchError):  # the copy is there all the same
                 source = self.get()
         if source.stale:
-            source = self.mirrors.find_copy(self.content.repo, self.content.branch) or source
+            copy = self.mirrors.find_copy(self.content.repo, self.content.branch)
+            source = replace(copy, why=source.why or copy.why) if copy else source
         return source
 
     def get_within(self, seconds: float) -> Upstream:

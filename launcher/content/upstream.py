@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +33,9 @@ class Upstream:
     fetched: float
     """Unix seconds when the git host last said so."""
     stale: bool = False
-    """True when the git host did not answer now, so something newer may exist."""
+    """True for the last copy: the newest could not be had now, so something newer may exist."""
+    why: str = ""
+    """What keeps the newest of a stale one away, where that is known: a sentence, no full stop."""
     kind: str = "branch"
     """`branch`, `tag` or `commit`."""
     of: str = ""
@@ -49,6 +52,19 @@ class Upstream:
     def branch(self) -> str:
         """The local branch that a clone is on; empty for a tag or commit."""
         return self.ref if self.kind == "branch" else ""
+
+    @property
+    def stale_note(self) -> str:
+        """What students are told of a stale one; empty for any other."""
+        if not self.stale:
+            return ""
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.fetched))
+        if self.why:
+            return f"{self.why}; these are the files of {when}"
+        return (
+            f"The newest course files have not come yet; these are the files of {when}. "
+            "Open the link again in a minute"
+        )
 
     @property
     def full_ref(self) -> str:

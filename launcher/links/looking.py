@@ -144,4 +144,5 @@ def slow_note(source: Upstream) -> str:
     """A sentence where what is shown is a copy."""
     if not source.stale:
         return ""
-    return f"The git server is slow; we will use the copy from {clock(source.fetched)}."
+    why = source.why or "The git server is slow"
+    return f"{why}; we will use the copy from {clock(source.fetched)}."

@@ -13,12 +13,13 @@ import pytest
 
 from envs.errors import GitHostDown, HostNotAllowed
 from envs.git import Git
+from envs.room import Room
 from launcher.asking import Asking
 from launcher.config import load_config
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors
 from launcher.content.newest import Newest
-from launcher.errors import PathNotFound
+from launcher.errors import DiskFull, PathNotFound
 from launcher.launch import Launcher
 from launcher.sessions.sessions import Sessions
 from link_generator.content import Content
@@ -28,7 +29,10 @@ from tests.gated_git import GatedGit
 from tests.git_server import GitServer, Repo
 from tests.waiting import wait_for
 
-SAID = "The git server does not answer; these are the files of"
+OLD = "these are the files of"
+DOWN = f"The git server does not answer; {OLD}"
+LATE = f"The newest course files have not come yet; {OLD}"
+FULL = f"This server's disk is full, so the newest course files cannot come; {OLD}"
 
 
 class FakeEnvironments:
@@ -119,7 +123,7 @@ def test_a_push_is_there_at_the_next_click_and_no_copy_is_looked_for(clicks, tea
     for number in range(3):
         receipt, _ = clicks.click()
         assert receipt.after == teacher.git("rev-parse", "HEAD").strip()
-        assert SAID not in receipt.sentence()
+        assert OLD not in receipt.sentence()
         teacher.commit({f"{number}.txt": "n\n"})
 
 
@@ -132,7 +136,7 @@ def test_a_host_that_hangs_costs_a_moment_and_what_it_says_later_is_for_the_next
     receipt, took = clicks.click("s2")
     assert soon <= took < 30
     assert receipt.after == known
-    assert SAID in receipt.sentence()
+    assert LATE in receipt.sentence()
     assert [clicks.click(f"s{n}")[0].after for n in range(3, 6)] == [known] * 3
     assert len(gated.asked) == 2, "one question all the time"
     gated.gate.set()
@@ -140,7 +144,7 @@ def test_a_host_that_hangs_costs_a_moment_and_what_it_says_later_is_for_the_next
     wait_for(lambda: mirrors.holds(clicks.url, newer) and not clicks.launcher.asking._known)
     receipt, _ = clicks.click("s2")
     assert receipt.after == newer
-    assert SAID not in receipt.sentence()
+    assert OLD not in receipt.sentence()
 
 
 @pytest.mark.parametrize("answers", ["in time for this click", "an update"])
@@ -205,7 +209,7 @@ def test_a_fetch_that_hangs_keeps_nobody_from_the_copy_even_after_a_restart(
         receipt, took = again.click(student, only=only)
         assert took < 30
         assert receipt.after == known
-        assert SAID in receipt.sentence()
+        assert LATE in receipt.sentence()
     gated.open()
     wait_for(lambda: not again.launcher.asking._known)
     receipt, _ = again.click("s1", only=only)
@@ -221,7 +225,7 @@ def test_another_branch_is_the_newest_while_a_fetch_hangs(clicks, gated, teacher
     gated.fetch_gate.clear()
     assert clicks.click(branch="main")[0].after == known
     receipt, _ = clicks.click("s2", branch="other")
-    assert SAID not in receipt.sentence()
+    assert OLD not in receipt.sentence()
 
 
 def test_a_host_that_was_down_keeps_nobody_waiting_and_is_believed_when_it_answers(
@@ -231,12 +235,12 @@ def test_a_host_that_was_down_keeps_nobody_waiting_and_is_believed_when_it_answe
     clicks.click()
     newer = teacher.commit({"b.txt": "b\n"})
     server.stop()
-    assert SAID in clicks.click()[0].sentence()
+    assert DOWN in clicks.click()[0].sentence()
     gated.gate.clear()
     asked = len(gated.asked)
     for _ in range(3):
         receipt, took = clicks.click()
-        assert SAID in receipt.sentence()
+        assert DOWN in receipt.sentence()
         assert took < 15, "not even the moment"
     assert len(gated.asked) == asked + 1, "it is asked again, and nobody waits"
     server.start()
@@ -256,7 +260,7 @@ def test_a_host_that_was_down_long_ago_is_waited_for(clicks, gated, server, soon
     gated.gate.clear()
     receipt, took = clicks.click()
     assert took >= soon
-    assert SAID in receipt.sentence()
+    assert LATE in receipt.sentence()
 
 
 def test_who_has_no_copy_waits_for_the_answer(clicks, gated, teacher, soon):
@@ -283,7 +287,7 @@ def test_a_link_to_a_file_that_the_copy_lacks_waits_for_the_newest(clicks, gated
         wrong.result(timeout=50)
 
 
-def test_an_update_waits_longer_and_then_says_that_the_host_does_not_answer(
+def test_an_update_waits_longer_and_then_says_that_the_newest_has_not_come(
     clicks, gated, server, teacher, monkeypatch
 ):
     session = clicks.open("s1").session
@@ -297,7 +301,7 @@ def test_an_update_waits_longer_and_then_says_that_the_host_does_not_answer(
     gated.gate.clear()
     (receipt,), took = clicks.within(lambda: clicks.launcher.update(session))
     assert 1.0 <= took < 30
-    assert SAID in receipt.sentence()
+    assert LATE in receipt.sentence()
 
 
 @pytest.mark.parametrize("trouble", [GitHostDown, HostNotAllowed])
@@ -321,3 +325,37 @@ def test_a_folder_whose_host_cannot_be_asked_keeps_no_other_from_its_update(
             clicks.within(lambda: clicks.launcher.update(session))
         assert (home / "course/b.txt").read_text() == "b\n"
         assert (home / "data/d.txt").read_text() == "d\n"
+
+
+def test_a_full_disk_keeps_nobody_from_the_copy_and_is_named(clicks, teacher, tmp_path):
+    known = clicks.click(path="week1/a.txt")[0].after
+    newer = teacher.commit({"week2/b.txt": "b\n"})
+    mirrors = clicks.launcher.mirrors
+    mirrors.room = Room(1 << 60, lambda: [tmp_path])
+    for student in ("s1", "s2"):
+        receipt, _ = clicks.click(student, path="week1/a.txt")
+        assert receipt.after == known
+        assert FULL in receipt.sentence()
+    with pytest.raises(PathNotFound) as caught:
+        clicks.click(path="week2/b.txt")
+    assert FULL in caught.value.hint, "the file may be in what cannot come"
+    with pytest.raises(DiskFull):
+        clicks.click(branch="refs/heads/main")
+    mirrors.room = Room()
+    receipt, _ = clicks.click(path="week2/b.txt")
+    assert receipt.after == newer
+    assert OLD not in receipt.sentence()
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_what_the_disk_keeps_away_is_still_named_after_a_turn(clicks, teacher, tmp_path, waits):
+    clicks.click()
+    teacher.commit({"b.txt": "b\n"})
+    launcher = clicks.launcher
+    launcher.mirrors.room = Room(1 << 60, lambda: [tmp_path])
+    newest = Newest.of(Content(clicks.url, ""), launcher.mirrors, launcher.asking)
+    source = newest.get()
+    assert FULL in source.stale_note
+    if waits:
+        newest = Newest.of(Content(clicks.url, ""), launcher.mirrors, launcher.asking)
+    assert FULL in newest.since(source).stale_note

@@ -7,7 +7,9 @@ import os
 import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
@@ -128,6 +130,19 @@ def test_a_pull_is_three_way_without_the_old_copy_even_after_a_forced_push(
     receipt = student.pull()
     assert (receipt.merged, receipt.updated) == (("a.txt",), ("b.txt",))
     assert student.read("a.txt") == "ONE\ntwo\nmine\n"
+
+
+def test_a_class_on_a_full_disk_makes_room_once_a_minute(copies, look, monkeypatch):
+    (one,) = look("one")
+    monkeypatch.setattr(copies, "remove", Mock(wraps=copies.remove))
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(copies.make_room) for _ in range(40)]:
+            done.result(60)
+    copies.remove.assert_called_once_with(keep=0)
+    assert copies.mirrors.find_copy(one) is None
+    monkeypatch.setattr("launcher.cleanup.copies.MINUTE", 0.0)
+    copies.make_room()
+    assert copies.remove.call_count == 2
 
 
 def test_a_fetch_makes_room_or_is_refused(copies, look, mirrors, server, tmp_path):
