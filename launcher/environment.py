@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from envs.channels import NEXT, STABLE, Channels
 from envs.credentials import same_place
-from envs.errors import BadEnvironment, BuildFailed, NotOffered, TooManyBuilds
+from envs.errors import BadEnvironment, BuildFailed, NotOffered, OverLimit, TooManyBuilds
 from envs.image import Image
 from envs.slots import BUILDING, WAITING
 from envs.store import Store
@@ -85,7 +85,10 @@ class Environments:
         tell(Progress(Phase.ENVIRONMENT, f"Looking up {repo} {tag}".rstrip()))
         version = self.versions.resolve_soon(repo, tag)
         called = tag or version.commit[:7]
-        ready, older = self._ready_or_older(version)
+        try:
+            ready, older = self._ready_or_older(version)
+        except OverLimit:  # said below, with the one before it
+            ready = older = None
         if ready:
             tell(Progress(Phase.ENVIRONMENT, f"Environment {called} is ready", image=ready))
             return ready
@@ -116,11 +119,19 @@ class Environments:
         """
         repo, tag = self.of(link)
         version = self.versions.resolve_soon(repo, tag, longest=SOON)
-        ready, older = self._ready_or_older(version)
+        try:
+            ready, older = self._ready_or_older(version)
+        except OverLimit:
+            ready, older = None, self.store.older_image(version)
+            if older is None:
+                raise
         return ready or older
 
     def _ready_or_older(self, version: Version) -> tuple[Image | None, Image | None]:
-        """The version's image if it is built, else the good one before it."""
+        """The version's image if it is built, else the good one before it.
+
+        :raises OverLimit: there is no room to fetch what says how it is built.
+        """
         try:
             ready = self.images.find(version)
         except (BadEnvironment, NotOffered):  # said to everybody by the build itself

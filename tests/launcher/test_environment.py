@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
 
 from envs.channels import Channels
-from envs.errors import BuildFailed, GitHostDown
+from envs.errors import BuildFailed, GitHostDown, OverLimit
 from envs.git import Git
+from envs.room import Room
 from envs.slots import Slots
 from envs.store import Store
 from envs.version import Version, VersionCache
@@ -160,6 +162,27 @@ def test_where_too_many_builds_of_an_owner_wait_the_good_version_is_used(
     assert image == first
     assert "run or wait already: 1." in said
     assert "The last good version is used instead" in said
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_where_the_disk_is_full_the_good_version_is_used(
+    environments, teacher, git_host, tmp_path, by_name
+):
+    link = Link(env="intro") if by_name else Link(env=git_host.url("env"), tag="main")
+    first, _ = ensure(environments, link)
+    teacher.commit({"requirements.txt": "two\n"})
+    environments.store.room = Room(1 << 60, lambda: [tmp_path])
+    image, said = ensure(environments, link)
+    assert image == first
+    assert "cannot be built (There is too little room" in said
+    assert "is being built" not in said
+    assert environments.find_image(link) == first
+    teacher.git("branch", "new")
+    for find in (environments.find_image, lambda link: ensure(environments, link)):
+        with pytest.raises(OverLimit, match="too little room"):
+            find(replace(link, tag="new"))
+    environments.store.room = Room()
+    wait_for(lambda: ensure(environments, link)[0] != first)
 
 
 def test_without_a_good_version_the_failure_is_said(environments, teacher):
