@@ -157,56 +157,6 @@ def test_a_link_is_checked_without_starting_anything(box):
     assert len(box.cli("session", "list")) == before
 
 
-CELL = """
-import time
-time.sleep(20)  # the reaper looks every 2.5 s, and stops what was not used for ten
-open("result.txt", "w").write("42")
-"""
-
-
-@pytest.fixture
-def idle(box):
-    """The box while sessions stop after ten seconds without use."""
-    before = box.settings.read_text()
-    box.stop()
-    box.settings.write_text(yaml.safe_dump(yaml.safe_load(before) | {"session": {"idle": "10s"}}))
-    yield box.start()
-    box.stop()
-    box.settings.write_text(before)
-    box.start()
-
-
-def test_an_unused_session_stops_and_its_work_comes_back(idle):
-    student = click(idle)
-    body = {"type": "file", "format": "text", "content": "my work"}
-    saved = student.browser.put(
-        f"{student.session_url}api/contents/course/mine.txt", data=json.dumps(body), timeout=60
-    )
-    assert saved.status_code == 201, saved.text
-    wait_for(lambda: idle.cli("session", "list") == [], 180, every=1)
-    page = student.browser.get(
-        f"{student.session_url}lab", headers={"Accept": "text/html"}, timeout=60
-    )
-    assert page.status_code == 503
-    assert "was not used" in page.text
-    first = student.session_url
-    student.open(idle.link(), lambda line: None, timeout=120)
-    assert student.session_url != first
-    answer = student.browser.get(f"{student.session_url}api/contents/course/mine.txt", timeout=60)
-    assert answer.json()["content"] == "my work"
-
-
-def test_a_cell_that_prints_nothing_ends_before_its_session_does(idle):
-    student = click(idle)
-    kernel = student.kernel(notebook="course/week1.ipynb")
-    student.run("1", kernel=kernel, timeout=120)
-    with pytest.raises(ClickFailed, match="took longer"):  # the laptop is closed meanwhile
-        student.run(CELL, kernel=kernel, timeout=8)
-    home = home_of(student, idle)
-    wait_for(lambda: idle.cli("session", "list") == [], 180, every=1)
-    assert (home / "result.txt").read_text() == "42"
-
-
 def notebook(*sources, tags=()):
     cells = [
         {"cell_type": "code", "id": f"c{n}", "metadata": {"tags": list(tags)}, "outputs": [],
@@ -237,3 +187,57 @@ def test_a_rehearsal_runs_the_notebook_and_leaves_nothing(box):
     rows = {row["name"]: row for row in box.cli("link", "check", box.link(path="good.ipynb"))}
     assert rows["rehearsal"]["state"] == "ok"
     assert "3 cells ran" in rows["rehearsal"]["sentence"]
+
+
+CELL = """
+import time
+time.sleep(20)  # the reaper looks every 2.5 s, and stops what was not used for ten
+open("result.txt", "w").write("42")
+"""
+
+
+@pytest.fixture(scope="module")
+def idle(box):
+    """The box from here on: sessions stop after ten seconds without use."""
+    box.stop()
+    settings = yaml.safe_load(box.settings.read_text())
+    box.settings.write_text(yaml.safe_dump(settings | {"session": {"idle": "10s"}}))
+    return box.start()
+
+
+def wait_until_unused(student, box):
+    """Until all sessions have stopped; the page asks, as a command takes a second of CPU."""
+    own = f"{box.url}/api/sessions"
+    wait_for(lambda: student.browser.get(own, timeout=60).json()["sessions"] == [], 180, every=0.5)
+    wait_for(lambda: box.cli("session", "list") == [], 180, every=1)
+
+
+def test_an_unused_session_stops_and_its_work_comes_back(idle):
+    student = click(idle)
+    body = {"type": "file", "format": "text", "content": "my work"}
+    saved = student.browser.put(
+        f"{student.session_url}api/contents/course/mine.txt", data=json.dumps(body), timeout=60
+    )
+    assert saved.status_code == 201, saved.text
+    wait_until_unused(student, idle)
+    page = student.browser.get(
+        f"{student.session_url}lab", headers={"Accept": "text/html"}, timeout=60
+    )
+    assert page.status_code == 503
+    assert "was not used" in page.text
+    first = student.session_url
+    student.open(idle.link(), lambda line: None, timeout=120)
+    assert student.session_url != first
+    answer = student.browser.get(f"{student.session_url}api/contents/course/mine.txt", timeout=60)
+    assert answer.json()["content"] == "my work"
+
+
+def test_a_cell_that_prints_nothing_ends_before_its_session_does(idle):
+    student = click(idle)
+    kernel = student.kernel(notebook="course/week1.ipynb")
+    student.run("1", kernel=kernel, timeout=120)
+    with pytest.raises(ClickFailed, match="took longer"):  # the laptop is closed meanwhile
+        student.run(CELL, kernel=kernel, timeout=8)
+    home = home_of(student, idle)
+    wait_until_unused(student, idle)
+    assert (home / "result.txt").read_text() == "42"

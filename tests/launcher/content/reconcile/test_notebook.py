@@ -3,7 +3,6 @@
 import copy
 import json
 
-import nbformat
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,6 +38,8 @@ def book(*cells, minor=4, indent=1, **metadata):
 
 def merge(base, mine, theirs):
     """The merged notebook's cells as (kind, source), after checking that it is valid."""
+    import nbformat  # takes seconds, and every worker imports this module
+
     merged = merge_notebooks(base, mine, theirs, DAY)
     assert merged is not None
     found = json.loads(merged.data)
