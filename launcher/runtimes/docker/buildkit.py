@@ -42,11 +42,18 @@ it, and no log or history shows it, unless the Dockerfile itself asks for it."""
 def probe(client: docker.DockerClient) -> bool:
     """True when builds with cache mounts work: an engine of API 1.39 or later has BuildKit."""
     try:
-        version = client.version()["ApiVersion"]
+        new = version(client) >= (1, 39)
     except DockerException:
         return False
-    new = tuple(int(part) for part in version.split(".")) >= (1, 39)
     return new and all(hasattr(client.api, name) for name in ("_post", "_url", "_stream_helper"))
+
+
+def version(client: docker.DockerClient) -> tuple[int, ...]:
+    """Of the engine's API, the newest that it speaks.
+
+    :raises DockerException: it does not answer.
+    """
+    return tuple(int(part) for part in client.version()["ApiVersion"].split("."))
 
 
 @dataclass

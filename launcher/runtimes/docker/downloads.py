@@ -30,6 +30,11 @@ BEGUN = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 """A FROM that is read in one way only: its image, and the name of the stage."""
+TEXTS = re.compile(
+    r"\s*(RUN|COPY|ADD)(\s+(<<-?([\"']?)\w[\w.-]*\4|[\w./:=,@%+*>&|;~-]+))+\s*", re.I | re.A
+)
+"""An instruction that may have heredocs, where nothing else of it may be read as one."""
+HEREDOC = re.compile(r"\s<<(-?)[\"']?(\w[\w.-]*)", re.A)
 ADDED = re.compile(r"\s*(?:ONBUILD\s+)?ADD\s+(.*)", re.DOTALL | re.IGNORECASE)
 PLAIN_FLAG = re.compile(r"--[\w=:./,@%+~${}-]*", re.ASCII)
 MOST = 3_000_000
@@ -81,22 +86,26 @@ def refuse_triggers(triggers: Iterable[str]) -> None:
         refuse_downloads(then)
 
 
-def beginning_with(text: str, find: Callable[[str], str]) -> str:
+def beginning_with(text: str, find: Callable[[str], str], *, heredocs: bool) -> str:
     """The Dockerfile with its images by the names that `find` gives them.
+
+    `heredocs` says that the engine reads them: to one that does not, their lines are instructions.
 
     :raises BadEnvironment: an engine might read a FROM in another way.
     """
     known = arguments(re.split(r"^\s*FROM\s", text, maxsplit=1, flags=re.M | re.I)[0])
     lines, stages, written = text.split("\n"), {"scratch"}, set[str]()
+    inside = in_heredocs(lines) if heredocs else set()
     for number, line in enumerate(lines):
         begun = BEGUN.fullmatch(line.strip(" \t\r"))
-        if begun:
+        if begun and number not in inside:
             image = filled(begun[1], known)
             named = image if image.lower() in stages else find(image)
             lines[number] = f"FROM {named}{begun[2] or ''}"
             written.add(lines[number])
             stages.add((begun[3] or "scratch").lower())
-    for instruction in instructions(lines):
+    outside = [line for number, line in enumerate(lines) if number not in inside]
+    for instruction in instructions(outside):
         words = instruction.split()
         # Anything else is none for an engine: a line of a program, like `from os import path`.
         begins = len(words) > 1 and words[0].upper() == "FROM" and instruction not in written
@@ -106,6 +115,31 @@ def beginning_with(text: str, find: Callable[[str], str]) -> str:
                 hint="Write it in one line: FROM, the image's name, and AS with a name if needed.",
             )
     return "\n".join(lines)
+
+
+def in_heredocs(lines: Sequence[str]) -> set[int]:
+    """The numbers of lines that are surely the text of a heredoc, up to the first doubt."""
+    found, number, goes_on = set[int](), 0, False
+    if any(map(ESCAPE.match, lines)):
+        return found
+    while number < len(lines):
+        line = lines[number]
+        number += 1
+        if SKIPPED.match(line):
+            continue
+        plain = not goes_on and TEXTS.fullmatch(line)
+        if "<<" in line and not plain:
+            break
+        goes_on = bool(GOES_ON.search(line))
+        for tabs, word in HEREDOC.findall(line):
+            begin = number
+            while number < len(lines) and lines[number].strip() != word:
+                number += 1
+            if number == len(lines) or lines[number].lstrip("\t" if tabs else "") != word:
+                return found
+            found.update(range(begin, number))
+            number += 1
+    return found
 
 
 def instructions(lines: Sequence[str]) -> Iterator[str]:

@@ -62,6 +62,11 @@ class Engine:
     def has_buildkit(self) -> bool:
         return not self.legacy and buildkit.probe(self.client)
 
+    @functools.cached_property
+    def reads_heredocs(self) -> bool:
+        """True where a Dockerfile's heredocs are texts: BuildKit of Docker 23 was the first."""
+        return self.has_buildkit and not self.limits and buildkit.version(self.client) >= (1, 42)
+
     @property
     def mounts(self) -> bool:
         """True where a rendered Dockerfile may mount caches."""

@@ -249,7 +249,11 @@ class DockerImages:
             if walled:
                 refuse_downloads(text)
                 find = functools.partial(self.existing.below, say=say, halt=halt)
-                text = beginning_with(text, lambda image: self.fetches_nothing(find(image)))
+                text = beginning_with(
+                    text,
+                    lambda image: self.fetches_nothing(find(image)),
+                    heredocs=self.engine.reads_heredocs,
+                )
         elif recipe.image:
             below = self.existing.ensure(recipe.image, say=say, halt=halt)
             text = f"FROM {self.fetches_nothing(below) if walled else below}\n"

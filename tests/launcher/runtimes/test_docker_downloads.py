@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,8 @@ from launcher.runtimes.docker.downloads import (
     refuse_triggers,
     without_syntax_line,
 )
+from launcher.runtimes.docker.engine import Engine
+from launcher.runtimes.docker.limits import BuildLimits
 
 
 @pytest.mark.parametrize(
@@ -157,7 +160,7 @@ def test_a_frontend_in_json_is_refused():
         without_syntax_line(['{"syntax": "evil/frontend",', FROM, "}"], pytest.fail)
 
 
-def begun(text):
+def begun(text, *, heredocs=False):
     """The images that a Dockerfile begins with, and what becomes of it."""
     found = []
 
@@ -165,7 +168,7 @@ def begun(text):
         found.append(image)
         return f"pinned/{len(found)}"
 
-    return found, beginning_with(text, find)
+    return found, beginning_with(text, find, heredocs=heredocs)
 
 
 @pytest.mark.parametrize(
@@ -187,6 +190,71 @@ def test_a_dockerfile_begins_with_what_was_looked_at(text, images, made):
 
 
 @pytest.mark.parametrize(
+    "lines",
+    [
+        "RUN sqlite3 db <<EOF\nSELECT *\nFROM students\nEOF",
+        "RUN <<'EOF'\n  from students\n\n# why\nEOF",
+        "RUN --mount=type=cache,target=/c cat <<-EOF > /x && cat /x\n\tFROM students\n\t\tEOF",
+        'COPY <<"one" <<t.d /x/\nFROM a\nFROM \\\n b\none\nFROM one\nt.d',
+        "# it's <<not one\nRUN true \\\n # why\n  && true\nadd <<a /x\nFROM students\nEOF\na",
+    ],
+)
+def test_the_text_of_a_heredoc_is_left_to_an_engine_that_reads_them(lines):
+    text = f"FROM a\n{lines}\nFROM b\n"
+    made = f"FROM pinned/1\n{lines}\nFROM pinned/2\n"
+    assert begun(text, heredocs=True) == (["a", "b"], made)
+    try:
+        assert len(begun(text)[0]) > 2, "another engine begins with it"
+    except BadEnvironment as refused:
+        assert "not plainly written" in refused.message
+
+
+@pytest.mark.parametrize(
+    ("version", "more", "reads"),
+    [
+        ("1.41", {}, False),
+        ("1.42", {}, True),
+        ("1.51", {"legacy": True}, False),
+        ("1.51", {"limits": BuildLimits(memory=2**30)}, False),
+    ],
+)
+def test_buildkit_reads_heredocs_since_docker_23_and_the_first_builder_never_does(
+    version, more, reads
+):
+    api = SimpleNamespace(_post=None, _url=None, _stream_helper=None)
+    client = SimpleNamespace(api=api, version=lambda: {"ApiVersion": version})
+    assert Engine(client, **more).reads_heredocs == reads
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "RUN echo \\\nRUN <<EOF\nFROM evil\nEOF",
+        "RUN echo '\nRUN <<EOF'\nFROM evil\nEOF",
+        'RUN echo "a <<EOF"\nFROM evil\nEOF',
+        "RUN echo a<<EOF\nFROM evil\nEOF",
+        "RUN cat <<<EOF\nFROM evil\nEOF",
+        "RUN cat <<E$F\nFROM evil\nE$F",
+        "RUN cat <<EOF'\nFROM evil\nEOF",
+        'RUN ["<<EOF"]\nFROM evil\nEOF',
+        "ENV A <<EOF\nFROM evil\nEOF",
+        "RUN cat # <<EOF\nFROM evil\nEOF",
+        "RUN <<EOF\nFROM evil",
+        "RUN <<EOF\n EOF\nFROM evil\nEOF",
+        "RUN <<-EOF\n \tEOF\nFROM evil\nEOF",
+        "RUN <<EOF\nEOF\r\nFROM evil\nEOF",
+        "RUN <<A\nB\nA\nFROM evil\nB",
+        "RUN echo \\\n<<EOF\nFROM evil\nEOF",
+        "RUN <<EOF\xa0x\nFROM evil\nEOF\xa0x",
+        "# escape=`\nRUN <<EOF\nFROM evil\nEOF",
+        "RUN echo `\nRUN <<EOF\nFROM evil\nEOF",
+    ],
+)
+def test_what_may_be_no_heredoc_hides_no_image(lines):
+    assert begun(f"FROM a\n{lines}\nFROM b\n", heredocs=True)[0] == ["a", "evil", "b"]
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "FROM \\\nevil",
@@ -201,9 +269,10 @@ def test_a_dockerfile_begins_with_what_was_looked_at(text, images, made):
         "RUN <<EOF\nFROM a \\\nEOF\nFROM \\\nevil",
     ],
 )
-def test_a_from_that_may_be_read_otherwise_is_refused(line):
+@pytest.mark.parametrize("heredocs", [False, True])
+def test_a_from_that_may_be_read_otherwise_is_refused(line, heredocs):
     with pytest.raises(BadEnvironment, match="not plainly written"):
-        begun(f"FROM a\n{line}\n")
+        begun(f"FROM a\n{line}\n", heredocs=heredocs)
 
 
 def test_the_triggers_of_an_image_download_nothing_however_they_are_written():
