@@ -84,6 +84,8 @@ class Queue:
     """Told of everybody who got a place, with the seconds in line."""
     now: Callable[[], float] = time.monotonic
     _places: dict[Key, Place] = field(default_factory=dict)
+    _starting: set[Key] = field(default_factory=set)
+    """Those whose room is used and whose session has not begun: a restart finds their place."""
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def __post_init__(self) -> None:
@@ -94,7 +96,8 @@ class Queue:
         self.capacity.freed = self._wake
 
     def admit(self, student: str, course: str, image: str, *, instead_of: str = "") -> str:
-        """The id of a session for which room is kept now; whoever starts it must `release` it.
+        """The id of a session for which room is kept now; whoever starts it must `release` it, and
+        say `done` when it has started or cannot.
 
         :raises NoRoom: there is none; the student has a place in line.
         """
@@ -103,7 +106,9 @@ class Queue:
             self._turn()
             place = self._places.get(key)
             if place and place.offered:
-                self._remove(key)
+                del self._places[key]
+                self._starting.add(key)
+                self._changed.notify_all()
                 self.waited(max(0.0, time.time() - place.kept.joined))
                 return place.offered
             if place is None:
@@ -119,6 +124,15 @@ class Queue:
             place.seen, place.passed, place.instead_of = self.now(), False, instead_of
             self._changed.notify_all()
         raise NoRoom(student, course)
+
+    def done(self, student: str, course: str) -> None:
+        """The session has started, or cannot: nothing is left of a place in line."""
+        key = (student, course)
+        with self._changed:
+            if key in self._starting:
+                self._starting.remove(key)
+                if key not in self._places:  # else they have joined again
+                    self.line.leave(*key)
 
     def seen(self, student: str, course: str) -> None:
         """The student's page asks: somebody is there."""

@@ -114,6 +114,8 @@ class Sessions:
             except BaseException:
                 self.queue.capacity.release(session_id)
                 raise
+            finally:
+                self.queue.done(student, course)
         self.queue.capacity.started(session_id)
         tell(Progress(Phase.SESSION, "Session started"))
         return spec, session

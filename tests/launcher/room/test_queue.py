@@ -191,6 +191,20 @@ def test_a_restart_keeps_the_order_and_waits_for_nobody_for_ever(tmp_path, clock
     assert called(after, "bob", "new") == ["bob"]
 
 
+def test_who_has_room_and_no_session_yet_when_it_ends_keeps_the_place(tmp_path, clock):
+    before = make(Database.of(tmp_path), clock)
+    sessions = full(before, "ann", "bob")
+    before.capacity.release(sessions[0])
+    assert called(before, "ann", "bob") == ["ann"]
+    assert click(before, "ann")
+    assert before.standing("ann", "c") is None
+    after = make(Database.of(tmp_path), clock)
+    assert [number(after, who) for who in ("ann", "bob")] == [1, 2]
+    before.done("ann", "c")
+    after = make(Database.of(tmp_path), clock)
+    assert number(after, "bob") == 1
+
+
 def test_who_never_comes_back_after_a_restart_lacks_no_room_though_nobody_clicks(tmp_path, clock):
     sessions = full(make(Database.of(tmp_path), clock), "ann", "bob")
     after = make(Database.of(tmp_path), clock)
@@ -285,13 +299,19 @@ class Storm(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.clock = Clock()
-        self.line = []  # those who wait, in the order of their clicks
+        self.rows = []  # those whose place is kept, in the order of their clicks
+        self.starting = set()  # those of them who have room, and whose session is being started
         self.seen = {}
         self.running = {}
         self.folder = tempfile.TemporaryDirectory()
         self.database = Database(Path(self.folder.name) / "test.sqlite")
         shutil.copy(empty_database(), self.database.file)
         self.queue = make(self.database, clock=self.clock, places=3)
+
+    @property
+    def line(self):
+        """Those who wait."""
+        return [one for one in self.rows if one not in self.starting]
 
     def teardown(self):
         self.database.close()
@@ -310,13 +330,25 @@ class Storm(RuleBasedStateMachine):
             assert all(self.place(one).offered for one in there), "somebody was passed over"
             self.begins(student, session)
         elif student not in self.line:
-            self.line.append(student)
+            self.rows.append(student)
 
     def begins(self, student, session):
         assert session not in self.running.values()
         self.running[student] = session
-        if student in self.line:
-            self.line.remove(student)
+        if student in self.rows:
+            self.starting.add(student)
+        else:
+            self.queue.done(student, "c")
+
+    @precondition(lambda self: self.starting)
+    @rule(data=st.data(), fails=st.booleans())
+    def has_started(self, data, fails):
+        student = data.draw(st.sampled_from(sorted(self.starting)))
+        if fails:
+            self.queue.capacity.release(self.running.pop(student))
+        self.queue.done(student, "c")
+        self.starting.remove(student)
+        self.rows.remove(student)
 
     @rule(student=STUDENTS)
     def asks(self, student):
@@ -337,28 +369,32 @@ class Storm(RuleBasedStateMachine):
         self.forget()
         for student, course in self.queue.called([(one, "c") for one in self.line], 0):
             self.queue.leave(student, course)
-            self.line.remove(student)
+            self.rows.remove(student)
 
     @rule(seconds=st.sampled_from([1.0, 5.0, 20.0, 100.0, 400.0]))
     def time_goes_by(self, seconds):
         self.clock.at += seconds
 
-    @precondition(lambda self: self.running)
+    @precondition(lambda self: self.running.keys() - self.starting)
     @rule(data=st.data())
     def ends(self, data):
-        student = data.draw(st.sampled_from(sorted(self.running)))
+        student = data.draw(st.sampled_from(sorted(self.running.keys() - self.starting)))
         self.queue.capacity.release(self.running.pop(student))
 
     @rule(student=STUDENTS)
     def leaves(self, student):
         self.forget()
-        assert self.queue.leave(student, "c") == (student in self.line)
-        with contextlib.suppress(ValueError):
-            self.line.remove(student)
+        waits = student in self.line
+        assert self.queue.leave(student, "c") == waits
+        if waits:
+            self.rows.remove(student)
 
     @rule()
     def restarts(self):
         self.forget()
+        for student in self.starting:  # what was begun is cut off
+            del self.running[student]
+        self.starting.clear()
         again = make(self.database, clock=self.clock, places=3)
         sessions = [
             Session(key, who, "c", IMAGE, "", 0, "x", True) for who, key in self.running.items()
@@ -376,7 +412,7 @@ class Storm(RuleBasedStateMachine):
         for student in list(self.line):
             if self.queue.standing(student, "c") is None:
                 assert self.clock.at - self.seen[student] > GRACE, "a place was lost"
-                self.line.remove(student)
+                self.rows.remove(student)
 
     @invariant()
     def never_more_than_there_is(self):
@@ -390,7 +426,7 @@ class Storm(RuleBasedStateMachine):
         self.forget()
         numbers = [self.queue.standing(one, "c").number for one in self.line]
         assert numbers == list(range(1, len(numbers) + 1))
-        assert [one.student for one in self.queue.line.all()] == self.line
+        assert [one.student for one in self.queue.line.all()] == self.rows
 
     @invariant()
     def no_room_is_idle_while_somebody_is_there(self):

@@ -1,10 +1,13 @@
 """Sessions: one per student and course, and nothing a student wrote is lost when one ends."""
 
+import contextlib
 from dataclasses import replace
 
 import pytest
 
+from launcher.database import Database
 from launcher.errors import NoRoom, SessionFailed
+from launcher.room.line import Line
 from tests.launcher.sessions.conftest import ensure, held
 
 
@@ -93,6 +96,29 @@ def test_without_room_nothing_is_started_and_what_runs_goes_on(small):
     assert small.queue.called([("s2", "c1")], 0) == {("s2", "c1")}
     other, _ = ensure(small, student="s2")
     assert held(small) == [other.id]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_place_in_line_is_kept_until_the_session_has_started(small, tmp_path, fails):
+    small.queue.line = Line(Database.of(tmp_path))
+    spec, _ = ensure(small)
+    with pytest.raises(NoRoom):
+        ensure(small, student="s2")
+    small.stop(spec.id, why="done")
+    small.queue.called([("s2", "c1")], 0)
+    start, kept = small.runtime.start, []
+
+    def look(spec):
+        kept.extend(one.student for one in small.queue.line.all())
+        if fails:
+            raise SessionFailed("no")
+        return start(spec)
+
+    small.runtime.start = look
+    with pytest.raises(SessionFailed) if fails else contextlib.nullcontext():
+        ensure(small, student="s2")
+    assert kept == ["s2"]
+    assert small.queue.line.all() == []
 
 
 def test_a_start_that_fails_gives_its_room_back(small, monkeypatch):
