@@ -139,7 +139,8 @@ class Runtime(Protocol):
     def written(self) -> dict[str, int | None]:
         """Bytes that each running session wrote outside of its home, where that is kept.
 
-        None for one whose bytes could not be counted in time, while others' could.
+        None for one whose bytes could not be counted in time, while others' could; who had no
+        turn in this time is left out.
         """
 
     def processes(self) -> dict[str, Sequence[int]]:

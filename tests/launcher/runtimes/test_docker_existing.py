@@ -239,7 +239,7 @@ class StallingRegistry(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), StallingHandler)
-        self.asked, self.ended = Event(), Event()
+        self.asked, self.ended, self.left = Event(), Event(), Event()
         self.layer = sha256(uuid.uuid4().bytes)  # no engine has it
         kind = f"{DOCKER}.container.image.v1+json"
         config = {"mediaType": kind, "size": len(CONFIG_OF_NONE), "digest": sha256(CONFIG_OF_NONE)}
@@ -251,7 +251,8 @@ class StallingRegistry(ThreadingHTTPServer):
         self.digest = sha256(self.manifest)
 
     def handle_error(self, *_: object) -> None:
-        """The engine hangs up in the middle of a blob: that is what is tested."""
+        """The engine hangs up in the middle of a layer."""
+        self.left.set()
 
     @property
     def name(self) -> str:
@@ -283,6 +284,7 @@ def test_a_pull_that_never_ends_is_cancelled_and_has_the_time_limit(images, stal
         )
     assert time.monotonic() - began < 60
     assert stalling.asked.is_set()
+    assert stalling.left.wait(60), "the engine gives it up, too"
 
 
 def test_a_dockerfile_that_begins_with_an_image_that_downloads_is_refused(images, registry, build):
