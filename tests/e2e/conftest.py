@@ -24,12 +24,15 @@ from launcher.demo.samples import week_1
 from launcher.machine.ports import free_port
 from tests.e2e.scratch_engine import unmount_below
 from tests.git_server import GitServer, Repo
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
+    from docker.models.networks import Network
     from playwright.sync_api import Browser
 
 ARTEFACTS = Path(__file__).parent.parent.parent / "artefacts"
 NODE = Path(__file__).parent.parent / "node"
+NPM = ["--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline", "--fetch-retries=5"]
 CHROMIUM = Path(__file__).with_name("chromium.py")
 FLAGS = [
     "--no-sandbox",
@@ -150,6 +153,13 @@ class Box:
         assert code in (None, done.returncode), done.stderr
         return json.loads(done.stdout)
 
+    def is_ready(self):
+        """Whether it says so, and in time."""
+        try:
+            return requests.get(f"{self.url}/readyz", timeout=60).status_code == 200
+        except requests.RequestException:
+            return False
+
     def builds(self):
         return len(list((self.data / "builds" / "logs").glob("*/*.json")))
 
@@ -184,12 +194,29 @@ class Box:
 
 
 def remove_image(engine: docker.DockerClient, image: str) -> None:
-    """With the containers of a launcher that had to be killed; some go by themselves meanwhile."""
-    for one in engine.api.containers(all=True, filters={"ancestor": image}):
-        with contextlib.suppress(docker.errors.NotFound):
-            engine.api.remove_container(one["Id"], force=True)
+    """With its containers."""
+    remove_containers(engine, ancestor=image)
     with contextlib.suppress(docker.errors.NotFound):
         engine.api.remove_image(image, force=True)
+
+
+def remove_network(engine: docker.DockerClient, network: Network) -> None:
+    """With the containers on it."""
+    remove_containers(engine, network=network.id)
+    network.remove()
+
+
+def remove_containers(engine: docker.DockerClient, **filters: str) -> None:
+    """Those of a launcher that had to be killed; some go by themselves meanwhile."""
+
+    def gone() -> bool:
+        found = engine.api.containers(all=True, filters=filters)
+        for one in found:
+            with contextlib.suppress(docker.errors.APIError):
+                engine.api.remove_container(one["Id"], force=True)
+        return not found
+
+    wait_for(gone, 120, every=0.5)
 
 
 def make_box(root: Path, runtime: str, **settings: object) -> Box:
@@ -280,8 +307,7 @@ def axe(tmp_path_factory):
     folder = tmp_path_factory.mktemp("axe")
     for name in ("package.json", "package-lock.json"):
         shutil.copy(NODE / name, folder)
-    install = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-    subprocess.run(install, cwd=folder, check=True, capture_output=True, timeout=120)
+    subprocess.run(["npm", "ci", *NPM], cwd=folder, check=True, capture_output=True, timeout=600)
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
 
 

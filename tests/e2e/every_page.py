@@ -83,6 +83,7 @@ class EveryPage:
             git__hosts=[self.git.host],
             environments__catalogue=catalogue,
             capacity__sessions=1,
+            queue__grace="1h",
             content__fresh="0s",
             session__disk="1M",
             web__launches_per_student=6,

@@ -30,7 +30,7 @@ from launcher.runtimes.docker.network import bridge_of, network_of
 from launcher.runtimes.docker.packet_filter import NoFilter
 from launcher.runtimes.docker.walls import Reach, Walls
 from launcher.session import EGRESS
-from tests.e2e.conftest import make_box
+from tests.e2e.conftest import make_box, remove_network
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.docker
@@ -132,7 +132,7 @@ def stack(data_root):
     names = [network_of(network, egress) for egress in EGRESS]
     with contextlib.closing(box.engine) as engine:
         for one in engine.networks.list(names=names):
-            one.remove()
+            remove_network(engine, one)
     with contextlib.suppress(NoFilter):  # a launcher that starts takes them down, too
         Walls(tuple(Reach(bridge_of(name), "web") for name in names)).remove()
     box.clean()
@@ -140,7 +140,7 @@ def stack(data_root):
 
 def open_session(stack, env):
     click = Click()
-    click.open(stack.link(env=env), lambda line: None, timeout=180)
+    click.open(stack.link(env=env), lambda line: None, timeout=600)
     return Inside(click, stack.engine)
 
 
@@ -337,8 +337,11 @@ def test_tmp_is_small_and_crashes_leave_no_core_files(victim):
 def test_a_flood_of_output_fills_no_log(victim):
     path = victim.container.attrs["LogPath"]
     victim.sh("timeout 4 cat /dev/zero | tr '\\0' 'x' | head -c 200M > /proc/1/fd/1")
-    logs = list(Path(path).parent.glob("*-json.log*"))
-    assert sum(one.stat().st_size for one in logs) < 30_000_000
+    size = 0
+    for one in Path(path).parent.glob("*-json.log*"):
+        with contextlib.suppress(FileNotFoundError):  # the engine begins the next one
+            size += one.stat().st_size
+    assert 0 < size < 30_000_000
     assert victim.answers()
 
 
@@ -366,7 +369,7 @@ def again(stack, student):
 def back(stack, student):
     """The student's session runs, whatever an attack before did to it."""
     student.click.open(stack.link(env="lab"), lambda line: None, timeout=180)
-    wait_for(student.answers, 60)
+    wait_for(student.answers, 120)
 
 
 def test_links_in_a_home_lead_to_nothing_of_the_host(stack, victim, canary):
@@ -375,9 +378,9 @@ def test_links_in_a_home_lead_to_nothing_of_the_host(stack, victim, canary):
     victim.sh(f"ln -s {canary} .jupyter; ln -s {canary}/kept.txt notes.txt")
     again(stack, victim)
     base, session = victim.click.session_url.split("/s/")
-    largest = victim.click.browser.get(f"{base}/api/sessions/{session.strip('/')}/disk", timeout=20)
+    largest = victim.click.browser.get(f"{base}/api/sessions/{session.strip('/')}/disk", timeout=60)
     assert "kept.txt" not in largest.text
-    shown = victim.click.browser.get(f"{victim.click.session_url}files/notes.txt", timeout=20)
+    shown = victim.click.browser.get(f"{victim.click.session_url}files/notes.txt", timeout=60)
     assert "as it was" not in shown.text
     victim.sh("rm course .jupyter notes.txt shadow; mv mine course")
     assert victim.sh("ln /etc/passwd hard")[0] != 0
@@ -438,29 +441,34 @@ def test_another_s_home_is_not_there_and_not_served(stack, mallory, victim):
         f"/sessions/{session}/disk",
         f"/api/sessions/{session}/notices",
     ):
-        answer = mallory.click.browser.get(f"{base}{path}", timeout=20)
+        answer = mallory.click.browser.get(f"{base}{path}", timeout=60)
         assert answer.status_code in (403, 404), path
         assert "secret-of" not in answer.text
 
 
 def test_a_session_that_fills_the_disk_outside_of_its_home_is_stopped(stack, mallory):
     back(stack, mallory)
-    mallory.sh("head -c 700M /dev/zero > /srv/repo/fill; sleep 1", timeout=90)
+    with contextlib.suppress(docker.errors.APIError):  # it is stopped while that runs
+        mallory.sh("head -c 700M /dev/zero > /srv/repo/fill; sleep 1", timeout=90)
     url = f"{mallory.click.session_url}lab"
 
-    def page():
-        return mallory.click.browser.get(url, headers={"Accept": "text/html"}, timeout=20).text
+    def told():
+        try:
+            page = mallory.click.browser.get(url, headers={"Accept": "text/html"}, timeout=60)
+        except requests.RequestException:
+            return False
+        return "outside of its home folder" in page.text
 
-    wait_for(lambda: "outside of its home folder" in page(), 120, every=1)
+    wait_for(told, 180, every=1)
 
 
 def test_an_exam_is_not_opened_up_by_naming_its_repository(stack, exam):
     """The strictest entry of a repository holds, and the open session of before is replaced."""
     student = exam.click
     before = student.session_url
-    student.open(stack.link(), lambda line: None, timeout=60)
+    student.open(stack.link(), lambda line: None, timeout=180)
     assert student.session_url == before
-    student.open(stack.link(env="lab"), lambda line: None, timeout=60)
+    student.open(stack.link(env="lab"), lambda line: None, timeout=180)
     assert student.session_url != before
 
 

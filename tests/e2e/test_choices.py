@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import pytest
 from flask import Flask
+from playwright.sync_api import expect
 from werkzeug.serving import make_server
 
 from envs.channels import Channels
@@ -199,10 +200,12 @@ def test_a_link_is_made_with_the_keyboard_alone(student, site):
     keys.press("Enter")
     assert page.locator("#branch").input_value() == "feature/x"
     keys.press("Tab")
-    keys.type("plo")
+    keys.insert_text("plo")
     wait_for(lambda: options(page, "path") == ["wk2/plots.ipynb"], 60)
     keys.press("ArrowDown")
     keys.press("Enter")
+    ends = "end => document.getElementById('url').value.endsWith(end)"
+    page.wait_for_function(ends, arg="path=wk2/plots.ipynb")
     page.get_by_text("Everything is there.").wait_for()
     link = page.locator("#url").input_value()
     assert link.endswith("&branch=feature/x&path=wk2/plots.ipynb")
@@ -308,7 +311,8 @@ def test_without_javascript_everything_is_chosen_checked_and_rehearsed(student, 
     page = open_page(student, site.url, java_script_enabled=False)
     page.get_by_label("Git Environment").fill("intro-ds")
     page.get_by_label("Git Content").fill(site.git.url("course"))
-    page.get_by_role("button", name="Look up").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Look up").click()
     offered = {
         name: [one.get_attribute("value") for one in page.locator(f"#{name}-list option").all()]
         for name in ("env", "version", "branch", "path")
@@ -319,15 +323,18 @@ def test_without_javascript_everything_is_chosen_checked_and_rehearsed(student, 
     assert "wk2/plots.ipynb" in offered["path"]
     assert page.get_by_role("radio", name="RStudio").is_visible()
     page.get_by_label("File to open").fill("wk1/intro.ipynb")
-    page.get_by_role("button", name="Make the link").click()
-    page.get_by_role("button", name="Check this link").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Make the link").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Check this link").click()
     assert "wk1/intro.ipynb exists" in page.locator("#checks").inner_text()
     site.may_end.clear()
     page.get_by_role("button", name="Rehearse").click()
-    assert "Rehearsing" in page.title()
+    expect(page).to_have_title(re.compile("Rehearsing"), timeout=90_000)
     site.may_end.set()
     page.get_by_text("4 cells ran to the end").wait_for()
-    page.get_by_role("link", name="Back to the link").click()
+    with page.expect_navigation():
+        page.get_by_role("link", name="Back to the link").click()
     assert "4 cells ran" in page.locator("#checks").inner_text()
 
 

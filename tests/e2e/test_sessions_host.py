@@ -25,7 +25,7 @@ from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.docker, pytest.mark.browser]
 NAMES = ("class.example.test", "sessions.example.test")
-IDLE = 40
+IDLE = 90
 
 ATTACK = """
 async (home) => {
@@ -144,12 +144,13 @@ def test_my_sessions_a_reload_and_a_bookmark_open_it_and_a_stranger_is_told(two,
     page.get_by_role("link", name="Open", exact=True).click()
     page.wait_for_url(f"{two.there}/s/{session}/lab**")
     page.context.clear_cookies(domain=NAMES[1])
+    # Lab's address is of what has the focus: the notebook, or the folder that it is in.
+    here = (bookmark, bookmark.rpartition("/")[0])
     page.goto(bookmark)
-    assert page.url == bookmark
+    assert page.url in here
     wait_until_open(page)
     page.reload()
-    # Lab's address is of what has the focus: the notebook, or the folder that it is in.
-    assert page.url in (bookmark, bookmark.rpartition("/")[0])
+    assert page.url in here
     stranger = window()
     stranger.goto(bookmark)
     assert stranger.url.startswith(two.url)
@@ -202,14 +203,14 @@ def test_a_page_that_is_not_used_can_be_kept_and_its_end_is_told(two, window):
     page.goto(two.link())
     page.wait_for_url("**/s/*/**", timeout=120_000)
     card = page.locator("#launcher-notices div[data-kind=ending]")
-    card.wait_for(timeout=120_000)
+    card.wait_for(timeout=180_000)
     card.get_by_role("button", name="Keep it running").click()
     wait_for(lambda: card.count() == 0, 120)
     session = session_of(page)
     assert session in running(two)
     two.cli("session", "stop", session)
     ended = page.locator("#launcher-notices div[data-kind=ended]")
-    ended.wait_for(timeout=60_000)
+    ended.wait_for(timeout=120_000)
     ended.get_by_role("link").click()
     page.get_by_role("heading", name="This session has stopped").wait_for()
     assert page.url == f"{two.url}/s/{session}/lab"
