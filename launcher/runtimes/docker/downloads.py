@@ -31,10 +31,11 @@ BEGUN = re.compile(
 )
 """A FROM that is read in one way only: its image, and the name of the stage."""
 TEXTS = re.compile(
-    r"\s*(RUN|COPY|ADD)(\s+(<<-?([\"']?)\w[\w.-]*\4|[\w./:=,@%+*>&|;~-]+))+\s*", re.I | re.A
+    r"\s*(RUN|COPY|ADD)(\s+(<<-?([\"']?)[a-z][a-z0-9]*\4|[\w./:=,@%+*>&|;~-]+))+\s*", re.I | re.A
 )
-"""An instruction that may have heredocs, where nothing else of it may be read as one."""
-HEREDOC = re.compile(r"\s<<(-?)[\"']?(\w[\w.-]*)", re.A)
+"""An instruction that may have heredocs, by names that every version takes, and nothing else of
+which may be read as one."""
+HEREDOC = re.compile(r"\s<<(-?)[\"']?(\w+)", re.A)
 ADDED = re.compile(r"\s*(?:ONBUILD\s+)?ADD\s+(.*)", re.DOTALL | re.IGNORECASE)
 PLAIN_FLAG = re.compile(r"--[\w=:./,@%+~${}-]*", re.ASCII)
 MOST = 3_000_000

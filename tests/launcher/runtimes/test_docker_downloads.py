@@ -195,7 +195,7 @@ def test_a_dockerfile_begins_with_what_was_looked_at(text, images, made):
         "RUN sqlite3 db <<EOF\nSELECT *\nFROM students\nEOF",
         "RUN <<'EOF'\n  from students\n\n# why\nEOF",
         "RUN --mount=type=cache,target=/c cat <<-EOF > /x && cat /x\n\tFROM students\n\t\tEOF",
-        'COPY <<"one" <<t.d /x/\nFROM a\nFROM \\\n b\none\nFROM one\nt.d',
+        'COPY <<"one" <<Two2 /x/\nFROM a\nFROM \\\n b\none\nFROM one\nTwo2',
         "# it's <<not one\nRUN true \\\n # why\n  && true\nadd <<a /x\nFROM students\nEOF\na",
     ],
 )
@@ -234,6 +234,7 @@ def test_buildkit_reads_heredocs_since_docker_23_and_the_first_builder_never_doe
         'RUN echo "a <<EOF"\nFROM evil\nEOF',
         "RUN echo a<<EOF\nFROM evil\nEOF",
         "RUN cat <<<EOF\nFROM evil\nEOF",
+        "RUN cat <<E_F\nFROM evil\nE_F",
         "RUN cat <<E$F\nFROM evil\nE$F",
         "RUN cat <<EOF'\nFROM evil\nEOF",
         'RUN ["<<EOF"]\nFROM evil\nEOF',
