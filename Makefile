@@ -9,8 +9,9 @@ demo:
 	@bin/setup
 	@.venv/bin/launcher demo
 
+# Workers wait half of their time, for engines, builds and limits: six of them keep four cores busy.
 test: lint
-	@.venv/bin/pytest -n 4 --dist loadfile
+	@.venv/bin/pytest -n 6 --dist loadfile
 
 test-fast:
 	@bin/setup test

@@ -16,7 +16,7 @@ from tests import workers
 
 MEMORY = Path("/dev/shm")
 ROOM = 8 * 2**30
-"""Bytes, several times what the environments of four workers take."""
+"""Bytes, several times what the environments of six workers take."""
 IN_CI = os.environ.get("CI") == "true"
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """No example has a time limit: another worker may have the machine for a moment."""

@@ -1,4 +1,4 @@
-"""How the tests are shared out to several workers: `pytest -n 4 --dist loadfile`."""
+"""How the tests are shared out to several workers: `pytest -n 6 --dist loadfile`."""
 
 from __future__ import annotations
 
