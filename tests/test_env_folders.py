@@ -19,6 +19,7 @@ from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
 from launcher.runtimes.local import conda
 from tests.conda_channel import make_channel
+from tests.containers import printed
 
 FOLDERS = Path(__file__).parent / "env_folders"
 ABOUT = ("verify", "said", "refused", "local")
@@ -116,9 +117,9 @@ def test_the_shape_is_built_on_docker(on_docker, shape):
     found, log = on_docker.asked[shape].result()
     script = check(shape, found, log)
     if script:
-        on_docker.images.client.containers.run(
-            found, ["bash", "-ec", script], working_dir="/srv/repo", user="1000:1000",
-            network_mode="none", remove=True,
+        printed(
+            on_docker.images.client, found, ["bash", "-ec", script],
+            working_dir="/srv/repo", user="1000:1000", network_mode="none",
         )  # fmt: skip
 
 

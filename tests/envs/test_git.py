@@ -109,7 +109,8 @@ def test_whoever_watches_a_command_may_end_it(tmp_path):
     note, looks = tmp_path / "pid", []
 
     def watch():
-        looks.append(note.read_text())
+        if note.exists() and note.read_text().strip():
+            looks.append(1)
         if len(looks) == 2:
             raise OverLimit("no room")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -92,7 +92,9 @@ def teacher(tmp_path, git_host):
 
 
 @pytest.fixture
-def environments(tmp_path, git_host, teacher):
+def environments(tmp_path, git_host, teacher, monkeypatch):
+    for place in ("envs.version.SOON", "launcher.environment.SOON"):
+        monkeypatch.setattr(place, 60.0)  # a host that is well may take its time
     git = Git((git_host.host,))
     (tmp_path / "images").mkdir()
     store = Store(tmp_path / "builds", FileBuilder(tmp_path / "images"), git, poll=0.01)
@@ -117,8 +119,10 @@ def test_students_keep_the_good_version_while_a_newer_one_is_built(environments,
     link = Link(env="intro")
     first, _ = ensure(environments, link)
     teacher.commit({"requirements.txt": "two\n"})
-    environments.store.builder.pause = 0.1
+    gate = threading.Event()
+    environments.store.builder.goes_on = gate.is_set
     during, said = ensure(environments, link)
+    gate.set()
     assert during == first
     assert "A newer version of main is being built" in said
     wait_for(lambda: ensure(environments, link)[0] != first)
@@ -243,12 +247,20 @@ def test_a_class_that_clicks_looks_an_image_up_once_or_twice(environments, monke
     image, _ = ensure(environments, link)
     version = environments.versions.resolve(*environments.of(link))
     environments.images._seen.clear()
-    looked, look = [], environments.images.look
+    looked, look, waits = [], environments.images.look, threading.Semaphore(0)
+
+    class Counting(Future):
+        def result(self, timeout=None):
+            waits.release()
+            return super().result(timeout)
 
     def slow(version):
         looked.append(version)
-        time.sleep(0.2)
+        if len(looked) == 1:  # until all the others wait: one of them is to look next
+            assert all(waits.acquire(timeout=60) for _ in range(18))
         return look(version)
+
+    monkeypatch.setattr("launcher.shared_look.Future", Counting)
 
     environments.images.look = slow
     with ThreadPoolExecutor(20) as pool:

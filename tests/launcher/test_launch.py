@@ -29,6 +29,8 @@ from tests.gated_git import GatedGit
 from tests.git_server import GitServer, Repo
 from tests.waiting import wait_for
 
+LONG = 60.0
+"""Seconds that a host that is well may take."""
 OLD = "these are the files of"
 DOWN = f"The git server does not answer; {OLD}"
 LATE = f"The newest course files have not come yet; {OLD}"
@@ -65,7 +67,7 @@ class Clicks:
 
     def within(self, do):
         began = time.monotonic()
-        found = self.pool.submit(do).result(timeout=50)
+        found = self.pool.submit(do).result(timeout=120)
         return found, time.monotonic() - began
 
 
@@ -99,13 +101,15 @@ def clicks(tmp_path, gated, server, teacher, monkeypatch):
         asking=Asking(),
     )
     monkeypatch.setattr(Sessions, "open", lambda _self, _spec, session=None: session)
+    monkeypatch.setattr("launcher.content.newest.SOON", LONG)
     with ThreadPoolExecutor(40) as pool:
         yield Clicks(launcher, pool, server.url("course"))
         gated.open()
 
 
 @pytest.fixture
-def soon(monkeypatch):
+def soon(clicks, monkeypatch):
+    """For a host that hangs; one that is well may take longer on a busy machine."""
     monkeypatch.setattr("launcher.content.newest.SOON", 1.0)
     return 1.0
 
@@ -128,7 +132,7 @@ def test_a_push_is_there_at_the_next_click_and_no_copy_is_looked_for(clicks, tea
 
 
 def test_a_host_that_hangs_costs_a_moment_and_what_it_says_later_is_for_the_next_click(
-    clicks, gated, teacher, soon
+    clicks, gated, teacher, soon, monkeypatch
 ):
     known = clicks.click()[0].after
     newer = teacher.commit({"b.txt": "b\n"})
@@ -142,6 +146,7 @@ def test_a_host_that_hangs_costs_a_moment_and_what_it_says_later_is_for_the_next
     gated.gate.set()
     mirrors = clicks.launcher.mirrors
     wait_for(lambda: mirrors.holds(clicks.url, newer) and not clicks.launcher.asking._known)
+    monkeypatch.setattr("launcher.content.newest.SOON", LONG)
     receipt, _ = clicks.click("s2")
     assert receipt.after == newer
     assert OLD not in receipt.sentence()
@@ -167,16 +172,17 @@ def test_who_waits_for_the_turn_with_a_copy_brings_back_nothing_older(
     with turns.wait_for("s1", "course-1"):
         monkeypatch.setattr(turns, "wait_for", waiting)
         click = clicks.pool.submit(clicks.click)
-        assert waits.wait(50)
+        assert waits.wait(120)
         if answers == "an update":
+            wait_for(lambda: not clicks.launcher.asking._known)  # it knows that the host is down
             server.start()
             content, asking = Content(clicks.url, ""), clicks.launcher.asking
             update = Newest.of(content, clicks.launcher.mirrors, asking)
-            assert update.get_within(20.0).commit == newer
+            assert update.get_within(LONG).commit == newer
         gated.open()
         mirrors = clicks.launcher.mirrors
         wait_for(lambda: mirrors.holds(clicks.url, newer) and not clicks.launcher.asking._known)
-    receipt, _ = click.result(50)
+    receipt, _ = click.result(120)
     assert receipt.after == newer
 
 
@@ -199,7 +205,7 @@ def test_a_class_waits_once_since_the_question_began(clicks, gated, soon):
 
 @pytest.mark.parametrize("only", ["", "week1"])
 def test_a_fetch_that_hangs_keeps_nobody_from_the_copy_even_after_a_restart(
-    clicks, gated, teacher, soon, only
+    clicks, gated, teacher, soon, only, monkeypatch
 ):
     known = clicks.click(only=only)[0].after
     newer = teacher.commit({"week1/b.txt": "b\n"})
@@ -212,11 +218,14 @@ def test_a_fetch_that_hangs_keeps_nobody_from_the_copy_even_after_a_restart(
         assert LATE in receipt.sentence()
     gated.open()
     wait_for(lambda: not again.launcher.asking._known)
+    monkeypatch.setattr("launcher.content.newest.SOON", LONG)
     receipt, _ = again.click("s1", only=only)
     assert (receipt.after, receipt.new) == (newer, ("week1/b.txt",))
 
 
-def test_another_branch_is_the_newest_while_a_fetch_hangs(clicks, gated, teacher, soon):
+def test_another_branch_is_the_newest_while_a_fetch_hangs(
+    clicks, gated, teacher, soon, monkeypatch
+):
     teacher.git("branch", "other")
     clicks.click(branch="main")
     clicks.click("s2", branch="other")
@@ -224,6 +233,7 @@ def test_another_branch_is_the_newest_while_a_fetch_hangs(clicks, gated, teacher
     teacher.commit({"b.txt": "b\n"})
     gated.fetch_gate.clear()
     assert clicks.click(branch="main")[0].after == known
+    monkeypatch.setattr("launcher.content.newest.SOON", LONG)
     receipt, _ = clicks.click("s2", branch="other")
     assert OLD not in receipt.sentence()
 
@@ -231,7 +241,7 @@ def test_another_branch_is_the_newest_while_a_fetch_hangs(clicks, gated, teacher
 def test_a_host_that_was_down_keeps_nobody_waiting_and_is_believed_when_it_answers(
     clicks, gated, server, teacher, monkeypatch
 ):
-    monkeypatch.setattr("launcher.content.newest.SOON", 20.0)
+    monkeypatch.setattr("launcher.content.mirror.DOWN", 1000.0)
     clicks.click()
     newer = teacher.commit({"b.txt": "b\n"})
     server.stop()
@@ -241,7 +251,8 @@ def test_a_host_that_was_down_keeps_nobody_waiting_and_is_believed_when_it_answe
     for _ in range(3):
         receipt, took = clicks.click()
         assert DOWN in receipt.sentence()
-        assert took < 15, "not even the moment"
+        assert took < 45, "not even the moment"
+    wait_for(lambda: len(gated.asked) > asked)
     assert len(gated.asked) == asked + 1, "it is asked again, and nobody waits"
     server.start()
     gated.gate.set()
@@ -256,6 +267,7 @@ def test_a_host_that_was_down_long_ago_is_waited_for(clicks, gated, server, soon
     clicks.click()
     server.stop()
     clicks.click()
+    wait_for(lambda: not clicks.launcher.asking._known)
     monkeypatch.setattr("launcher.content.mirror.DOWN", 0.0)
     gated.gate.clear()
     receipt, took = clicks.click()
@@ -269,7 +281,7 @@ def test_who_has_no_copy_waits_for_the_answer(clicks, gated, teacher, soon):
     time.sleep(2 * soon)
     assert not click.done()
     gated.gate.set()
-    receipt, _ = click.result(timeout=50)
+    receipt, _ = click.result(timeout=120)
     assert receipt.after == teacher.git("rev-parse", "HEAD").strip()
 
 
@@ -282,9 +294,9 @@ def test_a_link_to_a_file_that_the_copy_lacks_waits_for_the_newest(clicks, gated
     time.sleep(2 * soon)
     assert not click.done()
     gated.open()
-    assert click.result(timeout=50)[0].after == newer
+    assert click.result(timeout=120)[0].after == newer
     with pytest.raises(PathNotFound, match=newer[:7]):
-        wrong.result(timeout=50)
+        wrong.result(timeout=120)
 
 
 def test_an_update_waits_longer_and_then_says_that_the_newest_has_not_come(

@@ -33,7 +33,7 @@ def gate():
 def launches(gate):
     def run(link, student, tell):
         tell(Progress(Phase.ENVIRONMENT, "building"))
-        gate.wait(30)
+        assert gate.wait(600)
         if student == "unlucky":
             raise ValueError("no")
         return OPENED
@@ -66,8 +66,8 @@ def test_an_ended_launch_keeps_little_of_what_it_had_in_its_hands(monkeypatch):
 
     def click(students):
         every = [launches.ensure(LINK, student, "r") for student in students]
-        assert all(one.wait(30) for one in every)
-        launches.ensure(LINK, "last", "r").wait(30)
+        assert all(one.wait(120) for one in every)
+        assert launches.ensure(LINK, "last", "r").wait(120)
         gc.collect()
         return tracemalloc.get_traced_memory()[0]
 
@@ -277,8 +277,9 @@ def test_a_hundred_in_line_hold_one_thread_and_are_served_in_order():
 def test_whoever_watches_hears_each_new_place_and_the_story_begins_again():
     box = Box()
     first, second, third = box.click("s1"), box.click("s2"), box.click("s3")
-    said = [event.progress for event in third.events() if event.progress.phase is Phase.QUEUE]
-    assert said[-1].message.startswith("You are number 2 of 2. All places are taken.")
+    in_line = wait_for(lambda: [one for one in third.events() if one.progress.phase is Phase.QUEUE])
+    said = in_line[-1].progress.message
+    assert said.startswith("You are number 2 of 2. All places are taken.")
     box.launches.leave(second)
     wait_for(lambda: third.standing.number == 1)
     wait_for(lambda: "number 1 of 1" in third.events()[-1].progress.message)

@@ -33,6 +33,7 @@ from launcher.runtimes.docker.build_walls import (
     openings_in,
     openings_to,
 )
+from launcher.runtimes.docker.exec import run_in_container
 from launcher.runtimes.docker.limits import BuildLimits
 from launcher.runtimes.docker.network import bridge_of
 from launcher.runtimes.docker.packet_filter import REFUSED, parse_rules
@@ -224,8 +225,11 @@ def test_what_the_settings_open_is_reached_by_steps(images, build, listening, ga
 
 
 def inside(container, place):
-    done = container.exec_run(["python3", "-c", TRY, place])
-    return outcomes(done.output.decode().splitlines())[place]
+    done = run_in_container(
+        container.client, container.id, ["python3", "-c", TRY, place],
+        user="1000:1000", workdir="/", environment={}, stdin=None, timeout=120,
+    )  # fmt: skip
+    return outcomes(done.out.decode().splitlines())[place]
 
 
 def new_container(client):

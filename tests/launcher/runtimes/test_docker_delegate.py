@@ -82,7 +82,7 @@ def test_one_that_asks_is_told_the_name_of_its_own_caches(images, build, client)
     client(WITH_BUILDX)
     ask = "ARG BUILDKIT_CACHE_MOUNT_NS\nRUN echo $BUILDKIT_CACHE_MOUNT_NS > /tmp/name\n"
     image = build(f"FROM launcher/base:3.11\n{ask}")
-    said = images.client.containers.run(image.name, ["cat", "/tmp/name"], remove=True)
+    said = printed(images.client, image.name, ["cat", "/tmp/name"])
     assert said.decode().strip() == images.engine.cache_names(build.name)
 
 

@@ -14,6 +14,7 @@ from launcher.errors import SessionFailed
 from launcher.runtimes.base import LARGEST
 from launcher.runtimes.local.exec import run_to_its_end
 from tests.processes import runs
+from tests.waiting import wait_for
 
 
 def run(*command, stdin=None, timeout=60.0):
@@ -32,7 +33,7 @@ def test_a_command_that_prints_without_end_is_ended_and_fills_no_memory(to):
         assert tracemalloc.get_traced_memory()[1] < 1.5 * LARGEST
     finally:
         tracemalloc.stop()
-    assert not runs(mark)
+    wait_for(lambda: not runs(mark), 60)
 
 
 def test_input_goes_on_while_output_comes():
@@ -56,4 +57,4 @@ def test_a_command_that_takes_too_long_is_ended_whatever_it_says(script):
     with pytest.raises(TimeoutError):
         run("bash", "-c", f": {mark}; (exec -a {mark} sleep 600) & {script}", timeout=0.5)
     assert time.monotonic() - began < 60
-    assert not runs(mark)
+    wait_for(lambda: not runs(mark), 60)

@@ -39,7 +39,7 @@ def test_a_server_that_a_student_wrote_may_answer_anything(said, ask, found):
 
 def test_a_server_that_drips_is_hung_up_on(monkeypatch):
     monkeypatch.setattr("launcher.sessions.server.PATIENCE", 0.5)
-    stop = threading.Event()
+    stop, said = threading.Event(), []
     with socket.create_server(("127.0.0.1", 0)) as slow:
 
         def serve():
@@ -49,10 +49,11 @@ def test_a_server_that_drips_is_hung_up_on(monkeypatch):
                     connection.sendall(bytes([sign]))
                     if stop.wait(0.1):
                         return
+                said.append("all of it")
 
         thread = threading.Thread(target=serve)
         thread.start()
         assert ask_status(f"http://127.0.0.1:{slow.getsockname()[1]}", "/x", "t") is None
-        assert thread.is_alive(), "it was still dripping"
         stop.set()
         thread.join()
+        assert not said, "it was still dripping"
