@@ -45,6 +45,14 @@ def why_no_browser() -> str:
 
 
 @functools.cache
+def be_patient() -> None:
+    """Workers that build at the same time keep the engine busy: it answers all the same."""
+    from launcher.runtimes.docker import api
+
+    api.QUICK = 120.0
+
+
+@functools.cache
 def make_base() -> None:
     """The base image, made once, by the worker that is first; the others wait for it."""
     from launcher.config import load_config
@@ -78,6 +86,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if missing:
         pytest.skip(missing)
     if item.get_closest_marker("docker"):
+        be_patient()
         make_base()
 
 

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 PATIENCE = 3.0
 """Seconds for a session's answer, from the first byte asked to the last."""
+SILENCE = 2.0
+"""Seconds without a sign of it."""
 LARGEST = 65536
 """Bytes; Jupyter's status has a hundred, and two hundred for each kernel."""
 
@@ -50,7 +52,7 @@ def ask_json(address: str, path: str, token: str) -> object:
     place = urlsplit(address)
     if not place.hostname:
         return None
-    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=2)
+    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=SILENCE)
     try:
         connection.connect()
         ender = threading.Timer(PATIENCE, hang_up, [connection.sock])

@@ -17,7 +17,7 @@ def host(tmp_path):
 
 @pytest.fixture
 def git(host):
-    return Git((host.host,), timeout=20)
+    return Git((host.host,), timeout=120)
 
 
 @pytest.fixture

@@ -325,7 +325,7 @@ def test_a_class_that_clicks_on_what_is_refused_hears_why_and_leaves_one_record(
     records = store.records
 
     def click(version, ready):
-        ready.wait(20)
+        ready.wait(120)
         try:
             records.note_refusal(version, BadEnvironment("apt.txt line 1: no", hint="Mend it."))
         except BaseException as error:

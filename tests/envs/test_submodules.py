@@ -101,7 +101,7 @@ def test_a_host_that_is_down_fails_the_checkout_rather_than_leaving_a_hole(
     with GitServer(host.root) as other:
         address = other.host
         add_submodule(env, "parts", other.url("parts"), head(parts))
-    git = Git((host.host, address), timeout=20)
+    git = Git((host.host, address), timeout=120)
     with pytest.raises(GitHostDown):
         fetch(host, git, tmp_path / "sources" / "x")
     assert not list((tmp_path / "sources").iterdir())

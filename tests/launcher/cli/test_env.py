@@ -35,7 +35,7 @@ def builder(tmp_path):
 def env(tmp_path, monkeypatch, repo, builder):
     """The environment at v1, on a launcher whose images are files."""
     with GitServer(tmp_path / "git") as host:
-        git = Git((host.host,), timeout=20)
+        git = Git((host.host,), timeout=120)
         parts = SimpleNamespace(
             git=git,
             channels=Channels(tmp_path / "builds/channels.json"),

@@ -51,7 +51,7 @@ def store(tmp_path, repo):
     builder.gate = threading.Event()
     builder.goes_on = builder.gate.is_set
     with GitServer(tmp_path / "git") as host:
-        store = Store(tmp_path / "builds", builder, Git((host.host,), timeout=20), poll=0.01)
+        store = Store(tmp_path / "builds", builder, Git((host.host,), timeout=120), poll=0.01)
         store.url = host.url("env")
         yield store
 

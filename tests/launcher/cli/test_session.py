@@ -27,7 +27,7 @@ class Slow(FakeRuntime):
         self.two = threading.Barrier(2)
 
     def stop(self, session_id):
-        self.two.wait(20)
+        self.two.wait(120)
         super().stop(session_id)
 
 

@@ -41,7 +41,7 @@ def test_a_class_fetches_once(mirrors, url, server, teacher):
     barrier = threading.Barrier(20)
 
     def click(_):
-        barrier.wait(20)
+        barrier.wait(120)
         return mirrors.refresh(url).commit
 
     with ThreadPoolExecutor(20) as pool:

@@ -105,12 +105,8 @@ def start(runtime, spec):
     session = runtime.start(spec)
     deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
-        try:
-            answer = get(session, spec, "api/status")
-            if answer.status_code == 200:
-                return session
-        except requests.RequestException:
-            pass
+        if answers(session, spec):
+            return session
         found = runtime.find(spec.id)
         assert found, "the session vanished"
         assert found.running, f"{found.ended}: {runtime.logs(spec.id)}"
@@ -121,6 +117,12 @@ def start(runtime, spec):
 def get(session, spec, path, token=None):
     headers = {"Authorization": f"token {token or spec.token}"}
     return requests.get(f"{session.address}{spec.base_url}{path}", headers=headers, timeout=30)
+
+
+def answers(session, spec):
+    with contextlib.suppress(requests.RequestException):
+        return get(session, spec, "api/status").status_code == 200
+    return False
 
 
 @pytest.fixture(scope="module")
@@ -328,7 +330,7 @@ def test_who_needs_too_much_memory_is_killed_alone_and_that_is_known(limits, run
     script = "held = bytearray(2_000_000_000)"
     assert runtime.run(spec.id, ["python3", "-c", script]).code in (137, -9)
     assert runtime.kills()[spec.id] > before
-    assert get(session, spec, "api/status").status_code == 200
+    wait_for(lambda: answers(session, spec), 120)
 
 
 def test_folders_in_memory_are_small(limits, running, runtime):
@@ -363,7 +365,7 @@ def test_a_fork_bomb_ends_at_the_limit_and_the_server_answers(limits, runtime, s
         sh(runtime, spec, ":(){ :|:& };:; sleep 4", timeout=30)
     other = spec_of(course="beside")
     start(runtime, other)
-    assert get(session, spec, "api/status").status_code == 200
+    wait_for(lambda: answers(session, spec), 120)
     for one in (spec, other):
         runtime.stop(one.id)
         assert runtime.find(one.id) is None

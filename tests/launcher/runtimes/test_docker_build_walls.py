@@ -46,7 +46,7 @@ import socket, sys
 for place in sys.argv[1:]:
     host, _, port = place.rpartition(":")
     with socket.socket() as one:
-        one.settimeout(10)
+        one.settimeout(60)
         try:
             one.connect((host, int(port)))
             said = "connected"
@@ -199,7 +199,7 @@ def test_a_step_reaches_packages_and_neither_this_machine_nor_private_networks(
         files = {"try.py": TRY, "Dockerfile": text}
     assert outcomes(build(files, **WAYS[way])) == expected
     for host in hosts:
-        socket.create_connection((host, listening), 2).close()  # a control: it is there
+        socket.create_connection((host, listening), 30).close()  # a control: it is there
 
 
 @pytest.mark.docker

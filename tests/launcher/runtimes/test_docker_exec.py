@@ -45,7 +45,7 @@ def container(client):
 
 @pytest.fixture
 def run(client, container):
-    def run(*command, stdin=None, timeout=20.0, environment=None):
+    def run(*command, stdin=None, timeout=120.0, environment=None):
         return commands.run_in_container(
             client,
             container.id,

@@ -22,7 +22,7 @@ from launcher.runtimes.docker.limits import BuildLimits
 from tests.containers import printed
 from tests.private_index import CREDENTIALS, PASSWORD, private_index
 from tests.processes import runs
-from tests.waiting import limit_once
+from tests.waiting import limit_once, wait_for
 
 pytestmark = pytest.mark.docker
 FILES = {
@@ -168,8 +168,8 @@ def test_a_silent_build_ends_by_a_wish_and_at_its_time_limit(images, build, monk
         limit_once(lambda: runs(f"sleep {mark}"), monkeypatch)
     halt = Halt(lambda: wish and runs(f"sleep {mark}"))
     with pytest.raises(BuildCancelled if wish else OverLimit):
-        build({"postBuild": f"sleep {mark}\n"}, halt=halt, say=said.append, timeout=100)
-    assert not runs(f"sleep {mark}")
+        build({"postBuild": f"sleep {mark}\n"}, halt=halt, say=said.append, timeout=1000)
+    wait_for(lambda: not runs(f"sleep {mark}"), 60)
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def index(images):
 
 
 def test_credentials_of_an_index_serve_the_install_and_are_nowhere_afterwards(
-    images, build, index, tmp_path
+    images, build, index, tmp_path, monkeypatch
 ):
     host, url = index
     walls = images.engine.walls
@@ -213,6 +213,7 @@ def test_credentials_of_an_index_serve_the_install_and_are_nowhere_afterwards(
     assert cached == b""
     for secret in (PASSWORD, CREDENTIALS):
         assert not any(secret in place for place in places)
+    monkeypatch.setattr(images.client.api, "timeout", 600)  # it says nothing while it packs
     rest = b""
     for chunk in found.save(named=True):  # every layer, with the configuration
         rest = rest[-200:] + chunk

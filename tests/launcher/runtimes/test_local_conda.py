@@ -22,7 +22,7 @@ dependencies: [python=3.11, hello-data=1.*, pip: [cowsay]]
 """
 KERNEL = """
 from jupyter_client.manager import start_new_kernel
-manager, client = start_new_kernel(kernel_name="python3")
+manager, client = start_new_kernel(startup_timeout=250, kernel_name="python3")
 client.execute_interactive(
     "import hello_data, cowsay, sys; print(hello_data.VERSION, sys.prefix)")
 manager.shutdown_kernel(now=True)
@@ -58,7 +58,7 @@ def test_a_session_has_a_kernel_of_the_environment(runtime, tmp_path):
         status = f"{session.address}{spec.base_url}api/status?token=secret"
         wait_for(lambda: answer_of(status), 120)
         place = runtime.images.place(name)
-        done = runtime.run(spec.id, [f"{place}/venv/bin/python", "-c", KERNEL])
+        done = runtime.run(spec.id, [f"{place}/venv/bin/python", "-c", KERNEL], timeout=300)
         assert done.out.decode().split() == ["1.1", f"{place}/conda/env"]
         assert runtime.run(spec.id, ["hello-data"]).out == b"1.1\n"
     finally:

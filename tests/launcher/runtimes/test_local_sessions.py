@@ -30,8 +30,7 @@ def server(tmp_path):
 
 
 @pytest.fixture
-def runtime(tmp_path, server, monkeypatch):
-    monkeypatch.setattr("launcher.runtimes.local.cgroups.PATIENCE", 60.0)
+def runtime(tmp_path, server):
     images = SimpleNamespace(
         place=lambda name: server.parents[2],
         pythons=lambda name: [],

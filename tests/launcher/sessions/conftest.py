@@ -14,6 +14,13 @@ from launcher.room.queue import Queue
 from tests.fakes import FakeRuntime, fake_sessions
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """A server that is well may take its time on a busy machine."""
+    monkeypatch.setattr("launcher.sessions.server.PATIENCE", 60.0)
+    monkeypatch.setattr("launcher.sessions.server.SILENCE", 60.0)
+
+
 @pytest.fixture
 def server():
     """Answers `/api/status` and `/api/kernels` of every session, as Jupyter does."""
@@ -47,7 +54,7 @@ def kernels(server):
 
 @pytest.fixture
 def sessions(tmp_path, server):
-    return fake_sessions(tmp_path, runtime=FakeRuntime(server.address))
+    return fake_sessions(tmp_path, runtime=FakeRuntime(server.address), start_timeout=60)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ class Uv(FileBuilder):
         for line in UV[:2] if "nosuch" not in wanted else UV:
             say(line)
         say("<script>alert(1)</script> \x1b[31mred")
-        self.go.wait(20)
+        assert self.go.wait(600)
         if "nosuch" in wanted:
             raise BuildFailed("[2/3] RUN uv: exit code: 1")
         self.packages = "".join(f"{line}\n" for line in wanted.split())
@@ -56,7 +56,7 @@ class Scene:
     def __init__(self, folder, host):
         (folder / "images").mkdir()
         self.host = host
-        self.git = Git((host.host,), timeout=20)
+        self.git = Git((host.host,), timeout=120)
         self.builder = Uv(folder / "images")
         self.builder.go.set()
         self.store = Store(folder / "builds", self.builder, self.git, poll=0.01)
@@ -177,7 +177,7 @@ def test_a_running_build_is_followed_with_a_cursor(scene):
     thread.start()
     browser = scene.browser()
     said: dict = {}
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while "red" not in str(said) and time.monotonic() < deadline:
         answer = browser.get("/env/intro/v1", headers=JSON)
         said = answer.json if answer.status_code == 200 else {}
@@ -190,7 +190,7 @@ def test_a_running_build_is_followed_with_a_cursor(scene):
     follow = f"/api{address(said['image'])}?since={said['cursor']}"
     assert not any(stage["lines"] for stage in browser.get(follow).json["stages"])
     scene.builder.go.set()
-    thread.join(20)
+    thread.join(120)
     later = browser.get(follow).json
     assert later["outcome"] == "built"
     assert later["cursor"] > said["cursor"]

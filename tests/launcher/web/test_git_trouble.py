@@ -39,7 +39,7 @@ def hostile():
 def browser(hostile, trouble, tmp_path, monkeypatch):
     monkeypatch.setattr(build_events, "LINGER", 0.0)
     monkeypatch.setattr(launch, "STRAIGHT_IN", 60.0)
-    git = Git(("*", hostile.host), timeout=1.0 if trouble in ENDLESS else 20.0)
+    git = Git(("*", hostile.host), timeout=1.0 if trouble in ENDLESS else 120.0)
     (tmp_path / "images").mkdir()
     store = Store(tmp_path / "builds", FileBuilder(tmp_path / "images"), git, poll=0.01)
     versions, asking = VersionCache(git), Asking()

@@ -19,6 +19,7 @@ from launcher.asking import Asking
 from launcher.cleanup.kept_work import KeptWork
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors
+from launcher.content.shipping import LOOK
 from launcher.content.undo import Undo
 from launcher.homes.bin import Bin
 from launcher.launch import Launcher
@@ -48,8 +49,20 @@ def server(tmp_path):
 
 
 @pytest.fixture
-def launcher(tmp_path, server, teacher):
+def set_look(monkeypatch):
+    """Sets the seconds that a look in a session may take."""
+
+    def set_look(seconds):
+        for place in ("launcher.web.work.LOOK", "launcher.content.undo.LOOK"):
+            monkeypatch.setattr(place, seconds)
+
+    return set_look
+
+
+@pytest.fixture
+def launcher(tmp_path, server, teacher, set_look):
     """All parts but the engine: sessions run their commands as processes here."""
+    set_look(60.0)  # on a busy machine one that is well takes its time
     mirrors = Mirrors(tmp_path / "content", Git(hosts=(server.host,)))
     runtime = HereRuntime()
     return Launcher(
@@ -246,8 +259,9 @@ def test_a_stopped_session_says_so(student, launcher):
 
 
 @pytest.fixture
-def hanging(launcher, monkeypatch):
+def hanging(launcher, monkeypatch, set_look):
     """Each command in a session hangs until this is set; with how long each may take."""
+    set_look(LOOK)
     gate, runtime, allowed = threading.Event(), launcher.sessions.runtime, []
 
     def run(session_id, command, *, stdin=None, timeout=60.0):
@@ -352,7 +366,10 @@ def test_looks_wait_seconds_and_changes_as_long_as_a_pull(student, hanging):
     assert allowed[-1] > 500
 
 
-def test_many_folders_share_the_time_of_a_look(app, launcher, server, tmp_path, monkeypatch):
+def test_many_folders_share_the_time_of_a_look(
+    app, launcher, server, tmp_path, monkeypatch, set_look
+):
+    set_look(LOOK)
     for name in ("c2", "c3"):
         Repo.create(tmp_path / "served" / name, {"x": "x"})
     more = tuple(Content(server.url(name)) for name in ("c2", "c3"))
