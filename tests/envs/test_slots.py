@@ -88,6 +88,7 @@ def test_who_waits_is_told_how_many_are_before_and_they_go_in_order(slots):
 def test_so_many_at_a_time_and_no_more(tmp_path):
     slots = Slots(tmp_path / "slots", 2, 3, poll=0.01)
     running, most, guard = 0, 0, threading.Lock()
+    begun, first_two = itertools.count(), threading.Barrier(2)
 
     def build():
         nonlocal running, most
@@ -95,6 +96,8 @@ def test_so_many_at_a_time_and_no_more(tmp_path):
             with guard:
                 running += 1
                 most = max(most, running)
+            if next(begun) < 2:
+                first_two.wait(60)
             time.sleep(0.05)
             with guard:
                 running -= 1

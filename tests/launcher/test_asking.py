@@ -2,6 +2,7 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -55,17 +56,27 @@ def test_a_class_that_asks_the_same_takes_one_thread_and_later_ones_ask_anew():
 def test_a_class_that_clicks_one_after_the_other_shares_the_second_question(monkeypatch):
     monkeypatch.setattr("launcher.asking.APART", 2.0)
     asked, newest = [], [0]
+    pauses, all_clicked = [], threading.Event()
+
+    def sleep(seconds):
+        pauses.append(seconds)
+        if len(pauses) == 2:  # however long the clicks take on a busy machine
+            assert all_clicked.wait(60)
+        time.sleep(seconds)
 
     def ask(_repo, _ref):
         asked.append(time.monotonic())
         return newest[0]
 
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=sleep)
+    monkeypatch.setattr("launcher.asking.time", clock)
     asking = Asking()
     assert asking.submit(ask, "https://h.org/r", "").result(timeout=60) == 0
     answers = []
     for number in range(1, 20):
         newest[0] = number  # a push right before the click
         answers.append((number, asking.submit(ask, "https://h.org/r", "")))
+    all_clicked.set()
     for number, answer in answers:
         assert answer.result(timeout=60) >= number, "never older than the click"
     assert len(asked) == 2

@@ -8,12 +8,16 @@ import pytest
 
 from launcher.errors import NoRuntime, SessionFailed
 from launcher.rounds import Rounds
+from tests.logged import said_by
 
 
 @pytest.fixture
 def lines(caplog):
     caplog.set_level(logging.INFO)
-    return lambda: [(one.levelname, one.getMessage(), bool(one.exc_info)) for one in caplog.records]
+    return lambda: [
+        (one.levelname, one.getMessage(), bool(one.exc_info))
+        for one in said_by(caplog, "launcher.rounds")
+    ]
 
 
 def failing(error):

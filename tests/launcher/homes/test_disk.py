@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import mmap
 import os
 import subprocess
+import sys
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -84,11 +84,14 @@ def test_files_and_folders_are_counted(tmp_path):
 
 
 @pytest.fixture
-def handles():
-    """No look leaves a folder open."""
-    before = len(os.listdir("/proc/self/fd"))
+def handles(tmp_path):
+    """No look leaves a folder open; other threads of this process may open what they like."""
     yield
-    assert len(os.listdir("/proc/self/fd")) == before
+    opened = []
+    for one in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            opened.append(os.readlink(one))
+    assert not [path for path in opened if path.startswith(str(tmp_path))]
 
 
 def meanwhile(monkeypatch, name, act, times=100):
@@ -204,37 +207,84 @@ def test_what_the_machine_cannot_read_is_its_own_trouble(tmp_path, monkeypatch, 
     assert disk.look(tmp_path).trouble == disk.UNREAD
 
 
-def test_deleted_files_that_are_open_are_counted_once(tmp_path):
+@contextlib.contextmanager
+def program(folder, steps):
+    """Its process id, and what lets it take its next step: no other thread opens files there."""
+    command = [sys.executable, "-c", steps]
+    with subprocess.Popen(
+        command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+
+        def go_on():
+            print(file=process.stdin, flush=True)
+            assert process.stdout.readline() == "done\n"
+
+        yield process.pid, go_on
+        process.stdin.close()
+
+
+OPENING = """
+import os
+input()
+file, again = open("held", "w+b"), open("held", "rb")
+file.write(b"x" * 3_000_000)
+file.flush()
+print("done", flush=True)
+input()
+os.unlink("held")
+print("done", flush=True)
+input()
+file.close(), again.close()
+print("done", flush=True)
+"""
+
+
+@pytest.fixture
+def held(tmp_path, monkeypatch):
+    """Bytes of deleted files that a program has open on the disk of this test."""
+    monkeypatch.setattr(disk, "HELD_OPEN", 60.0)
     device = disk.device_of(tmp_path)
-    before = disk.held_open([os.getpid()]).get(device, 0)
-    with (tmp_path / "held").open("w+b") as file, (tmp_path / "held").open("rb"):
-        file.write(b"x" * 3_000_000)
-        file.flush()
-        assert disk.held_open([os.getpid()]).get(device, 0) == before, "it still has a name"
-        (tmp_path / "held").unlink()
-        held = disk.held_open([os.getpid(), os.getpid()])[device] - before
-        assert 3_000_000 <= held < 3_100_000
-    assert disk.held_open([os.getpid()]).get(device, 0) == before
+    return lambda *pids: disk.held_open(pids).get(device, 0)
+
+
+def test_deleted_files_that_are_open_are_counted_once(tmp_path, held):
+    with program(tmp_path, OPENING) as (pid, go_on):
+        go_on()
+        assert held(pid) == 0, "it still has a name"
+        go_on()
+        assert 3_000_000 <= held(pid, pid) < 3_100_000
+        go_on()
+        assert held(pid) == 0
+
+
+# The module mmap would keep the file open, too.
+MAPPING = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+input()
+with open("held", "w+b") as file:
+    file.write(b"x" * 3_000_000)
+    file.flush()
+    read, shared = 1, 1
+    at = libc.mmap(None, 3_000_000, read, shared, file.fileno(), 0)
+os.unlink("held")
+print("done", flush=True)
+input()
+libc.munmap(at, 3_000_000)
+print("done", flush=True)
+"""
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root sees what is mapped")
-def test_a_deleted_file_that_is_only_mapped_is_counted(tmp_path):
-    device = disk.device_of(tmp_path)
-    before = disk.held_open([os.getpid()]).get(device, 0)
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.mmap.restype = ctypes.c_void_p
-    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
-    libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-    with (tmp_path / "held").open("w+b") as file:
-        file.write(b"x" * 3_000_000)
-        file.flush()
-        at = libc.mmap(None, 3_000_000, mmap.PROT_READ, mmap.MAP_SHARED, file.fileno(), 0)
-    (tmp_path / "held").unlink()
-    try:
-        assert disk.held_open([os.getpid()])[device] - before >= 3_000_000
-    finally:
-        libc.munmap(at, 3_000_000)
-    assert disk.held_open([os.getpid()]).get(device, 0) == before
+def test_a_deleted_file_that_is_only_mapped_is_counted(tmp_path, held):
+    with program(tmp_path, MAPPING) as (pid, go_on):
+        go_on()
+        assert held(pid) >= 3_000_000
+        go_on()
+        assert held(pid) == 0
 
 
 def test_processes_that_are_gone_hold_nothing():

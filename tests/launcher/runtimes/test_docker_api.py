@@ -18,7 +18,10 @@ from requests.exceptions import ReadTimeout, RequestException
 from launcher.errors import NoRuntime
 from launcher.runtimes.docker.api import EngineApi, EngineGone, EngineSlow, connect
 from launcher.web.errors import explain
+from tests.logged import said_by
 
+API = "launcher.runtimes.docker.api"
+CONNECTIONS = "urllib3.connectionpool"
 # docker-py leaves the connection of an answer that never came to the garbage collector.
 LEAVES = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -91,15 +94,15 @@ def test_the_log_has_one_line_when_the_engine_goes_and_one_when_it_is_back(
         place.unlink()
         with serving(OnSocket(str(place), Answering)):
             assert api.containers() == api.containers() == []
-            assert len(caplog.records) == 1, "an engine that ends gives answers, too"
+            assert len(said_by(caplog, API)) == 1, "an engine that ends gives answers, too"
             monkeypatch.setattr("launcher.runtimes.docker.api.SETTLED", 0)
             assert api.containers() == api.containers() == []
-    said = [one.getMessage() for one in caplog.records]
-    assert said == [
+    logged = said_by(caplog, API)
+    assert [one.getMessage() for one in logged] == [
         "The Docker engine does not answer. Until it does, nothing is started, watched or stopped.",
         "The Docker engine answers again.",
     ]
-    assert not any(one.exc_info for one in caplog.records)
+    assert not any(one.exc_info for one in logged)
     gc.collect()
 
 
@@ -126,7 +129,7 @@ def test_a_class_that_clicks_at_once_throws_no_connection_away(tmp_path, caplog,
         for _ in range(2):
             asked = [threads.submit(client.api.containers) for _ in range(students)]
             assert [one.result() for one in asked] == [[]] * students
-    assert caplog.records == []
+    assert said_by(caplog, API, CONNECTIONS) == []
 
 
 @LEAVES
@@ -137,7 +140,7 @@ def test_an_engine_that_was_never_there_is_told_by_the_error_alone(tmp_path, cap
         for _ in range(2):
             with pytest.raises(EngineGone):
                 api.containers()
-    assert caplog.records == []
+    assert said_by(caplog, API) == []
     gc.collect()
 
 
@@ -192,16 +195,16 @@ def test_a_registry_that_hangs_says_nothing_of_the_engine(tmp_path, monkeypatch,
             self.say(b"[]")
 
     over = threading.Event()
-    monkeypatch.setattr("launcher.runtimes.docker.api.QUICK", 0.1)
-    monkeypatch.setattr("launcher.runtimes.docker.api.REGISTRY", 0.3)
     place = str(tmp_path / "engine.sock")
     with (
         serving(OnSocket(place, Asking)),
         contextlib.closing(EngineApi(base_url=f"unix://{place}", version="1.41")) as api,
     ):
         assert api.containers() == []
+        monkeypatch.setattr("launcher.runtimes.docker.api.QUICK", 0.1)
+        monkeypatch.setattr("launcher.runtimes.docker.api.REGISTRY", 0.3)
         with pytest.raises(ReadTimeout, match=r"timeout=0\.3"):
             api.inspect_distribution("evil.example/x:1")
         over.set()
-    assert caplog.records == []
+    assert said_by(caplog, API) == []
     gc.collect()

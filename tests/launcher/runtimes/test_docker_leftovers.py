@@ -16,6 +16,7 @@ from docker.errors import APIError, ImageNotFound
 from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
 from launcher.runtimes.docker import leftovers
+from tests.logged import said_by
 
 pytestmark = pytest.mark.docker
 ALL = 1 << 50
@@ -112,7 +113,8 @@ def test_an_engine_that_removes_no_caches_keeps_nothing_from_going_on(
     monkeypatch.setattr(type(slow_engine.api), "images", lambda self, name: [])
     leftovers.empty_cache(slow_engine)
     assert leftovers.sweep(slow_engine, older=0, cache=0, dry_run=False) == []
-    assert [one.levelname for one in caplog.records] == ["WARNING", "WARNING"]
+    logged = said_by(caplog, "launcher.runtimes.docker.leftovers")
+    assert [one.levelname for one in logged] == ["WARNING", "WARNING"]
 
 
 def test_an_image_whose_build_ends_while_it_is_looked_at_is_no_leftover(monkeypatch):

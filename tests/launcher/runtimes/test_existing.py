@@ -13,6 +13,7 @@ from envs.git import Git
 from envs.halt import NO_HALT
 from envs.version import VersionCache
 from launcher.runtimes.docker.existing import ExistingImages, registry_of
+from tests.logged import said_by
 
 DIGEST = "sha256:" + "a" * 64
 INSIDE = "10.0.0.1:5000/org/x"
@@ -88,7 +89,9 @@ def told(existing, name):
 
 def test_the_answer_of_a_strangers_registry_is_in_the_log_alone(engine, caplog):
     assert "s3cret" not in told(ExistingImages(engine), PUBLIC)
-    assert [record.said for record in caplog.records] == ["body: s3cret of the network"] * 3
+    assert [one.said for one in said_by(caplog, "launcher.runtimes.docker.existing")] == [
+        "body: s3cret of the network"
+    ] * 3
 
 
 @pytest.mark.parametrize("name", [PUBLIC, "org/x"])

@@ -174,6 +174,7 @@ print(flush=True); sys.stdin.read()
 
 
 def test_a_deleted_file_counts_until_nobody_has_it_open(limits, start, monkeypatch):
+    monkeypatch.setattr(disk, "HELD_OPEN", 60.0)
     spec = start()
     look(limits)
     with subprocess.Popen(

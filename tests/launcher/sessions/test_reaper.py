@@ -16,6 +16,7 @@ from launcher.session import Session
 from launcher.sessions.notices import Notices
 from launcher.sessions.reaper import Reaper, Use, after_jump, ending, reason_to_stop, use_of
 from tests.fakes import FakeRuntime, fake_sessions
+from tests.logged import said_by
 
 NOW = 1_800_000_000.0
 
@@ -70,8 +71,9 @@ def test_walls_are_looked_at_each_round_and_a_gap_is_logged_once(caplog):
     reaper = Reaper(SimpleNamespace(runtime=runtime), idle=1, max_age=1)
     for _ in range(4):
         reaper.look_at_walls()
-    assert [one.levelname for one in caplog.records] == ["INFO", "WARNING", "INFO"]
-    assert "a gap" in caplog.records[1].getMessage()
+    logged = said_by(caplog, "launcher.sessions.reaper")
+    assert [one.levelname for one in logged] == ["INFO", "WARNING", "INFO"]
+    assert "a gap" in logged[1].getMessage()
 
 
 @pytest.mark.parametrize("jump", [86400.0, -86400.0])
@@ -108,7 +110,7 @@ def test_small_corrections_of_the_clock_are_no_jump(caplog):
         wall[0] += 16.0
         steady[0] += 15.0
         assert clock.last() == 0.0
-    assert not caplog.records
+    assert not said_by(caplog, "launcher.clock")
 
 
 def test_while_people_wait_an_unused_session_stops_earlier_and_its_files_stay(tmp_path):

@@ -14,6 +14,7 @@ from launcher.sessions.sessions import Sessions
 from launcher.warm.demand import Kind
 from launcher.warm.pool import Pool
 from tests.fakes import FakeGateway, FakeRuntime
+from tests.logged import said_by
 from tests.waiting import wait_for
 
 I1, I2, I3 = Kind("i1"), Kind("i2"), Kind("i1-new")
@@ -35,6 +36,8 @@ class FakeWarm:
     begun: int = 0
     most_at_once: int = 0
     pause: float = 0.0
+    first_two: threading.Barrier | None = None
+    """Where those wait for each other."""
     guard: threading.Lock = field(default_factory=threading.Lock)
 
     def why_not(self):
@@ -45,6 +48,9 @@ class FakeWarm:
             self.starting += 1
             self.begun += 1
             self.most_at_once = max(self.starting, self.most_at_once)
+            together = self.first_two if self.begun <= 2 else None
+        if together:
+            together.wait(60)
         time.sleep(self.pause)
         with self.guard:
             self.starting -= 1
@@ -201,7 +207,7 @@ def test_one_whose_slot_cannot_be_attached_is_thrown_away_never_given_out(
 
 
 def test_never_more_than_fit_and_never_more_than_two_start_at_once(pool, warm):
-    warm.pause = 0.05
+    warm.pause, warm.first_two = 0.05, threading.Barrier(2)
     pool.queue.capacity.plan = replace(pool.queue.capacity.plan, sessions=3)
     assert pool.queue.capacity.hold("a" * 24, "s9", "c9", "i1") is None
     pool.asked[I1] = 8
@@ -279,7 +285,8 @@ def test_what_fails_while_the_engine_is_gone_keeps_no_room_and_is_told_once(
     for begun in (2, 4, 6):
         until(lambda begun=begun: warm.begun >= begun and not pool.starting())
         pool._trouble[I1].again = 0
-    assert sorted(one.getMessage() for one in caplog.records) == [
+    said = said_by(caplog, "launcher.warm.pool", "launcher.rounds")
+    assert sorted(one.getMessage() for one in said) == [
         "a session was not started in advance: no such image",
         "stopping a warm session failed: OSError: the engine does not answer",
     ]
@@ -350,7 +357,7 @@ def test_one_that_cannot_be_looked_into_is_the_last_that_is_started(
     warm.settle = settle
     pool.start()
     until(lambda: pool.problem == "no such process")
-    until(lambda: not runtime.rows)
+    until(lambda: not runtime.rows and not pool.starting())
     begun = warm.begun
     time.sleep(0.2)
     assert warm.begun == begun <= 3
@@ -376,6 +383,7 @@ def test_sessions_that_nobody_gets_any_more_hold_no_room(failing, runtime):
 
 def test_what_has_failed_for_a_moment_is_tried_again(failing, warm):
     time.sleep(0.3)
+    until(lambda: not failing.starting())
     begun = warm.begun
     time.sleep(0.3)
     assert warm.begun == begun, "none is started only to look"
@@ -403,6 +411,14 @@ def test_who_waits_is_given_the_room_that_is_lacking_and_no_more(pool, runtime):
     until(lambda: pool.counts() == {I1: 3})
     stop, may_end = runtime.stop, threading.Event()
     runtime.stop = lambda session_id: may_end.wait(60) and stop(session_id)
+    look, looks, one_at_a_time = pool.round, [], threading.Lock()
+
+    def by_turns():  # the pool's own thread goes on
+        with one_at_a_time:
+            looks.append(look())
+
+    pool.round = by_turns
+    until(lambda: looks)
     pool.queue.lacking = lambda: 1
     for _ in range(3):
         pool.round()
@@ -420,7 +436,11 @@ def test_an_image_that_was_built_again_under_its_name_has_new_sessions(pool, war
     assert kept in runtime.rows
 
 
-def test_one_that_a_launch_has_just_reserved_is_not_stopped_under_its_hands(pool, warm, runtime):
+def test_one_that_a_launch_has_just_reserved_is_not_stopped_under_its_hands(
+    pool, warm, runtime, monkeypatch
+):
+    for name in ("CALM", "IMPATIENCE"):
+        monkeypatch.setattr(f"launcher.warm.pool.{name}", 3600.0)  # no other is started
     pool.start()
     until(lambda: pool.counts() == {I1: 3})
     mine = pool.reserve(I1)
@@ -467,9 +487,17 @@ def test_a_launcher_that_starts_takes_over_none_of_an_old_image(pool, warm, runt
     until(lambda: pool.counts() == {I1: 3} and left.id not in runtime.rows)
 
 
+def begin_no_more(pool):
+    """No round that goes on meanwhile begins another one."""
+    asked = []
+    pool.wishes = lambda: asked.append(1)
+    until(lambda: asked)
+
+
 def test_all_are_stopped_side_by_side_when_the_launcher_ends(pool, warm, runtime):
     pool.start()
     until(lambda: pool.counts() == {I1: 3})
+    begin_no_more(pool)
     stop, together = runtime.stop, threading.Barrier(3)
 
     def stop_together(session_id):
@@ -484,6 +512,7 @@ def test_all_are_stopped_side_by_side_when_the_launcher_ends(pool, warm, runtime
 def test_a_launch_gets_none_that_the_launcher_is_just_stopping(pool, runtime):
     pool.start()
     until(lambda: pool.counts() == {I1: 3})
+    begin_no_more(pool)
     stop, got = runtime.stop, []
 
     def click_meanwhile(session_id):
@@ -499,6 +528,7 @@ def test_one_that_does_not_end_keeps_no_launcher_from_ending(pool, warm, runtime
     monkeypatch.setattr("launcher.warm.pool.END", 0.2)
     pool.start()
     until(lambda: pool.counts() == {I1: 3})
+    begin_no_more(pool)
     may_end = threading.Event()
     runtime.stop = lambda session_id: may_end.wait(30)
     warm.sweep = lambda keep, *, unfinished: None
