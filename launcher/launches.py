@@ -193,7 +193,7 @@ class Launches:
         with self._guard:
             self._forget_old()
             for launch in self._known.values():
-                same = (launch.link, launch.student) == (link, student)
+                same = launch.student == student and launch.link == link
                 over = launch.told or launch.was_opened(WATCHED) or (retry and launch.error)
                 if same and not over:
                     self.asked_for(launch)

@@ -20,8 +20,6 @@ import aiohttp
 
 PAUSE, SLOWER, LONGEST = 0.25, 1.3, 2.0
 """As `waiting.js` has them."""
-PROBE = 0.1
-"""Seconds between two looks at `/healthz`, which must go on answering."""
 
 
 @dataclass
@@ -144,26 +142,20 @@ def expect(answer: aiohttp.ClientResponse, status: int) -> None:
         raise Failed(f"{answer.method} {answer.url.path} answered {answer.status}")
 
 
-async def probe(link: str, slowest: list[float]) -> None:
-    """How long `/healthz` takes while the others click."""
-    async with aiohttp.ClientSession(trust_env=False) as browser:
-        while True:
-            began = time.perf_counter()
-            async with browser.get(urljoin(link, "/healthz")) as answer:
-                await answer.read()
-            slowest.append(time.perf_counter() - began)
-            await asyncio.sleep(PROBE)
-
-
 async def storm(school: Class, timeout: float) -> dict[str, Any]:
     """Everybody at once."""
-    slowest: list[float] = []
-    probing = asyncio.create_task(probe(school.link, slowest))
+    asking = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.storm.health", school.link),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    if asking.stdout is None or not await asking.stdout.readline():
+        raise SystemExit("/healthz does not answer")
     clicks = [asyncio.wait_for(click(school), timeout) for _ in range(school.students)]
     found = await asyncio.gather(*clicks, return_exceptions=True)
-    probing.cancel()
+    slowest, _ = await asking.communicate()
     rows = [one if isinstance(one, Click) else Click(error=repr(one)) for one in found]
-    return {"clicks": [asdict(row) for row in rows], "health": max(slowest, default=0.0)}
+    return {"clicks": [asdict(row) for row in rows], "health": float(slowest)}
 
 
 def main() -> int:
