@@ -58,7 +58,11 @@ class Environments:
 
         :raises envs.errors.BadEnvironment: no such environment, and no content.
         """
-        return course_name(link.repo or self.of(link)[0])
+        return course_name(self.address(link))
+
+    def address(self, link: Link) -> str:
+        """The repository whose course it is; for what it raises see `course`."""
+        return link.repo or self.of(link)[0]
 
     def egress(self, link: Link) -> str:
         """What the catalogue lets sessions of the link's environment reach; empty: it says nothing.

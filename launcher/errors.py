@@ -9,6 +9,7 @@ LaunchError
 ├── ContentFailed      the pull could not put the content in place
 │   ├── ContentTooLarge  the settings allow less
 │   └── HomeFull       the student's folder holds as much as it may
+├── FolderOfAnother    the course's folder has the name of another course's
 ├── SessionFailed      the session's server did not start
 ├── NoRoom             every place is taken: the student waits in line
 ├── SessionGone        the session no longer runs
@@ -80,6 +81,12 @@ class ContentTooLarge(ContentFailed):
 
 class HomeFull(ContentFailed):
     """The student's folder holds as much as it may; nothing was copied into it."""
+
+
+class FolderOfAnother(LaunchError):
+    """The student's folder for another course has the same name."""
+
+    field = "repo"
 
 
 class SessionFailed(LaunchError):

@@ -13,7 +13,12 @@ from dataclasses import dataclass, field
 from envs.errors import EnvError
 from launcher.asking import Asking
 from launcher.config import Config
-from launcher.content.delivered import all_delivered, delivered_before, folders_of
+from launcher.content.delivered import (
+    all_delivered,
+    check_course,
+    delivered_before,
+    folders_of,
+)
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors, Upstream
 from launcher.content.named_paths import check_paths
@@ -78,6 +83,8 @@ class Launcher:
             contextlib.ExitStack() as place,
         ):
             place.enter_context(self.turnstile.turn(saying_how_many(tell)))
+            home = self.sessions.homes.path(student, course)
+            check_course(home, self.environments.address(link))
 
             def starting() -> None:
                 place.close()  # others have a session that is ready, and need a moment only

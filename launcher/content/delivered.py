@@ -14,7 +14,8 @@ from typing import Any
 
 from launcher.content.receipt import Receipt
 from launcher.content.upstream import Upstream
-from launcher.homes.home import course_name
+from launcher.errors import FolderOfAnother
+from launcher.homes.home import course_name, plain_address
 from launcher.session import SessionSpec
 from link_generator.content import Content, content_folders, folder_names, is_inside
 from link_generator.link import Link
@@ -70,14 +71,36 @@ def widened(last: Delivered | None, content: Content) -> tuple[str, ...]:
 
 def find_delivered(spec: SessionSpec, folder: str) -> Delivered | None:
     """The last delivery into the folder, or None when nothing is known."""
-    return read(delivered_file(spec, folder))
+    return read(delivered_file(spec.home, folder))
 
 
 def all_delivered(spec: SessionSpec) -> list[Delivered]:
     """Every folder of this home that was delivered into, the newest first."""
-    name = glob_safe(delivered_file(spec, "").name.removesuffix(".json"))
-    found = [read(path) for path in spec.home.parent.glob(f"{name}*.json")]
+    return delivered_in(spec.home)
+
+
+def delivered_in(home: Path) -> list[Delivered]:
+    """The same, of a home whose session may not run yet."""
+    name = glob_safe(delivered_file(home, "").name.removesuffix(".json"))
+    found = [read(path) for path in home.parent.glob(f"{name}*.json")]
     return sorted((one for one in found if one), key=lambda one: -one.at)
+
+
+def check_course(home: Path, address: str) -> None:
+    """Refuse a repository that has its folder's name in common with the one that the folder is of.
+
+    Whoever looks long enough finds such an address, and sends a student a link to it.
+
+    :raises FolderOfAnother: nothing of it may come into this home.
+    """
+    mine = plain_address(address)
+    for one in delivered_in(home):
+        if course_name(one.repo) == home.name and plain_address(one.repo) != mine:
+            raise FolderOfAnother(
+                f"Your folder for {one.repo} has the name that a folder for {address} would have.",
+                hint="Do not trust this link. If it is your course's, its teacher can give the "
+                "repository another name.",
+            )
 
 
 def delivered_before(link: Link, spec: SessionSpec) -> list[Delivered]:
@@ -91,10 +114,10 @@ def folders_of(link: Link, spec: SessionSpec) -> tuple[str, ...]:
 
     Two repositories of one name come in with two links; the later gets another folder.
     """
-    had = {one.folder: course_name(one.repo) for one in all_delivered(spec)}
+    had = {one.folder: plain_address(one.repo) for one in all_delivered(spec)}
     found: dict[str, str] = {}
     for content, wanted in zip(link.contents, content_folders(link.contents), strict=True):
-        mine = course_name(content.repo)
+        mine = plain_address(content.repo)
         names = itertools.chain((wanted,), folder_names(content))
         name = next(
             name
@@ -117,7 +140,7 @@ def clashes(name: str, mine: str, folder: str, owner: str) -> bool:
 
 def record(spec: SessionSpec, delivered: Delivered) -> None:
     """Remember it; written at once or not at all."""
-    path = delivered_file(spec, delivered.folder)
+    path = delivered_file(spec.home, delivered.folder)
     path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".delivered-")
     with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -135,12 +158,12 @@ def read(path: Path) -> Delivered | None:
         return None
 
 
-def delivered_file(spec: SessionSpec, folder: str) -> Path:
+def delivered_file(home: Path, folder: str) -> Path:
     name = folder.replace("%", "%25").replace("/", "%2F")
     if len(name.encode()) > 100:  # the longest name of a file is 255 bytes
         short = name.encode()[:60].decode("utf-8", "ignore")
         name = f"{short}-{hashlib.sha256(folder.encode()).hexdigest()[:12]}"
-    return spec.home.with_name(f".delivered-{spec.home.name}-{name}.json")
+    return home.with_name(f".delivered-{home.name}-{name}.json")
 
 
 def glob_safe(text: str) -> str:

@@ -87,17 +87,26 @@ def folder_below(home: Path, path: str) -> Iterator[int]:
         yield handle
 
 
-def course_name(address: str) -> str:
-    """The course that a repository's address stands for, as a folder name.
+def plain_address(address: str) -> str:
+    """A repository's address as every link to its course has it.
 
-    The hash keeps two repositories of one last part apart; a trailing `/` or `.git` and the
-    host's upper case make no other course, and neither does a branch or an environment's tag.
+    A trailing `/` or `.git` and the host's upper case make no other course.
     """
     plain = re.sub(r"(\.git)?/*$", "", address.strip())
     scheme, found, rest = plain.partition("://")
-    if found:
-        host, slash, path = rest.partition("/")
-        plain = f"{scheme.lower()}://{host.lower()}{slash}{path}"
+    if not found:
+        return plain
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}://{host.lower()}{slash}{path}"
+
+
+def course_name(address: str) -> str:
+    """The course that a repository's address stands for, as a folder name.
+
+    The hash keeps two repositories of one last part apart. It is short: who looks for an address
+    with the same name finds one, so `launcher/content/delivered.py` compares addresses as well.
+    """
+    plain = plain_address(address)
     last = re.split(r"[/:]", plain)[-1]
     slug = re.sub(r"[^a-z0-9]+", "-", last.lower()).strip("-")[:40].strip("-") or "course"
     return f"{slug}-{hashlib.sha256(plain.encode()).hexdigest()[:8]}"

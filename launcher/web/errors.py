@@ -89,6 +89,7 @@ TABLE: dict[type[Exception], Row] = {
     ),
     launcher.ContentNotFound: Row(404, "E-REPO", "We can't find the course files", (TEACHER,)),
     launcher.UnknownBranch: Row(404, "E-BRANCH", "The course has no such branch", (TEACHER,)),
+    launcher.FolderOfAnother: Row(409, "E-COURSE", "Another course has this folder", (TEACHER,)),
     launcher.PathNotFound: Row(404, "E-PATH", "The file to open is not there", (TEACHER,)),
     launcher.HomeFull: Row(507, "E-DISK", "Your folder is full", ()),
     launcher.ContentFailed: Row(

@@ -19,7 +19,7 @@ from launcher.config import load_config
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors
 from launcher.content.newest import Newest
-from launcher.errors import DiskFull, PathNotFound
+from launcher.errors import DiskFull, FolderOfAnother, PathNotFound
 from launcher.launch import Launcher
 from launcher.sessions.sessions import Sessions
 from link_generator.content import Content
@@ -42,6 +42,9 @@ class FakeEnvironments:
 
     def course(self, link):
         return "course-1"
+
+    def address(self, link):
+        return link.repo
 
     def ensure_image(self, link, tell):
         return SimpleNamespace(name="image")
@@ -371,3 +374,21 @@ def test_what_the_disk_keeps_away_is_still_named_after_a_turn(clicks, teacher, t
     if waits:
         newest = Newest.of(Content(clicks.url, ""), launcher.mirrors, launcher.asking)
     assert FULL in newest.since(source).stale_note
+
+
+def test_a_link_whose_course_has_the_name_of_another_gets_nothing_of_its_folder(
+    clicks, server, tmp_path, monkeypatch
+):
+    Repo.create(tmp_path / "served/evil", {"week1/a.txt": "evil\n"})
+    monkeypatch.setattr("launcher.content.delivered.course_name", lambda _address: "course-1")
+    home = clicks.launcher.sessions.homes.path("s1", "course-1")
+    clicks.click()
+    clicks.click(branch="main")
+    before = sorted(home.rglob("*"))
+    running = clicks.launcher.sessions.of("s1")
+    with pytest.raises(FolderOfAnother) as caught:
+        clicks.launcher.launch(Link(env="e", repo=server.url("evil")), "s1", lambda _: None)
+    assert clicks.url in caught.value.message
+    assert sorted(home.rglob("*")) == before
+    assert clicks.launcher.sessions.of("s1") == running
+    clicks.launcher.launch(Link(env="e", repo=server.url("evil")), "s2", lambda _: None)
