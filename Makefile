@@ -11,7 +11,7 @@ demo:
 
 # Workers wait half of their time, for engines, builds and limits: six of them keep four cores busy.
 test: lint
-	@.venv/bin/pytest -n 6 --dist loadfile
+	@.venv/bin/pytest -n 6 --dist loadfile --reruns 1 -raR
 
 test-fast:
 	@bin/setup test

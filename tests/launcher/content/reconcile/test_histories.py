@@ -92,6 +92,7 @@ def packed(repo: Repo, commit: str, target: Path) -> str:
     return str(target)
 
 
+@pytest.mark.flaky(reruns=0)  # what is lost once is lost
 @pytest.mark.slow
 @given(st.lists(st.tuples(ACTS, ACTS, st.booleans()), min_size=1, max_size=3))
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
