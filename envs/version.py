@@ -153,6 +153,25 @@ def explain(error: GitFailed, repo: str) -> RepoNotFound | GitHostDown:
     return GitHostDown(f"The git server of {repo} cannot be reached.", hint=hint)
 
 
+UNREACHED = re.compile(
+    "|".join(
+        (
+            *(one.pattern for one in (PRIVATE, MISSING, NO_GIT)),
+            *(shape for shape, _ in DOWN),
+            "unable to access|could not read from remote|RPC failed",
+        )
+    ),
+    re.IGNORECASE,
+)
+NOT_GIVEN = re.compile("not our ref|unadvertised object")
+"""What servers say that hand out no commits by id."""
+
+
+def is_unreached(error: GitFailed) -> bool:
+    """True where git did not get as far as what it asked for: nothing else would come, either."""
+    return bool(UNREACHED.search(error.stderr)) and not NOT_GIVEN.search(error.stderr)
+
+
 EXISTING = "docker:"
 """How the address of an image begins that exists already; its commit is its digest."""
 Digest = Callable[[str, str], str]

@@ -67,6 +67,8 @@ NOTE = "launcher.json"
 """In a mirror: what the git host said, and by its time when that was last asked for."""
 DOWN = 20.0
 """Seconds in which nobody waits for a host that did not answer, where there is a copy."""
+REFUSED = 600.0
+"""Seconds in which a submodule that is missing, private or too large is not asked for again."""
 SILENT = "The git server does not answer"
 FULL = "This server's disk is full, so the newest course files cannot come"
 """Why there is only a copy, for students."""
@@ -91,6 +93,8 @@ class Mirrors:
     _flights: dict[tuple[str, str], Flight] = field(default_factory=dict)
     _down: dict[tuple[str, str], float] = field(default_factory=dict)
     """When each host last did not answer, in monotonic seconds."""
+    _missed: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Until when a commit of a submodule is not asked for again, in monotonic seconds."""
     _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def refresh(self, repo: str, branch: str = "") -> Upstream:
@@ -265,10 +269,24 @@ class Mirrors:
         return made
 
     def _bring(self, mirror: Path, repo: str, commit: str) -> None:
-        """Fetch a submodule's commit."""
-        if not self._has(mirror, commit):
+        """Fetch a submodule's commit.
+
+        What failed is not tried again at once: a class clicks, and one after the other would wait.
+        """
+        if self._has(mirror, commit):
+            return
+        if time.monotonic() < self._missed.get((repo, commit), -math.inf):
+            raise ContentFailed(f"{repo} could not be fetched a moment ago.")
+        try:
             with self._fetching(mirror):
                 self._fetch_into(mirror, Upstream(repo, commit, commit, time.time(), kind="commit"))
+        except (EnvError, LaunchError, GitFailed) as error:
+            lasts = isinstance(error, ContentNotFound | ContentTooLarge)
+            now = time.monotonic()
+            with self._guard:
+                self._missed = {key: until for key, until in self._missed.items() if until > now}
+                self._missed[repo, commit] = now + (REFUSED if lasts else DOWN)
+            raise
 
     def find_copy(self, repo: str, branch: str = "") -> Upstream | None:
         """What the git host said when it last answered, marked as stale; asks nobody."""

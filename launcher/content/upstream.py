@@ -12,7 +12,7 @@ from pathlib import Path
 from envs.errors import GitHostDown, RepoNotFound
 from envs.git import ONE_PACK, Git, GitFailed, Watch, is_too_large, nobody
 from envs.sizes import human
-from envs.version import explain
+from envs.version import explain, is_unreached
 from launcher.errors import ContentNotFound, ContentTooLarge, UnknownBranch
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -192,7 +192,7 @@ def fetch(
         try:
             run(*shallow, "--", source, f"+{upstream.full_ref}:{into}")
         except GitFailed as error:
-            if upstream.kind != "commit" or is_too_large(error):
+            if upstream.kind != "commit" or is_too_large(error) or is_unreached(error):
                 raise
             # A server that does not hand out commits by id hands out all branches and tags.
             run("--", source, *EVERYTHING)

@@ -1,16 +1,18 @@
 """What a link gives: one folder without the rest, submodules filled in, never too much."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
+from envs.errors import GitHostDown
 from envs.git import Git
 from launcher.content.delivered import find_delivered
 from launcher.content.mirror import Mirrors
 from launcher.content.size import SizeLimits
-from launcher.content.upstream import FetchLimits
-from launcher.errors import ContentTooLarge
-from tests.git_server import Repo
+from launcher.content.upstream import FetchLimits, Upstream, fetch
+from launcher.errors import ContentNotFound, ContentTooLarge
+from tests.git_server import GitServer, Repo
 
 WEEKS = {
     "week1/a.ipynb": "{}",
@@ -260,7 +262,10 @@ def test_a_fetch_that_takes_too_long_is_ended(tmp_path):
             mirrors.refresh(f"http://{host}/x")
 
 
-def test_a_submodule_whose_host_is_down_keeps_its_files_and_comes_later(student, weeks, nested):
+def test_a_submodule_that_cannot_be_fetched_keeps_its_files_and_comes_later(
+    student, weeks, nested, monkeypatch
+):
+    monkeypatch.setattr("launcher.content.mirror.REFUSED", 0.0)
     student.pull()
     student.write("week1/lib/mine.txt", "mine\n")
     commit = nested.commit({"lib.txt": "new\nlib\n"})
@@ -277,3 +282,62 @@ def test_a_submodule_whose_host_is_down_keeps_its_files_and_comes_later(student,
     assert student.read("week1/lib/lib.txt") == "new\nlib\n"
     assert student.read("week1/lib/mine.txt") == "mine\n"
     assert student.pull().changed is False
+
+
+def asked(server, name):
+    return [one for one in server.requests if f"/{name}/" in one]
+
+
+def test_a_class_asks_once_for_a_submodule_that_is_missing_or_private(
+    new_student, weeks, nested, server
+):
+    nested.folder.rename(nested.folder.with_name("away"))
+    for number in range(5):
+        receipt = new_student(f"s{number}").pull()
+        assert "/lib cannot be fetched now" in receipt.sentence()
+    assert len(asked(server, "lib")) == 1, "not once a student, and not for everything as well"
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_submodule_whose_host_is_down_is_asked_for_again_after_a_moment(
+    new_student, weeks, server, tmp_path, mirrors, monkeypatch, later
+):
+    monkeypatch.setattr("launcher.content.mirror.DOWN", 0.0 if later else 600.0)
+    lib = Repo.create(tmp_path / "other/lib", {"lib.txt": "lib\n"})
+    with GitServer(tmp_path / "other") as other:
+        add(weeks, "week1/lib", other.url("lib"), lib)
+        mirrors.git = replace(mirrors.git, hosts=(server.host, other.host))
+        other.stop()
+        assert "cannot be fetched now" in new_student("s1").pull().sentence()
+        other.start()
+        again = new_student("s2").pull()
+    assert ("cannot be fetched now" in again.sentence()) is not later
+    assert bool(asked(other, "lib")) is later
+
+
+@pytest.mark.parametrize("trouble", ["missing", "private", "down", "too large"])
+def test_everything_is_not_fetched_where_one_commit_could_not_be_asked_for(
+    weeks, server, tmp_path, monkeypatch, trouble
+):
+    git, commit = Git(hosts=(server.host,)), weeks.git("rev-parse", "HEAD").strip()
+    git.run("init", "--quiet", "--bare", "--", str(tmp_path / "mirror"))
+    server.password = "u:p" if trouble == "private" else ""
+    url = server.url("none" if trouble == "missing" else "course")
+    if trouble == "down":
+        server.stop()
+    fetches, run = [], Git.run
+
+    def counted(self, *words, remote="", **more):
+        fetches.extend([words] if remote else [])
+        return run(self, *words, remote=remote, **more)
+
+    monkeypatch.setattr(Git, "run", counted)
+    with pytest.raises((ContentNotFound, GitHostDown, ContentTooLarge)):
+        fetch(
+            *(Upstream(url, commit, commit, 0.0, kind="commit"), url, str(tmp_path / "mirror")),
+            into="refs/launcher/incoming/1",
+            depth=1,
+            git=git,
+            limits=FetchLimits(largest=100 if trouble == "too large" else 0),
+        )
+    assert len(fetches) == 1
