@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ from envs.readers.texts import read_texts
 from envs.recipe import Recipe
 from envs.records import Records
 from envs.room import ROOMY, Room
-from envs.slots import Slots
+from envs.slots import Slots, locked
 from envs.version import EXISTING, Version
 
 log = logging.getLogger(__name__)
@@ -155,20 +156,29 @@ class Store:
         """The folder with the files of this version, fetched once."""
         mark = hashlib.sha256(version.repo.encode()).hexdigest()[:12]
         folder = self.folder / "sources" / f"{mark}-{version.commit}"
-        with contextlib.suppress(FileNotFoundError):
-            os.utime(folder)  # in use from now on: what is old may be removed
-            return folder
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if version.repo.startswith(EXISTING):
-            folder.mkdir(exist_ok=True)  # an image has no files of its own
-            return folder
         with folder.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # a whole class clicks at once: one of them fetches
-            if not folder.exists():
-                self.room.ensure(log.info)
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(folder)  # in use from now on: what is old may be removed
+                return folder
+            if version.repo.startswith(EXISTING):
+                folder.mkdir()  # an image has no files of its own
+                return folder
+            self.room.ensure(log.info)
             return checkout(
                 version, folder, git=self.git, allowance=Allowance(self.largest, room=self.room)
             )
+
+    def take_source(self, folder: Path, *, before: float) -> Path | None:
+        """Move a checkout to where only its removal is left to do; None where that may not be.
+
+        That is while somebody takes it, or where somebody has since `before`, in Unix seconds.
+        """
+        with folder.with_suffix(".lock").open("w") as lock:
+            if not locked(lock) or folder.lstat().st_mtime > before:
+                return None
+            return folder.rename(folder.with_name(f".gone-{uuid.uuid4().hex[:12]}"))
 
     def plan(self, version: Version) -> tuple[Path, Recipe, str]:
         """The checkout, what it asks for, and the name of its image."""

@@ -140,13 +140,19 @@ class Cleanup:
         records = self.store.records
         commits = {one.commit for one in records.all() if one.name in needed}
         commits |= {one.commit for one in records.unfinished() if one.outcome == "running"}
+        before = time.time() - max(self.longest_build, DAY)
         gone = []
-        for folder in sorted((self.store.folder / "sources").glob("*-*")):
-            old = time.time() - folder.lstat().st_mtime > max(self.longest_build, DAY)
-            if folder.is_dir() and old and folder.name.partition("-")[2] not in commits:
-                gone.append(Removed("checkout", folder.name, disk.used(folder) or 0))
-                if not dry_run and (why := remove_tree(folder)):
-                    log.warning("a checkout stays: %s", why, extra={"path": folder.name})
+        for folder in sorted((self.store.folder / "sources").glob("[!.]*-*")):
+            if not folder.is_dir() or folder.lstat().st_mtime > before:
+                continue
+            if folder.name.partition("-")[2] in commits:
+                continue
+            found = Removed("checkout", folder.name, disk.used(folder) or 0)
+            taken = None if dry_run else self.store.take_source(folder, before=before)
+            if taken and (why := remove_tree(taken)):
+                log.warning("a checkout stays: %s", why, extra={"path": taken.name})
+            if taken or dry_run:
+                gone.append(found)
         return gone
 
 

@@ -34,6 +34,7 @@ PATTERNS = {
     "content/clones/*/.*.new-*": "a clone that was never finished",
     "content/packs/*/tmp*": "a pack that was never finished",
     "builds/sources/.checkout-*": "a checkout that was never finished",
+    "builds/sources/.gone-*": "a checkout that was never removed",
     "builds/.gone-*": "a log that was never removed",
     "builds/logs/*/*.tmp": "a build's record that was never finished",
     "run/tmp*": "a file of the gateway that was never finished",

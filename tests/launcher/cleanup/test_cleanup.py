@@ -6,6 +6,7 @@ import fcntl
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from hashlib import sha256
 from types import SimpleNamespace
@@ -20,12 +21,14 @@ from envs.store import Store
 from envs.version import Version, VersionCache
 from launcher.classes.classes import Classes
 from launcher.classes.times import ClassTime
+from launcher.cleanup import leftovers
 from launcher.cleanup.cleanup import DAY, Cleanup, regularly
 from launcher.cleanup.copies import Copies
 from launcher.cleanup.planned import Planned
 from launcher.content.mirror import Mirrors
 from launcher.database import Database
 from launcher.database.tables import SESSIONS
+from launcher.homes import disk
 from launcher.links.short_links import ShortLinks
 from launcher.sessions.history import History, Remembered
 from launcher.settings.entries import CatalogueEntry
@@ -150,7 +153,7 @@ def test_checkouts_go_with_their_images(scene):
         (sources / f"mark-{commit}").mkdir(parents=True)
         os.utime(sources / f"mark-{commit}", (old, old))
     assert gone(scene) == ["mark-other"]
-    assert [one.name for one in sources.iterdir()] == ["mark-abcdefabcdef"]
+    assert [one.name for one in sources.iterdir() if one.is_dir()] == ["mark-abcdefabcdef"]
 
 
 def test_the_checkout_that_a_build_waits_with_stays(scene):
@@ -176,6 +179,66 @@ def test_a_checkout_that_is_about_to_be_built_stays(scene):
     os.utime(checkout, (old, old))
     assert store.source(version) == checkout
     assert gone(scene) == []
+
+
+@pytest.fixture
+def old_checkout(scene):
+    """A version, and its checkout that nobody has used for days."""
+    version = Version(REPO, "v1", "a" * 40, "tag")
+    folder = scene.cleanup.store.source(replace(version, repo="docker:x"))
+    mark = sha256(REPO.encode()).hexdigest()[:12]
+    folder = folder.rename(folder.with_name(f"{mark}-{version.commit}"))
+    (folder / "file").write_text("x")
+    os.utime(folder, (time.time() - 10 * DAY,) * 2)
+    return version, folder
+
+
+def test_a_checkout_that_a_click_takes_while_it_is_looked_at_stays(
+    scene, old_checkout, monkeypatch
+):
+    version, folder = old_checkout
+    used = disk.used
+
+    def clicked(measured):
+        assert scene.cleanup.store.source(version) == folder
+        return used(measured)
+
+    monkeypatch.setattr(disk, "used", clicked)
+    assert gone(scene) == []
+    assert (folder / "file").exists()
+
+
+def test_a_checkout_whose_lock_a_click_holds_stays(scene, old_checkout):
+    _, folder = old_checkout
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert gone(scene) == []
+    assert gone(scene) == [folder.name]
+
+
+def test_a_click_waits_with_its_use_of_a_checkout_until_that_is_removed_or_stays(
+    scene, old_checkout
+):
+    version, folder = old_checkout
+    with ThreadPoolExecutor(1) as pool:
+        with folder.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            click = pool.submit(scene.cleanup.store.source, version)
+            time.sleep(0.3)
+            assert not click.done()
+        assert click.result(60) == folder
+
+
+def test_a_checkout_whose_removal_is_killed_is_nobodys_and_a_leftover(
+    scene, old_checkout, tmp_path, monkeypatch
+):
+    _, folder = old_checkout
+    monkeypatch.setattr("launcher.cleanup.cleanup.remove_tree", lambda _: "killed")
+    assert gone(scene) == [folder.name]
+    assert not folder.exists()
+    (left,) = leftovers.find(tmp_path, older=3600)
+    assert (left.path / "file").exists()
+    assert leftovers.remove(left)
 
 
 def test_logs_go_once_they_are_old_and_their_image_is_gone(scene):
@@ -205,7 +268,7 @@ def test_a_checkout_of_any_depth_goes(scene, dig):
     dig(sources / "mark-deep")
     os.utime(sources / "mark-deep", (old, old))
     assert gone(scene) == ["mark-deep"]
-    assert list(sources.iterdir()) == []
+    assert not [one for one in sources.iterdir() if one.is_dir()]
 
 
 def test_a_launcher_that_is_started_again_each_night_cleans_up_too():

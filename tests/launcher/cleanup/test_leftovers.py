@@ -23,6 +23,7 @@ LEFT = [
     "content/clones/course-1/.abc.new-x/file",
     "content/packs/course-1/tmpx",
     "builds/sources/.checkout-x/file",
+    "builds/sources/.gone-x/file",
     "builds/logs/env/x.tmp",
     "run/tmpabc",
     "tmpabcd1234",
