@@ -21,7 +21,7 @@ from launcher.machine.ports import free_port
 from launcher.people import identity
 from launcher.rehearsal.click import Click
 from tests.certificates import make_certificate
-from tests.e2e.conftest import make_box
+from tests.e2e.conftest import WITHOUT_LAB, make_box
 from tests.launcher.gateway.conftest import OWNER, SESSION, Backend
 from tests.launcher.gateway.test_probes import MEGABYTE, cookie
 from tests.waiting import wait_for
@@ -43,7 +43,7 @@ class Front:
         self.cert, self.key = make_certificate(root / "tls", hosts=("localhost",))
         self.port, self.plain = free_port(), free_port()
         self.url = f"https://127.0.0.1:{self.port}"
-        self.box = make_box(root, "local")
+        self.box = make_box(root, "local", **WITHOUT_LAB)
         settings = yaml.safe_load(self.box.settings.read_text())
         settings |= {"public_url": self.url, "trusted_proxies": ["127.0.0.1"]}
         if sessions_host:

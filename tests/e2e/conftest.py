@@ -48,6 +48,8 @@ FLAGS = [
 
 START = 180.0
 """Seconds that a launcher may take to start."""
+WITHOUT_LAB = {"base": {"server": ["jupyter-server>=2,<3", "ipykernel>=6.29"]}}
+"""A setting for tests that open no page of JupyterLab, which is most of what a build installs."""
 FAILED = pytest.StashKey[bool]()
 
 

@@ -9,14 +9,14 @@ import yaml
 from launcher.people.identity import COOKIE, SECURE_COOKIE
 from launcher.rehearsal.click import Click
 from tests.certificates import make_certificate
-from tests.e2e.conftest import make_box
+from tests.e2e.conftest import WITHOUT_LAB, make_box
 
 
 @pytest.fixture(scope="module", params=["one-name", "two-names"])
 def box(request, local_root):
     root = local_root / f"https-{request.param}"
     root.mkdir()
-    box = make_box(root, "local")
+    box = make_box(root, "local", **WITHOUT_LAB)
     cert, key = make_certificate(root / "tls", hosts=("localhost",))
     settings = yaml.safe_load(box.settings.read_text())
     settings["public_url"] = settings["public_url"].replace("http:", "https:")

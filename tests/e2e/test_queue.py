@@ -11,7 +11,7 @@ import yaml
 from playwright.sync_api import TimeoutError
 
 from launcher.rehearsal.click import Click
-from tests.e2e.conftest import ARTEFACTS, make_box
+from tests.e2e.conftest import ARTEFACTS, WITHOUT_LAB, make_box
 from tests.waiting import wait_for
 
 JSON = {"Accept": "application/json"}
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 def box(local_root):
     root = local_root / "queue-local"
     root.mkdir()
-    box = make_box(root, "local")
+    box = make_box(root, "local", **WITHOUT_LAB)
     settings = yaml.safe_load(box.settings.read_text())
     settings |= {"capacity": {"sessions": 2}, "content": {"fresh": "60s"}}
     box.settings.write_text(yaml.safe_dump(settings))
