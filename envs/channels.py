@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from envs.errors import BadEnvironment
+from envs.json_file import changing, read
 
 STABLE, NEXT = "stable", "next"
 
@@ -24,7 +19,7 @@ class Channels:
 
     def tag(self, name: str, channel: str) -> str:
         """The tag that the channel of the environment `name` stands for; empty for none yet."""
-        row = self._read().get(name, {})
+        row = read(self.file).get(name, {})
         if channel == NEXT:
             return str(row.get(NEXT, ""))
         tags = row.get(STABLE, [])
@@ -32,19 +27,19 @@ class Channels:
 
     def kept(self, name: str, channel: str) -> tuple[str, ...]:
         """The tags whose images must stay: the channel's, and the one that a rollback goes to."""
-        row = self._read().get(name, {})
+        row = read(self.file).get(name, {})
         if channel == NEXT:
             return (str(row[NEXT]),) if row.get(NEXT) else ()
         return tuple(str(tag) for tag in row.get(STABLE, [])[-2:])
 
     def offer(self, name: str, tag: str) -> None:
         """Let `next` stand for the tag."""
-        with self._changing() as rows:
+        with changing(self.file) as rows:
             rows.setdefault(name, {})[NEXT] = tag
 
     def promote(self, name: str, tag: str, before: str) -> None:
         """Let `stable` stand for the tag; `before` is what it stood for without a promotion."""
-        with self._changing() as rows:
+        with changing(self.file) as rows:
             row = rows.setdefault(name, {})
             tags = row.get(STABLE) or ([before] if before else [])
             row[STABLE] = [*(one for one in tags if one != tag), tag]
@@ -56,7 +51,7 @@ class Channels:
 
         :raises BadEnvironment: there was none before.
         """
-        with self._changing() as rows:
+        with changing(self.file) as rows:
             tags = rows.get(name, {}).get(STABLE, [])
             if len(tags) < 2:
                 raise BadEnvironment(
@@ -65,21 +60,3 @@ class Channels:
                 )
             left = tags.pop()
             return left, tags[-1]
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            found = json.loads(self.file.read_text("utf-8"))
-        except FileNotFoundError:
-            return {}
-        return found if isinstance(found, dict) else {}
-
-    @contextmanager
-    def _changing(self) -> Iterator[dict[str, Any]]:
-        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(self.file.with_suffix(".lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            rows = self._read()
-            yield rows
-            temp = self.file.with_suffix(".new")
-            temp.write_text(json.dumps(rows), "utf-8")
-            os.replace(temp, self.file)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import difflib
-import json
 import math
-import os
 import re
 import threading
 import time
@@ -25,6 +23,7 @@ from envs.errors import (
     UnknownRef,
 )
 from envs.git import Git, GitFailed
+from envs.json_file import changing, read
 
 PRIVATE = re.compile(
     r"could not read Username|Authentication failed|terminal prompts|Permission denied"
@@ -344,18 +343,13 @@ class VersionCache:
         with self._guard:
             _, before = self._known.get(key, (0.0, None))
             if self.file and before != found:
-                rows = self._rows()
-                rows[" ".join(key)] = {"commit": found.commit, "kind": found.kind}
-                self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                temp = self.file.with_suffix(".new")
-                temp.write_text(json.dumps(rows), "utf-8")
-                os.replace(temp, self.file)
+                with changing(self.file, heal=True) as rows:
+                    rows[" ".join(key)] = {"commit": found.commit, "kind": found.kind}
             self._known[key] = (time.monotonic(), found)  # on a full disk not before it is kept
             self._down.pop(key, None)
 
     def _rows(self) -> dict[str, Any]:
         try:
-            found = json.loads(self.file.read_text("utf-8")) if self.file else {}
+            return read(self.file) if self.file else {}
         except (OSError, ValueError):
             return {}
-        return found if isinstance(found, dict) else {}

@@ -35,6 +35,7 @@ PATTERNS = {
     "content/packs/*/tmp*": "a pack that was never finished",
     "builds/sources/.checkout-*": "a checkout that was never finished",
     "builds/sources/.gone-*": "a checkout that was never removed",
+    "builds/tmp????????": "a list of channels or versions that was never finished",
     "builds/.gone-*": "a log that was never removed",
     "builds/logs/*/*.tmp": "a build's record that was never finished",
     "run/tmp*": "a file of the gateway that was never finished",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from envs.errors import GitHostDown, HostNotAllowed, RepoNotFound, UnknownRef
 from envs.git import Git, GitFailed
-from envs.version import VersionCache, explain, resolve_version
+from envs.version import Version, VersionCache, explain, resolve_version
 from tests.git_server import Repo
 
 
@@ -146,3 +149,28 @@ def test_after_a_restart_a_git_host_that_is_down_holds_nobody_up(env, url, git, 
     file.write_text("broken")
     with pytest.raises(GitHostDown):
         VersionCache(git, file=file).resolve(url, "v1")
+
+
+def test_processes_that_remember_at_the_same_time_lose_nothing(git, tmp_path):
+    """`serve`, `env watch` and `env build` share one file."""
+    file, most = tmp_path / "data/versions.json", 60
+    caches = [VersionCache(git, file=file) for _ in range(4)]
+
+    def remember(cache):
+        for number in range(most):
+            mine = f"v{number}-{caches.index(cache)}"
+            cache._remember(Version("https://example.org/r", mine, "a" * 40, "tag"))
+
+    with ThreadPoolExecutor(len(caches)) as pool:
+        for done in [pool.submit(remember, cache) for cache in caches]:
+            done.result(120)
+    assert len(json.loads(file.read_text())) == most * len(caches)
+    assert sorted(one.name for one in file.parent.iterdir()) == ["versions.json", "versions.lock"]
+
+
+def test_what_is_no_file_of_versions_is_replaced(git, tmp_path):
+    file = tmp_path / "versions.json"
+    for broken in ("broken", "[]"):
+        file.write_text(broken)
+        VersionCache(git, file=file)._remember(Version("https://example.org/r", "v1", "a", "tag"))
+        assert VersionCache(git, file=file).known("https://example.org/r", "v1") == "a"
