@@ -27,6 +27,7 @@ TIMEOUT = 600.0
 """Seconds for one pull inside the session."""
 LOOK = 15.0
 """Seconds for a look that changes nothing; somebody waits for its page."""
+LOOKS = ("snapshots", "preview")
 LARGEST_RECEIPT, LARGEST_ANSWER = 1_000_000, 16_000_000
 """Bytes of what a pull and anything else may answer; the program there keeps to less."""
 LOADER = """
@@ -95,7 +96,9 @@ def _ask_once(
         except TimeoutError as error:
             raise ContentFailed(
                 "The session took too long with its course files.",
-                hint="Stop it under My sessions, then open the link again.",
+                hint="Try again when no cell runs; your files are as they were."
+                if request.get("action") in LOOKS
+                else "Stop it under My sessions, then open the link again.",
             ) from error
     looks = request.get("action", "pull") not in ("pull", "take")
     if len(done.out) > (LARGEST_ANSWER if looks else LARGEST_RECEIPT):

@@ -22,6 +22,8 @@ from .work import Work
 
 LONGEST_DIFF = 2000
 """Lines that a preview shows of one file."""
+LONGEST_LINE = 2000
+"""Characters that it shows of one line."""
 
 
 class Kept(NamedTuple):
@@ -219,6 +221,8 @@ def state(work: Work, one: Kept) -> str:
     """`same`, `changed` or `missing`: the file in the folder against the one kept."""
     if not os.path.lexists(one.stored):
         return "lost"
+    if work.exists(one.path) and size_of(work.full(one.path)) != size_of(one.stored):
+        return "changed"  # which takes no reading of large files
     now = work.look(one.path)
     if now is None:
         return "missing"
@@ -241,7 +245,11 @@ def difference(work: Work, one: Kept) -> List[str]:
     except (OSError, ValueError):
         return []
     made = difflib.unified_diff(now, then, "now", "in the snapshot", lineterm="", n=2)
-    return [line for _, line in zip(range(LONGEST_DIFF), made)]
+    return [cut(line) for _, line in zip(range(LONGEST_DIFF), made)]
+
+
+def cut(line: str) -> str:
+    return line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def lines_of(path: bytes, data: bytes) -> List[str]:

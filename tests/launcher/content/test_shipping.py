@@ -76,3 +76,25 @@ def test_a_receipt_that_is_none_is_trouble_that_is_told(student, teacher, monkey
     monkeypatch.setattr(student.runtime, "run", lambda *_, **__: Completed(0, out, b""))
     with pytest.raises(ContentFailed, match="not all there"):
         student.pull()
+
+
+class Slow(FakeRuntime):
+    """A session in which a cell takes every second."""
+
+    def run(self, session_id, command, *, stdin=None, timeout=60.0):
+        raise TimeoutError
+
+
+@pytest.mark.parametrize(
+    ("action", "way"),
+    [
+        ("snapshots", "Try again when no cell runs; your files are as they were."),
+        ("preview", "Try again when no cell runs; your files are as they were."),
+        ("restore", "Stop it under My sessions, then open the link again."),
+        ("pull", "Stop it under My sessions, then open the link again."),
+    ],
+)
+def test_a_look_that_takes_too_long_costs_nobody_a_kernel(action, way):
+    with pytest.raises(ContentFailed, match="took too long") as caught:
+        ask_session(Slow(), "s1", {"folder": "course", "action": action}, [])
+    assert caught.value.hint == way

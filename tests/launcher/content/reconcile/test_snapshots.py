@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from launcher.content.reconcile.__main__ import run
-from launcher.content.reconcile.snapshots import ids
+from launcher.content.reconcile.snapshots import LONGEST_LINE, ids
+from launcher.content.reconcile.work import Work
 
 
 def act(mine, action, **words):
@@ -86,6 +87,35 @@ def test_a_file_that_was_moved_aside_comes_back_from_where_it_is(mine, teacher):
     act(mine, "restore", id=receipt.snapshot, in_place=True)
     assert mine.read("extra.txt") == "the student's own, later\n"
     assert mine.read(aside) == "the student's own, later\n"
+
+
+def test_a_preview_cuts_a_line_without_end(mine, teacher):
+    teacher.commit({"a.txt": "x" * 5000 + "\nshort\n"})
+    mine.pull()
+    teacher.commit({"a.txt": "y" * 5000 + "\nshort\n"})
+    name = mine.pull().snapshot
+    lines = act(mine, "preview", id=name, path="a.txt")["preview"]["diff"]
+    assert [line[:2] for line in lines if len(line) > 100] == ["-y", "+x"]
+    assert {len(line) for line in lines if len(line) > 100} == {LONGEST_LINE + 1}
+    assert " short" in lines
+
+
+def test_a_preview_reads_no_file_of_another_size(mine, teacher, monkeypatch):
+    teacher.commit({"a.txt": "zero\none\ntwo\nthree\n", "b.txt": "c\n"})
+    name, looked, look = mine.pull().snapshot, [], Work.look
+
+    def counted(work, path):
+        looked.append(path)
+        return look(work, path)
+
+    monkeypatch.setattr(Work, "look", counted)
+    found = act(mine, "preview", id=name)["preview"]["files"]
+    assert {one["name"]: one["state"] for one in found} == {"a.txt": "changed", "b.txt": "changed"}
+    assert looked == [b"b.txt"]
+    mine.write("b.txt", "b\n")
+    mine.folder.joinpath("a.txt").unlink()
+    found = act(mine, "preview", id=name)["preview"]["files"]
+    assert {one["name"]: one["state"] for one in found} == {"a.txt": "missing", "b.txt": "same"}
 
 
 def test_a_preview_says_what_would_come_back(mine, teacher):
