@@ -14,7 +14,7 @@ from envs.errors import RepoNotFound, TooLarge, UnknownRef
 from envs.git import ONE_PACK, Git, GitFailed, is_too_large
 from envs.room import ROOMY, Room
 from envs.sizes import human
-from envs.version import Version, explain
+from envs.version import Version, explain, is_unreached
 
 
 @dataclass
@@ -135,6 +135,8 @@ def fetch(version: Version, made: Path, *, git: Git, allowance: Allowance) -> No
     except GitFailed as one:
         if is_too_large(one):
             raise allowance.refusal(version.repo) from one
+        if is_unreached(one):
+            raise explain(one, version.repo) from one
         try:
             # Not into refs/heads: git refuses to fetch into the branch that HEAD names.
             everything = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")

@@ -9,6 +9,7 @@ import pytest
 
 from envs.checkout import Allowance, checkout
 from envs.errors import GitHostDown, OverLimit, RepoNotFound, TooLarge, UnknownRef
+from envs.git import Git
 from envs.room import Room
 from envs.version import Version, resolve_version
 from tests.git_server import Repo
@@ -55,6 +56,26 @@ def test_a_commit_that_no_branch_holds_any_more_needs_a_server_that_gives_it(
     else:
         with pytest.raises(UnknownRef, match=lost[:12]):
             checkout(version, tmp_path / "x", git=git)
+
+
+@pytest.mark.parametrize("trouble", ["missing", "down"])
+def test_everything_is_not_fetched_where_one_commit_could_not_be_asked_for(
+    host, old, git, tmp_path, monkeypatch, trouble
+):
+    fetches, run = [], Git.run
+
+    def counted(self, *words, remote="", **more):
+        fetches.extend([words] if remote else [])
+        return run(self, *words, remote=remote, **more)
+
+    if trouble == "down":
+        host.stop()
+    else:
+        (host.root / "env").rename(host.root / "away")
+    monkeypatch.setattr(Git, "run", counted)
+    with pytest.raises(GitHostDown if trouble == "down" else RepoNotFound):
+        checkout(old, tmp_path / "x", git=git)
+    assert len(fetches) == 1
 
 
 def test_only_one_commit_is_fetched_where_the_server_allows_it(host, old, git, tmp_path):
