@@ -16,7 +16,7 @@ import pytest
 import requests
 import yaml
 
-from tests.e2e.conftest import make_box
+from tests.e2e.conftest import NPM, make_box
 from tests.git_server import Repo
 
 pytestmark = pytest.mark.slow
@@ -60,12 +60,11 @@ def node(tmp_path_factory):
     """Runs a script with the packages that the lock file names."""
     folder = tmp_path_factory.mktemp("node")
     shutil.copytree(NODE, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules"))
-    install = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-    subprocess.run(install, cwd=folder, check=True, capture_output=True, timeout=120)
+    subprocess.run(["npm", "ci", *NPM], cwd=folder, check=True, capture_output=True, timeout=600)
 
     def run(script, *args):
         done = subprocess.run(
-            ["node", script, *args], cwd=folder, capture_output=True, text=True, timeout=240
+            ["node", script, *args], cwd=folder, capture_output=True, text=True, timeout=900
         )
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
@@ -133,8 +132,8 @@ def test_the_gateway_serves_health_and_numbers(box):
 def test_thebe_runs_a_cell_on_a_page_of_another_site(box, site, student):
     folder, address = site
     # The published bundle needs none of the package's dependencies.
-    pack = ["npm", "pack", "--silent", "thebe-core@0.5.0"]
-    subprocess.run(pack, cwd=folder, check=True, capture_output=True, timeout=120)
+    pack = ["npm", "pack", "--silent", "thebe-core@0.5.0", *NPM]
+    subprocess.run(pack, cwd=folder, check=True, capture_output=True, timeout=600)
     with tarfile.open(folder / "thebe-core-0.5.0.tgz") as packed:
         packed.extractall(folder, filter="data")
     for script in (folder / "package" / "dist" / "lib").glob("*.min.js"):

@@ -36,16 +36,16 @@ def make_link(page, box):
 def open_notebook(page, link):
     """Click the link and wait until the notebook shows its cells."""
     page.goto(link, wait_until="commit")
-    page.wait_for_url("**/lab/**", timeout=120_000)
+    page.wait_for_url("**/lab/**", timeout=600_000)
     wait_until_open(page)
-    assert "week1.ipynb" in page.url
+    page.wait_for_url("**week1.ipynb**")
 
 
 def wait_until_open(page):
     """Until the notebook shows its cells, and its kernel is ready for them."""
-    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=60_000)
+    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=120_000)
     # Not the toolbar's circle: it is idle before there is a kernel, and a narrow window hides it.
-    page.locator("#jp-main-statusbar", has_text="(ipykernel) | Idle").wait_for(timeout=60_000)
+    page.locator("#jp-main-statusbar", has_text="(ipykernel) | Idle").wait_for(timeout=120_000)
 
 
 def run_cell(page):
@@ -98,7 +98,7 @@ def test_a_link_is_a_running_notebook_and_an_edit_is_never_lost(box, student):
     assert again.url.split("/s/")[1].split("/")[0] == first_session, "the same session"
     assert (home / "week2.ipynb").exists(), "the push has arrived"
     assert "my own idea" in (home / "week1.ipynb").read_text(), "the edit is there"
-    again.locator(".cm-content", has_text="my own idea").first.wait_for(timeout=30_000)
+    again.locator(".cm-content", has_text="my own idea").first.wait_for(timeout=120_000)
     shot(again, box, "5-after-push")
     assert (box.images(), box.builds()) == before, "a push to content builds nothing"
 
@@ -110,11 +110,11 @@ def test_the_waiting_page_shows_real_steps_and_the_build(box, student):
     page = student.new_context().new_page()
     page.goto(box.link(env=f"{box.git.url('env')}@slow"))
     page.get_by_role("heading", name="Opening week1.ipynb").wait_for()
-    page.locator("#log", has_text="Used: requirements.txt").wait_for(timeout=60_000)
+    page.locator("#log", has_text="Used: requirements.txt").wait_for(timeout=300_000)
     assert page.locator("#steps li.done").count() >= 1
     assert page.locator("#steps li.active").count() == 1
     shot(page, box, "2-waiting")
-    page.wait_for_url("**/lab/**", timeout=120_000)
+    page.wait_for_url("**/lab/**", timeout=600_000)
 
 
 def test_a_student_reads_what_an_update_did_and_can_undo_it(box, student):
@@ -129,18 +129,18 @@ def test_a_student_reads_what_an_update_did_and_can_undo_it(box, student):
 
     box.content.commit({"notes.txt": "one\ntheirs\nthree\n"})
     page.goto(box.link())
-    page.get_by_role("heading", name="What the update did").wait_for(timeout=60_000)
+    page.get_by_role("heading", name="What the update did").wait_for(timeout=180_000)
     assert "Your notes.txt was kept" in page.locator("#receipt").inner_text()
     assert page.locator("h1").inner_text() == "Ready: week1.ipynb"
     assert not page.locator("#close").is_visible()
     shot(page, box, "10-receipt")
     page.get_by_role("link", name="Open now").click()
-    page.wait_for_url("**/lab/**", timeout=60_000)
+    page.wait_for_url("**/lab/**", timeout=180_000)
 
     box.content.commit({"notes.txt": "zero\none\ntheirs\nthree\n"})
     page.goto(f"{box.url}/sessions")
     page.get_by_role("button", name="Update from teacher").click()
-    page.get_by_text("Your changes merged into notes.txt").first.wait_for(timeout=60_000)
+    page.get_by_text("Your changes merged into notes.txt").first.wait_for(timeout=180_000)
     assert notes.read_text() == "zero\none\nmine\nthree\n"
     shot(page, box, "11-sessions")
     page.get_by_role("link", name="Undo or start over").click()
@@ -187,14 +187,15 @@ def test_a_stopped_session_comes_back_with_its_work(box, student):
     page.get_by_role("heading", name="This session has stopped").wait_for()
     shot(page, box, "8-gone")
     page.get_by_role("link", name="Bring it back").click()
-    page.wait_for_url("**/lab/**", timeout=60_000)
-    page.locator(".cm-content", has_text="kept across a stop").first.wait_for(timeout=60_000)
+    page.wait_for_url("**/lab/**", timeout=180_000)
+    page.locator(".cm-content", has_text="kept across a stop").first.wait_for(timeout=180_000)
 
 
 def test_a_wrong_link_says_what_to_do_and_its_id_is_in_the_log(box, student):
     page = student.new_page()
     page.goto(box.link(path="week9.ipynb"))
-    page.get_by_role("heading", name="The file to open is not there").wait_for(timeout=30_000)
+    page.get_by_role("heading", name="The file to open is not there").wait_for(timeout=120_000)
+    page.wait_for_load_state("load")
     assert "week1.ipynb" in page.content()
     shot(page, box, "9-error")
     request_id = page.locator("#details").inner_text().split("id ")[1].strip()
@@ -210,7 +211,7 @@ def test_without_scripts_the_form_and_the_click_still_work(box, student):
     link = page.locator("#url").input_value()
     assert link.startswith(f"{box.url}/launch?")
     page.goto(link, wait_until="commit")
-    page.wait_for_url("**/lab/**", timeout=60_000)
+    page.wait_for_url("**/lab/**", timeout=180_000)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -252,7 +253,7 @@ def test_a_link_is_rehearsed_from_the_page(box, student):
     page.locator("#checks li").first.wait_for()
     before = set((box.data / "homes").iterdir())
     page.get_by_role("button", name="Rehearse").click()
-    page.locator("#checks", has_text="Rehearsed").wait_for(timeout=120_000)
+    page.locator("#checks", has_text="Rehearsed").wait_for(timeout=300_000)
     assert "✓ Rehearsed" in page.locator("#rehearsal").inner_text()
     assert "✓ ok Rehearsed" in page.locator("#checks").inner_text()
     assert set((box.data / "homes").iterdir()) == before, "nothing of it stays"

@@ -60,9 +60,10 @@ def nothing_is_left_for_long(box):
     """
     over = {"exited", "created"}
     with contextlib.closing(docker.from_env()) as engine:
-        wait_for(lambda: {one.status for one in containers_of_builds(engine, box)} <= over)
-        left = containers_of_builds(engine, box)
+        wait_for(lambda: {one.status for one in containers_of_builds(engine, box)} <= over, 180)
+        before = containers_of_builds(engine, box)
         swept = leftovers.sweep(engine, older=0, cache=1 << 50, dry_run=True)
+        left = [one for one in containers_of_builds(engine, box) if one in before]
         assert {("container", one.name) for one in left} <= {row[:2] for row in swept}
         for one in left:
             with contextlib.suppress(docker.errors.NotFound):  # somebody else's clean-up was first
@@ -78,12 +79,14 @@ def kill_in_build(box, ref, line, moment):
 
     def click():
         with contextlib.suppress(ClickFailed, OSError):
-            first.open(box.link(env=f"{box.git.url('kills')}@{ref}"), lambda line: None, timeout=60)
+            first.open(
+                box.link(env=f"{box.git.url('kills')}@{ref}"), lambda line: None, timeout=600
+            )
 
     thread = threading.Thread(target=click)
     thread.start()
-    (build,) = wait_for(records.unfinished, 60)
-    wait_for(lambda: line in records.log(build.name), 60, every=0.01)
+    (build,) = wait_for(records.unfinished, 180)
+    wait_for(lambda: line in records.log(build.name), 300, every=0.01)
     time.sleep(moment)
     box.stop(signal.SIGKILL)
     thread.join(60)
@@ -113,7 +116,7 @@ def test_a_kill_in_a_build_is_an_interrupted_build_and_the_next_click_builds(
 
     box.start()
     second = Click()
-    second.open(link, lambda line: None, timeout=120)
+    second.open(link, lambda line: None, timeout=600)
     assert second.browser.get(f"{second.session_url}api/status", timeout=60).status_code == 200
     second.browser.close()
     assert len(good_images(box)) == before + 1

@@ -24,7 +24,7 @@ from launcher.runtimes.docker import mounts
 from launcher.runtimes.docker.packet_filter import NoFilter, run_filter
 from launcher.runtimes.docker.walls import Reach, Walls
 from tests.e2e import small_server
-from tests.e2e.conftest import make_box
+from tests.e2e.conftest import make_box, remove_network
 from tests.git_server import Repo
 from tests.processes import Process
 from tests.waiting import wait_for
@@ -77,7 +77,7 @@ def box(data_root, request):
     with contextlib.closing(box.engine):
         bridges = [bridge_of(one) for one in networks(box)]
         for one in networks(box):
-            one.remove()
+            remove_network(box.engine, one)
         with contextlib.suppress(NoFilter):  # a launcher that starts takes them down, too
             Walls(tuple(Reach(bridge, "web") for bridge in bridges)).remove()
     box.clean()
