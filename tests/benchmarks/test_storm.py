@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import uuid
 
 import docker
 import pytest
 
 from benchmarks.storm import __main__ as bench
 from benchmarks.storm.report import Row, plain_row, row_of, targets
+from launcher.runtimes.docker.network import bridge_of, network_of
+from launcher.runtimes.docker.walls import NoFilter, Reach, Walls
+from launcher.session import EGRESS
+from tests.e2e.conftest import remove_network
 
 
 def test_percentiles_are_of_those_who_got_a_notebook():
@@ -32,9 +38,23 @@ def test_targets_say_what_was_missed():
     assert said == ["met", "met", "met", "met", "met", "MISSED", "MISSED"]
 
 
+@pytest.fixture
+def network(monkeypatch):
+    """A network of this run alone: somebody else may measure on the same engine."""
+    name = f"launcher-storm-{uuid.uuid4().hex[:8]}"
+    monkeypatch.setitem(bench.SETTINGS, "docker", {"network": name})
+    yield name
+    names = [network_of(name, egress) for egress in EGRESS]
+    with contextlib.closing(docker.from_env()) as engine:
+        for one in engine.networks.list(names=names):
+            remove_network(engine, one)
+    with contextlib.suppress(NoFilter):  # a launcher that starts takes them down, too
+        Walls(tuple(Reach(bridge_of(one), "web") for one in names)).remove()
+
+
 @pytest.mark.docker
 @pytest.mark.slow
-def test_one_student_and_one_container(monkeypatch, capsys):
+def test_one_student_and_one_container(network, monkeypatch, capsys):
     words = ["storm", "--students", "1", "2", "--room", "1", "--only", "cold", "plain", "full"]
     monkeypatch.setattr("sys.argv", words)
     assert bench.main() == 0
@@ -43,6 +63,6 @@ def test_one_student_and_one_container(monkeypatch, capsys):
         assert what in said
     assert "1 at once, 1 in line, told places [1] to [1]; 2 of 2 served" in said
     assert "met    failures: 0" in said
-    engine = docker.from_env()
-    assert not engine.api.containers(all=True, filters={"network": "launcher-storm"})
-    engine.close()
+    with contextlib.closing(docker.from_env()) as engine:
+        assert [one.name for one in engine.networks.list(names=[network])] == [network]
+        assert not engine.api.containers(all=True, filters={"network": network})
