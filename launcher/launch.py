@@ -34,6 +34,9 @@ from link_generator.content import Content
 from link_generator.link import Link, compose_link
 
 CORES = os.cpu_count() or 1
+INSIDE = 2
+"""Launches that do their work at a time where sessions are ready: one computes while the other waits
+for the disk. More of them pass Python's lock to each other, which costs more than it brings."""
 LONGEST_START = 15.0
 """Seconds after which another session starts, whatever became of one before it."""
 PATIENCE = 20.0
@@ -62,7 +65,7 @@ class Launcher:
     delivery: Delivery
     sessions: Sessions
     asking: Asking
-    turnstile: Turnstile = field(default_factory=lambda: Turnstile(CORES))
+    turnstile: Turnstile = field(default_factory=lambda: Turnstile(INSIDE))
     starts: Turnstile = field(default_factory=lambda: Turnstile(2 * CORES, LONGEST_START))
     """For sessions that start now: a hundred at once would each get a hundredth of the machine, and
     none would answer in time."""
