@@ -35,8 +35,8 @@ from link_generator.link import Link, compose_link
 
 CORES = os.cpu_count() or 1
 INSIDE = 2
-"""Launches that do their work at a time where sessions are ready: one computes while the other waits
-for the disk. More of them pass Python's lock to each other, which costs more than it brings."""
+"""Launches that do their work at a time where sessions are ready: one computes while the other
+waits for the disk. More of them would only pass Python's lock to each other."""
 LONGEST_START = 15.0
 """Seconds after which another session starts, whatever became of one before it."""
 PATIENCE = 20.0
