@@ -42,3 +42,4 @@ def test_what_failed_rests_unless_somebody_pushes():
     assert not prebuild.start("r", "v1")
     prebuild.pushed("r", "v1")
     assert ended.acquire(timeout=60)
+    wait_for(lambda: ("r", "v1") not in prebuild._busy)
