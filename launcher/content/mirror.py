@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from envs.errors import BadEnvironment, EnvError, GitHostDown, HostNotAllowed, OverLimit
-from envs.git import Git, GitFailed
+from envs.git import MOST, Git, GitFailed
 from envs.room import ROOMY, Room
 from launcher.content.clone import BASE_REF, STUDENT, make_clone, once
 from launcher.content.packs import shallow_commits, write_pack
@@ -57,10 +57,8 @@ class Flight:
 
 ShapeKey = tuple[str, str, tuple[str, ...] | None]
 """Repository, commit, and the folders that students get, None for all."""
-LISTED = 16
-"""Commits whose files are remembered by name."""
-FEW = 50_000
-"""The most files of one that is remembered: memory is for sessions."""
+LISTED = MOST
+"""Bytes of the lists of files that are remembered: memory is for sessions. Any one fits."""
 KINDS = ("mirrors", "clones", "packs")
 """What the folder holds of each repository; all but the first is made of the first."""
 NOTE = "launcher.json"
@@ -89,7 +87,8 @@ class Mirrors:
     _shapes: dict[ShapeKey, Shape] = field(default_factory=dict)
     fresh: float = 0.0
     """Seconds from a question to the git host in which others get the same answer."""
-    _files: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    _files: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    """The names of the files of a commit, each between two zero bytes."""
     _flights: dict[tuple[str, str], Flight] = field(default_factory=dict)
     _down: dict[tuple[str, str], float] = field(default_factory=dict)
     """When each host last did not answer, in monotonic seconds."""
@@ -330,9 +329,9 @@ class Mirrors:
 
     def files(self, upstream: Upstream) -> list[str]:
         """Every file of the commit; one whose name is no text is left out."""
-        return list(self._listed(upstream))
+        return self._listed(upstream).decode().split("\0")[1:-1]
 
-    def _listed(self, upstream: Upstream) -> tuple[str, ...]:
+    def _listed(self, upstream: Upstream) -> bytes:
         """The same, remembered for the commits of the last clicks: a class asks for one of them."""
         key = (upstream.repo, upstream.commit)
         known = self._files.get(key)
@@ -342,15 +341,15 @@ class Mirrors:
                 known = self._files.get(key) or self._list(upstream)
         return known
 
-    def _list(self, upstream: Upstream) -> tuple[str, ...]:
+    def _list(self, upstream: Upstream) -> bytes:
         listed = self._read(upstream, "ls-tree", "-r", "-z", "--name-only", upstream.commit)
-        names = tuple(name for name in listed.split("\0") if name and name.isprintable())
-        if len(names) <= FEW:
-            with self._guard:
-                while len(self._files) >= LISTED:
-                    del self._files[next(iter(self._files))]
-                self._files[upstream.repo, upstream.commit] = names
-        return names
+        names = [name for name in listed.split("\0") if name and name.isprintable()]
+        found = "\0".join(["", *names, ""]).encode()
+        with self._guard:
+            self._files[upstream.repo, upstream.commit] = found
+            while sum(map(len, self._files.values())) > LISTED:
+                del self._files[next(iter(self._files))]
+        return found
 
     def sizes(self, upstream: Upstream) -> dict[str, int]:
         """Bytes of every file of the commit."""
@@ -370,10 +369,11 @@ class Mirrors:
         plain = path.strip("/")
         if not plain or plain == ".":
             return True
-        known: tuple[str, ...] = ()
-        with contextlib.suppress(GitFailed):  # said below, of this path alone
-            known = self._listed(upstream)
-        if any(name.startswith(plain + "/") for name in known) or (not folder and plain in known):
+        known = b""
+        if plain.isprintable():
+            with contextlib.suppress(GitFailed):  # said below, of this path alone
+                known = self._listed(upstream)
+        if any(f"\0{plain}{end}".encode() in known for end in ("/" if folder else "/\0")):
             return True  # what a commit holds never changes
         try:
             found = self._read(upstream, "cat-file", "-t", f"{upstream.commit}:{plain}")

@@ -61,16 +61,26 @@ def test_a_storm_asks_once(mirrors, url, server, teacher):
     assert asked(server)[0] == 2, "a question and a fetch"
 
 
-def test_git_lists_the_files_of_a_commit_once_for_a_class(mirrors, url, teacher, monkeypatch):
-    newest = mirrors.refresh(url)
-    real, listed = mirrors.git.run, []
+@pytest.fixture
+def lists(mirrors, monkeypatch):
+    """The commits whose files git was made to list, once `watch` was called."""
+    real, seen = mirrors.git.run, []
 
     def run(*args, **words):
         if "ls-tree" in args:
-            listed.append(args)
+            seen.append(args[-1])
         return real(*args, **words)
 
-    monkeypatch.setattr(mirrors, "git", SimpleNamespace(run=run))
+    def watch():
+        monkeypatch.setattr(mirrors, "git", SimpleNamespace(run=run))
+        return seen
+
+    return watch
+
+
+def test_git_lists_the_files_of_a_commit_once_for_a_class(mirrors, url, lists):
+    newest = mirrors.refresh(url)
+    listed = lists()
     barrier = threading.Barrier(20)
 
     def click(_):
@@ -81,6 +91,23 @@ def test_git_lists_the_files_of_a_commit_once_for_a_class(mirrors, url, teacher,
         seen = list(pool.map(click, range(20)))
     assert seen == [(True, ["a.txt", "b.txt"])] * 20
     assert len(listed) == 1
+
+
+def test_lists_of_files_are_remembered_by_their_bytes(mirrors, url, teacher, lists, monkeypatch):
+    small = mirrors.refresh(url)
+    many = [f"f{number:05}" for number in range(60_000)]
+    teacher.commit(dict.fromkeys(many, ""))
+    large = mirrors.refresh(url)
+    listed = lists()
+    for _ in range(2):
+        assert mirrors.files(large) == ["a.txt", "b.txt", *many]
+        assert mirrors.files(small) == ["a.txt", "b.txt"]
+    assert listed == [large.commit, small.commit], "a large course is remembered as well"
+    monkeypatch.setattr("launcher.content.mirror.LISTED", 7 * len(many))
+    mirrors._files.clear()
+    for one in (small, large, small, small):
+        mirrors.files(one)
+    assert listed[2:] == [small.commit, large.commit, small.commit], "they have no room for both"
 
 
 def test_an_answer_is_shared_for_a_moment_only_and_a_failure_never(mirrors, url, server, teacher):
