@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from envs.sizes import human
-from launcher.backup.backup import Manifest, write_backup
+from launcher.backup.backup import write_backup
+from launcher.backup.manifest import Manifest
 from launcher.cli import Context
 from launcher.people.audit import Audit, at_the_terminal
 

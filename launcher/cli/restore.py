@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from launcher.backup.restore import check_backup, restore_backup
+from launcher.backup.checking import check_backup
+from launcher.backup.restore import restore_backup
 from launcher.cli import Context
 from launcher.cli.backup import summary, told
 from launcher.people.audit import Audit, at_the_terminal
