@@ -2,7 +2,7 @@
 
 import pytest
 
-from launcher.homes.home import Homes, course_name
+from launcher.homes.home import Homes, course_name, has_server_settings
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,21 @@ def test_no_name_leaves_the_folder_of_homes(tmp_path, name):
         Homes(tmp_path).path("abc123", name)
     with pytest.raises(ValueError):
         Homes(tmp_path).path(name, "course")
+
+
+def test_settings_that_a_server_reads_at_its_start_are_seen(tmp_path):
+    assert not has_server_settings(tmp_path / "none")
+    assert not has_server_settings(tmp_path)
+    (tmp_path / ".jupyter/lab/user-settings").mkdir(parents=True)
+    assert not has_server_settings(tmp_path)
+    (tmp_path / ".jupyter/jupyter_server_config.py").touch()
+    assert has_server_settings(tmp_path)
+
+
+def test_a_folder_of_settings_that_is_a_link_is_not_followed(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    home = tmp_path / "home"
+    (home / ".local").mkdir(parents=True)
+    (home / ".local/etc").symlink_to(elsewhere)
+    assert has_server_settings(home)
