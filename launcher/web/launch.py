@@ -4,11 +4,9 @@ restart of the server just clicks it again."""
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from flask import (
     Blueprint,
@@ -26,11 +24,10 @@ from envs.errors import BuildFailed
 from launcher.errors import PathNotFound
 from launcher.launches import Launch, Launches
 from launcher.progress import Phase
-from launcher.room.queue import Standing
 from launcher.web.clicks import ClickLimits
-from launcher.web.errors import answer, error_json, explain
+from launcher.web.errors import answer, explain
+from launcher.web.launch_json import launch_answer, launch_json, title_of
 from launcher.web.request import csrf_token, known_student, student, wants_json
-from link_generator.content import content_folder
 from link_generator.link import compose_link, parse_link
 
 STRAIGHT_IN = 1.0
@@ -42,15 +39,6 @@ PATIENT = 48
 """Clicks that wait so at once: each holds a thread of the server. A class whose sessions are ready
 goes straight in; in a larger storm the others get their waiting page at once, and every other page
 stays quick."""
-STEPS = (Phase.LINK, Phase.ENVIRONMENT, Phase.SESSION, Phase.CONTENT, Phase.OPENING)
-ORDER = (Phase.LINK, Phase.ENVIRONMENT, Phase.QUEUE, Phase.SESSION, Phase.CONTENT, Phase.OPENING)
-LABELS = {
-    Phase.LINK: "Link",
-    Phase.ENVIRONMENT: "Environment",
-    Phase.SESSION: "Session",
-    Phase.CONTENT: "Course files",
-    Phase.OPENING: "Opening",
-}
 
 
 def create_blueprint(
@@ -124,12 +112,6 @@ def is_soon(launch: Launch, ready: Callable[[str], bool]) -> bool:
     return bool(images) and ready(images[-1])
 
 
-def title_of(launch: Launch) -> str:
-    """What the link opens, in a word or two."""
-    link = launch.link
-    return link.path.rsplit("/", 1)[-1] or (content_folder(link.repo) if link.repo else link.env)
-
-
 def ways_out(launch: Launch) -> tuple[dict[str, str], ...]:
     """What the student can click when the launch failed: try again, or a file that is there."""
     link = launch.link
@@ -147,12 +129,6 @@ def build_link(error: Exception, build_page: Callable[[str], str]) -> tuple[dict
     return ({"label": "Show the build", "href": page},) if page else ()
 
 
-def image_in(log: list[str]) -> str:
-    """The name of the image that a build log begins with, or empty."""
-    found = [match[1] for line in log[:5] if (match := re.fullmatch(r"Building (env/\S+)", line))]
-    return found[0] if found else ""
-
-
 def refuse_embedding() -> None:
     """A launch starts by a click or a program, never because another page names it or loads it."""
     asked = request.headers
@@ -160,92 +136,3 @@ def refuse_embedding() -> None:
     own_script = kind == "empty" and asked.get("Sec-Fetch-Site") in ("same-origin", "none")
     if (kind != "document" and not own_script) or "prefetch" in asked.get("Sec-Purpose", ""):
         abort(403, "A launch link opens as a page, not as a part of one.")
-
-
-def launch_answer(launch: Launch, since: int, build_page: Callable[[str], str]) -> Response:
-    """The launch as JSON. Who reads the address has been told; a failure the page still shows."""
-    said = launch_json(launch, since, build_page)
-    launch.told = launch.told or said["url"] is not None
-    return jsonify(said)
-
-
-def launch_json(launch: Launch, since: int, build_page: Callable[[str], str]) -> dict[str, Any]:
-    """Everything that the waiting page shows, with the events after the cursor."""
-    every = launch.events()
-    error = None
-    if launch.error:
-        error = error_json(explain(launch.error, request_id=launch.request_id))
-    receipts = [one.as_json() for one in launch.opened.receipts] if launch.opened else []
-    log = [event.progress.message for event in every if event.progress.log]
-    return {
-        "id": launch.id,
-        "title": title_of(launch),
-        "subtitle": f"{launch.link.env} {launch.link.tag}".rstrip(),
-        "phase": launch.phase.value,
-        "cursor": every[-1].cursor if every else 0,
-        "queue": standing_json(launch.standing) if launch.standing else None,
-        "steps": steps(launch),
-        "log": log,
-        "build": build_page(image_in(log)),
-        "events": [
-            {
-                "cursor": event.cursor,
-                "phase": event.progress.phase.value,
-                "message": event.progress.message,
-                "log": event.progress.log,
-                "at": event.at,
-            }
-            for event in every
-            if event.cursor > since
-        ],
-        "url": launch.opened.url if launch.opened else None,
-        "receipt": receipts[0] if receipts else None,
-        "receipts": receipts,
-        "to_read": [one["sentence"] for one in receipts if one["touches_work"]],
-        "session": launch.opened.session.id if launch.opened else None,
-        "error": error,
-    }
-
-
-def standing_json(standing: Standing) -> dict[str, Any]:
-    """Where in line it is, in numbers and in words; no seconds where none were measured."""
-    seconds = standing.seconds
-    return {
-        "number": standing.number,
-        "of": standing.of,
-        "seconds": None if seconds is None else round(seconds),
-        "place": standing.place,
-        "sentence": standing.sentence,
-    }
-
-
-def steps(launch: Launch) -> list[dict[str, Any]]:
-    """The steps with their state, their newest sentence and the seconds they took."""
-    found: list[dict[str, Any]] = []
-    events = launch.events(launch.again)
-    now = launch.ended or None
-    current = events[-1].progress.phase if events else Phase.LINK
-    for phase in STEPS:
-        if phase is Phase.CONTENT and not launch.link.repo:
-            continue
-        own = [event for event in events if event.progress.phase is phase]
-        if launch.opened or ORDER.index(phase) < ORDER.index(current):
-            state = "done"
-        elif phase is current:
-            state = "failed" if launch.error else "active"
-        else:
-            state = "waiting"
-        after = [event.at for event in events if own and event.cursor > own[-1].cursor]
-        end = after[0] if after else now
-        said = [event.progress.message for event in own if not event.progress.log]
-        label = launch.link.opens if phase is Phase.OPENING else ""
-        found.append(
-            {
-                "name": phase.value,
-                "label": f"{LABELS[phase]} {label}".rstrip(),
-                "state": state,
-                "message": said[-1] if said else "",
-                "seconds": round(end - own[0].at, 2) if own and end else None,
-            }
-        )
-    return found

@@ -21,7 +21,7 @@ from launcher.sessions.notices import MEMORY, Notice, Notices
 from launcher.warm.demand import Kind
 from launcher.warm.pool import Pool
 from launcher.web.clicks import ClickLimits, TooManyLaunches
-from launcher.web.launch import steps
+from launcher.web.launch_json import steps
 from launcher.web.rate import RateLimit
 from link_generator.link import Link
 from tests.waiting import wait_for
