@@ -18,6 +18,7 @@ from launcher.content.delivered import (
     check_course,
     delivered_before,
     folders_of,
+    note_course,
 )
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors, Upstream
@@ -102,6 +103,7 @@ class Launcher:
                 egress=self.environments.egress(link) or self.config.session.egress,
                 starting=starting,
             )
+            note_course(spec.home, self.environments.address(link))
             # Whoever had the turn before may have brought something newer than a copy.
             sources = [one.since(source) for one, source in zip(asked, sources, strict=True)]
             try:

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,6 +82,11 @@ def all_delivered(spec: SessionSpec) -> list[Delivered]:
 
 def delivered_in(home: Path) -> list[Delivered]:
     """The same, of a home whose session may not run yet."""
+    return [one for one in notes_of(home) if one.folder]
+
+
+def notes_of(home: Path) -> list[Delivered]:
+    """What was brought, and under the folder without a name whose home it is."""
     name = glob_safe(delivered_file(home, "").name.removesuffix(".json"))
     found = [read(path) for path in home.parent.glob(f"{name}*.json")]
     return sorted((one for one in found if one), key=lambda one: -one.at)
@@ -89,18 +95,25 @@ def delivered_in(home: Path) -> list[Delivered]:
 def check_course(home: Path, address: str) -> None:
     """Refuse a repository that has its folder's name in common with the one that the folder is of.
 
-    Whoever looks long enough finds such an address, and sends a student a link to it.
+    Whoever looks long enough finds such an address, and sends a student a link to it. A course
+    without content is its environment's repository.
 
     :raises FolderOfAnother: nothing of it may come into this home.
     """
     mine = plain_address(address)
-    for one in delivered_in(home):
+    for one in notes_of(home):
         if course_name(one.repo) == home.name and plain_address(one.repo) != mine:
             raise FolderOfAnother(
                 f"Your folder for {one.repo} has the name that a folder for {address} would have.",
                 hint="Do not trust this link. If it is your course's, its teacher can give the "
                 "repository another name.",
             )
+
+
+def note_course(home: Path, address: str) -> None:
+    """Remember whose home it is before anything is in it: a course may have no content."""
+    if not any(plain_address(one.repo) == plain_address(address) for one in notes_of(home)):
+        write(home, Delivered("", address, "", (), time.time()))
 
 
 def delivered_before(link: Link, spec: SessionSpec) -> list[Delivered]:
@@ -140,7 +153,11 @@ def clashes(name: str, mine: str, folder: str, owner: str) -> bool:
 
 def record(spec: SessionSpec, delivered: Delivered) -> None:
     """Remember it; written at once or not at all."""
-    path = delivered_file(spec.home, delivered.folder)
+    write(spec.home, delivered)
+
+
+def write(home: Path, delivered: Delivered) -> None:
+    path = delivered_file(home, delivered.folder)
     path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".delivered-")
     with os.fdopen(handle, "w", encoding="utf-8") as file:

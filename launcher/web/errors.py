@@ -28,6 +28,7 @@ from link_generator.errors import BadLink
 
 TEACHER = "Your teacher needs to correct the link: send them the details below."
 TEACHER_BUILD = "Your teacher needs to correct the environment: send them the details below."
+TEACHER_COURSE = "Ask your teacher before you go on: send them the details below."
 TEACHER_HOST = (
     "Your teacher can name a repository at another host, or ask the person who runs this server to "
     "allow this one: send them the details below."
@@ -89,7 +90,9 @@ TABLE: dict[type[Exception], Row] = {
     ),
     launcher.ContentNotFound: Row(404, "E-REPO", "We can't find the course files", (TEACHER,)),
     launcher.UnknownBranch: Row(404, "E-BRANCH", "The course has no such branch", (TEACHER,)),
-    launcher.FolderOfAnother: Row(409, "E-COURSE", "Another course has this folder", (TEACHER,)),
+    launcher.FolderOfAnother: Row(
+        409, "E-COURSE", "Another course has this folder", (TEACHER_COURSE,), (MY_SESSIONS,)
+    ),
     launcher.PathNotFound: Row(404, "E-PATH", "The file to open is not there", (TEACHER,)),
     launcher.HomeFull: Row(507, "E-DISK", "Your folder is full", ()),
     launcher.ContentFailed: Row(

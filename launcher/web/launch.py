@@ -21,7 +21,7 @@ from flask import (
 )
 
 from envs.errors import BuildFailed
-from launcher.errors import PathNotFound
+from launcher.errors import FolderOfAnother, PathNotFound
 from launcher.launches import Launch, Launches
 from launcher.progress import Phase
 from launcher.web.clicks import ClickLimits
@@ -113,7 +113,12 @@ def is_soon(launch: Launch, ready: Callable[[str], bool]) -> bool:
 
 
 def ways_out(launch: Launch) -> tuple[dict[str, str], ...]:
-    """What the student can click when the launch failed: try again, or a file that is there."""
+    """What the student can click when the launch failed: try again, or a file that is there.
+
+    Nothing where the link is not to be trusted, which a second try does not change.
+    """
+    if isinstance(launch.error, FolderOfAnother):
+        return ()
     link = launch.link
     ways = []
     if isinstance(launch.error, PathNotFound):

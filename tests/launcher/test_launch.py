@@ -16,6 +16,7 @@ from envs.git import Git
 from envs.room import Room
 from launcher.asking import Asking
 from launcher.config import load_config
+from launcher.content.delivered import all_delivered
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors
 from launcher.content.newest import Newest
@@ -44,7 +45,7 @@ class FakeEnvironments:
         return "course-1"
 
     def address(self, link):
-        return link.repo
+        return link.repo or link.env
 
     def ensure_image(self, link, tell):
         return SimpleNamespace(name="image")
@@ -392,3 +393,20 @@ def test_a_link_whose_course_has_the_name_of_another_gets_nothing_of_its_folder(
     assert sorted(home.rglob("*")) == before
     assert clicks.launcher.sessions.of("s1") == running
     clicks.launcher.launch(Link(env="e", repo=server.url("evil")), "s2", lambda _: None)
+
+
+@pytest.mark.parametrize("content", [False, True])
+def test_a_course_without_content_shares_its_folder_with_nothing_of_its_name(
+    clicks, content, monkeypatch
+):
+    monkeypatch.setattr("launcher.content.delivered.course_name", lambda _address: "course-1")
+    other = Link(env="evil", repo=clicks.url if content else "")
+    sessions = clicks.launcher.sessions
+    clicks.launcher.launch(Link(env="good"), "s1", lambda _: None)
+    running = sessions.of("s1")
+    with pytest.raises(FolderOfAnother, match="good"):
+        clicks.launcher.launch(other, "s1", lambda _: None)
+    assert sessions.of("s1") == running
+    assert not list(sessions.homes.path("s1", "course-1").rglob("a.txt"))
+    clicks.launcher.launch(Link(env="good"), "s1", lambda _: None)
+    assert not all_delivered(sessions.spec(sessions.of("s1")[0])), "nothing was brought"

@@ -4,9 +4,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from launcher.content.delivered import Delivered, check_course, folders_of, record
+from launcher.content.delivered import (
+    Delivered,
+    check_course,
+    delivered_in,
+    folders_of,
+    note_course,
+    record,
+)
 from launcher.errors import FolderOfAnother
-from launcher.homes.home import course_name
+from launcher.homes.home import Homes, course_name
 from link_generator.content import Content
 from link_generator.link import Link
 
@@ -41,6 +48,19 @@ def test_a_second_repository_in_the_same_home_is_no_other_course(spec):
 
 def test_a_home_without_anything_is_anybodys(tmp_path):
     check_course(tmp_path / "homes/s2" / course_name(ONE), OTHER)
+
+
+def test_a_course_has_its_home_from_the_first_launch_on(tmp_path):
+    home = tmp_path / "homes/s2" / course_name(ONE)
+    home.mkdir(parents=True)
+    note_course(home, ONE)
+    note_course(home, f"{ONE}.git")
+    check_course(home, ONE)
+    with pytest.raises(FolderOfAnother, match=ONE):
+        check_course(home, OTHER)
+    assert delivered_in(home) == [], "nothing was brought"
+    notes = Homes(tmp_path / "homes").notes("s2", home.name)
+    assert len(notes) == 1, "it goes into the bin with the home"
 
 
 def test_content_that_was_looked_for_gets_a_folder_of_its_own(spec):

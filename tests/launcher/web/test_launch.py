@@ -10,7 +10,7 @@ from flask import Flask
 
 from envs.errors import AmbiguousRef, BuildFailed
 from envs.image import Image
-from launcher.errors import PathNotFound
+from launcher.errors import FolderOfAnother, PathNotFound
 from launcher.launch import Opened
 from launcher.launches import Launches
 from launcher.people import identity
@@ -199,6 +199,17 @@ def test_a_missing_file_offers_one_that_exists_and_the_folder(browser, scene):
     answer = browser.get(LINK)
     assert "Open week1.ipynb" in answer.text
     assert "Open the folder instead" in answer.text
+
+
+def test_a_link_not_to_be_trusted_offers_the_sessions_and_no_second_try(browser, scene):
+    scene.error = FolderOfAnother(
+        "Your folder for this is of that.", hint="Do not trust this link."
+    )
+    answer = browser.get(LINK)
+    assert answer.status_code == 409
+    assert 'href="/sessions">My sessions</a>' in answer.text
+    assert "Try again" not in answer.text
+    assert "correct the link" not in answer.text
 
 
 def test_a_surprise_shows_no_details_but_is_in_the_log(browser, scene, caplog):
