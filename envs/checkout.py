@@ -12,9 +12,10 @@ from pathlib import Path
 from envs import submodules
 from envs.errors import RepoNotFound, TooLarge, UnknownRef
 from envs.git import ONE_PACK, Git, GitFailed, is_too_large
+from envs.git_trouble import explain_git, is_unreached
 from envs.room import ROOMY, Room
 from envs.sizes import human
-from envs.version import Version, explain, is_unreached
+from envs.version import Version
 
 
 @dataclass
@@ -136,7 +137,7 @@ def fetch(version: Version, made: Path, *, git: Git, allowance: Allowance) -> No
         if is_too_large(one):
             raise allowance.refusal(version.repo) from one
         if is_unreached(one):
-            raise explain(one, version.repo) from one
+            raise explain_git(one, version.repo) from one
         try:
             # Not into refs/heads: git refuses to fetch into the branch that HEAD names.
             everything = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
@@ -145,7 +146,7 @@ def fetch(version: Version, made: Path, *, git: Git, allowance: Allowance) -> No
         except GitFailed as error:
             if is_too_large(error):
                 raise allowance.refusal(version.repo) from error
-            raise explain(error, version.repo) from error
+            raise explain_git(error, version.repo) from error
     try:
         git.run("cat-file", "-e", f"{version.commit}^{{commit}}", cwd=made)
     except GitFailed as error:

@@ -16,7 +16,8 @@ from envs.errors import BadEnvironment, BuildFailed, NotOffered, OverLimit, TooM
 from envs.image import Image
 from envs.slots import BUILDING, WAITING
 from envs.store import Store
-from envs.version import SOON, Version, VersionCache
+from envs.version import Version
+from envs.version_cache import SOON, VersionCache
 from launcher.homes.home import course_name
 from launcher.prebuild import Prebuild
 from launcher.progress import Phase, Progress, Tell

@@ -14,7 +14,8 @@ from envs.channels import Channels
 from envs.git import Git
 from envs.room import Room
 from envs.store import Store
-from envs.version import Version, VersionCache
+from envs.version import Version
+from envs.version_cache import VersionCache
 from launcher.classes.classes import Classes
 from launcher.cleanup.cleanup import Cleanup
 from launcher.cleanup.copies import Copies

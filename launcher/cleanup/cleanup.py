@@ -14,7 +14,7 @@ from envs.channels import NEXT, STABLE, Channels
 from envs.errors import BadEnvironment
 from envs.image import Image
 from envs.store import Store
-from envs.version import VersionCache
+from envs.version_cache import VersionCache
 from launcher.cleanup.copies import Copies
 from launcher.cleanup.planned import Planned
 from launcher.clock import Jumps

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, replace
 
 from envs.errors import EnvError
-from envs.version import SOON
+from envs.version_cache import SOON
 from launcher.asking import Asking, Question
 from launcher.content.mirror import Mirrors
 from launcher.content.upstream import Upstream

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from envs.errors import GitHostDown, RepoNotFound
 from envs.git import ONE_PACK, Git, GitFailed, Watch, is_too_large, nobody
+from envs.git_trouble import explain_git, is_unreached
 from envs.sizes import human
-from envs.version import explain, is_unreached
 from launcher.errors import ContentNotFound, ContentTooLarge, UnknownBranch
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -84,7 +84,7 @@ def ask(repo: str, *, git: Git) -> dict[str, str]:
     try:
         listed = git.list_remote(repo, "--symref")
     except GitFailed as error:
-        said = explain(error, repo)
+        said = explain_git(error, repo)
         if isinstance(said, RepoNotFound):
             raise ContentNotFound(said.message, hint=said.hint) from error
         raise said from error
@@ -241,7 +241,7 @@ def _explained(error: GitFailed, repo: str, limits: FetchLimits) -> Exception:
         return UnknownBranch(
             f"{repo} changed while it was fetched: {error.stderr.strip()}.", hint="Try again."
         )
-    said = explain(error, repo)
+    said = explain_git(error, repo)
     if isinstance(said, GitHostDown):
         return said
     return ContentNotFound(said.message, hint=said.hint)

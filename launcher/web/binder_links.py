@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from flask import request
 
 from envs.errors import EnvError, UnknownRef
-from envs.version import VersionCache
+from envs.version_cache import VersionCache
 from launcher.asking import Asking, answer_within
 from link_generator.binder_spec import parse_spec
 from link_generator.checks import check_target

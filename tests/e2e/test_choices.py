@@ -20,7 +20,7 @@ from envs.channels import Channels
 from envs.git import Git
 from envs.image import Image
 from envs.store import Store
-from envs.version import VersionCache
+from envs.version_cache import VersionCache
 from launcher.asking import Asking
 from launcher.content.mirror import Mirrors
 from launcher.environment import Environments

@@ -11,7 +11,8 @@ from envs.errors import (
     UnknownRef,
 )
 from envs.git import Git
-from envs.version import VersionCache, resolve_version
+from envs.version import resolve_version
+from tests.git_server import Repo
 
 
 def test_an_annotated_tag_is_its_commit(git, env, url):
@@ -89,37 +90,36 @@ def test_a_host_outside_the_list_is_never_contacted():
         Git(("git.example.org",)).check_url("https://github.com/o/r")
 
 
-def test_a_tag_is_asked_for_once_and_a_branch_every_time(git, env, url, host):
-    cache = VersionCache(git)
-    cache.resolve(url, "v1")
-    asked = len(host.requests)
-    cache.resolve(url, "v1")
-    assert len(host.requests) == asked
-    commit = env.commit({"a": "2"})
-    assert cache.resolve(url, "main").commit == commit
-    commit = env.commit({"a": "3"})
-    assert cache.resolve(url, "main").commit == commit
-
-
-def test_a_moved_tag_is_noticed_and_told(git, env, url):
-    told = []
-    cache = VersionCache(git, tag_life=0, moved=lambda old, new: told.append((old, new)))
-    old = cache.resolve(url, "v1")
-    env.commit({"a": "2"})
-    env.git("tag", "-f", "v1")
-    new = cache.resolve(url, "v1")
-    assert told == [(old, new)]
-    assert new.commit != old.commit
-
-
-def test_a_known_version_outlives_its_git_host(git, env, url, host):
-    cache = VersionCache(git, tag_life=0)
-    known = cache.resolve(url, "v1")
-    host.stop()
-    assert cache.resolve(url, "v1") == known
-
-
 def test_secrets_of_the_caller_s_git_are_not_used(git, monkeypatch):
     monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
     assert not [name for name in git.environment() if name.startswith("GIT_CONFIG_COUNT")]
     assert git.environment()["GIT_TERMINAL_PROMPT"] == "0"
+
+
+def test_a_light_tag_is_its_commit(env, url, git):
+    env.git("tag", "light")
+    env.commit({"a": "2"})
+    assert resolve_version(url, "light", git=git).commit == env.git("rev-parse", "light").strip()
+
+
+def test_a_tag_and_a_branch_of_one_commit_need_no_choice(env, url, git):
+    env.git("branch", "v1")
+    assert resolve_version(url, "v1", git=git).commit == env.git("rev-parse", "HEAD").strip()
+
+
+@pytest.mark.parametrize("ref", ["*", "v?", "refs/*", "--all", "HEAD~1", "v1^{}", "V1", " v1"])
+def test_a_pattern_or_another_spelling_is_not_the_name(url, git, ref):
+    with pytest.raises(UnknownRef):
+        resolve_version(url, ref, git=git)
+
+
+def test_a_shortened_commit_is_asked_for_in_full(env, url, git):
+    with pytest.raises(UnknownRef) as caught:
+        resolve_version(url, env.git("rev-parse", "HEAD")[:7], git=git)
+    assert "40 characters" in caught.value.hint
+
+
+def test_an_empty_repository_says_so(host, git):
+    Repo.create(host.root / "empty")
+    with pytest.raises(UnknownRef, match="empty"):
+        resolve_version(host.url("empty"), "", git=git)

@@ -15,7 +15,8 @@ from envs.git import Git
 from envs.room import Room
 from envs.slots import Slots
 from envs.store import Store
-from envs.version import Version, VersionCache
+from envs.version import Version
+from envs.version_cache import VersionCache
 from launcher.environment import Environments, SeenImages, environment_of, is_chosen
 from launcher.prebuild import Prebuild
 from launcher.settings.entries import CatalogueEntry
@@ -93,7 +94,7 @@ def teacher(tmp_path, git_host):
 
 @pytest.fixture
 def environments(tmp_path, git_host, teacher, monkeypatch):
-    for place in ("envs.version.SOON", "launcher.environment.SOON"):
+    for place in ("envs.version_cache.SOON", "launcher.environment.SOON"):
         monkeypatch.setattr(place, 60.0)  # a host that is well may take its time
     git = Git((git_host.host,))
     (tmp_path / "images").mkdir()
@@ -300,7 +301,7 @@ def test_a_class_that_clicks_asks_the_git_host_once(environments, gated, monkeyp
 def test_a_git_host_that_hangs_holds_nobody_up_whose_image_is_there(
     environments, gated, monkeypatch
 ):
-    monkeypatch.setattr("envs.version.SOON", 0.5)
+    monkeypatch.setattr("envs.version_cache.SOON", 0.5)
     link = Link(env="intro")
     image, _ = ensure(environments, link)
     gated.gate.clear()

@@ -18,7 +18,8 @@ from envs.build import Build, write_record
 from envs.channels import Channels
 from envs.git import Git
 from envs.store import Store
-from envs.version import Version, VersionCache
+from envs.version import Version
+from envs.version_cache import VersionCache
 from launcher.classes.classes import Classes
 from launcher.classes.times import ClassTime
 from launcher.cleanup import leftovers

@@ -11,7 +11,7 @@ import pytest
 from envs.channels import Channels
 from envs.git import Git
 from envs.store import Store
-from envs.version import VersionCache
+from envs.version_cache import VersionCache
 from launcher.__main__ import main
 from tests.envs.fake_builder import FileBuilder
 from tests.git_server import GitServer, Repo

@@ -16,7 +16,7 @@ from envs.git import Git
 from envs.image import Image
 from envs.sizes import human
 from envs.store import Store
-from envs.version import VersionCache
+from envs.version_cache import VersionCache
 from launcher.asking import Asking, Slow
 from launcher.content.mirror import Mirrors
 from launcher.environment import Environments

@@ -29,7 +29,7 @@ from envs.git import Git
 from envs.halt import NO_HALT, Halt
 from envs.readers import read_recipe
 from envs.store import Store
-from envs.version import VersionCache
+from envs.version_cache import VersionCache
 from launcher.config import load_config
 from launcher.machine.ports import free_port
 from launcher.runtimes import RUNTIMES

@@ -11,7 +11,7 @@ from docker.errors import APIError, ImageNotFound
 from envs.errors import BuildFailed, GitHostDown, HostNotAllowed
 from envs.git import Git
 from envs.halt import NO_HALT
-from envs.version import VersionCache
+from envs.version_cache import VersionCache
 from launcher.runtimes.docker.existing import ExistingImages, registry_of
 from tests.logged import said_by
 

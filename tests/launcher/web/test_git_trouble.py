@@ -13,7 +13,7 @@ from flask import Flask
 from envs.channels import Channels
 from envs.git import Git
 from envs.store import Store
-from envs.version import VersionCache
+from envs.version_cache import VersionCache
 from launcher.asking import Asking
 from launcher.content.mirror import Mirrors
 from launcher.environment import Environments

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from envs.errors import GitHostDown, UnknownRef
-from envs.version import VersionCache
+from envs.version_cache import VersionCache
 from tests.gated_git import GatedGit
 from tests.waiting import wait_for
 
@@ -22,7 +22,7 @@ def gated(git):
 
 @pytest.fixture
 def versions(gated, monkeypatch):
-    monkeypatch.setattr("envs.version.SOON", 60.0)  # a host that is well may take its time
+    monkeypatch.setattr("envs.version_cache.SOON", 60.0)  # a host that is well may take its time
     return VersionCache(gated)
 
 
@@ -70,7 +70,7 @@ def test_a_tag_that_was_just_asked_for_takes_no_question_and_no_thread(
     versions, gated, url, monkeypatch
 ):
     known = versions.resolve_soon(url, "v1")
-    monkeypatch.setattr("envs.version.threading.Thread", None)
+    monkeypatch.setattr("envs.version_cache.threading.Thread", None)
     assert versions.resolve_soon(url, "v1") == known
     assert len(gated.asked) == 1
 
@@ -81,7 +81,7 @@ def test_a_host_that_hangs_keeps_nobody_for_long_where_a_version_is_known(
     known = versions.resolve_soon(url, "main")
     newer = env.commit({"a": "2"})
     gated.gate.clear()
-    monkeypatch.setattr("envs.version.SOON", 1.0)
+    monkeypatch.setattr("envs.version_cache.SOON", 1.0)
     began = time.monotonic()
     assert [one.result(timeout=120) for one in clicks(crowd, versions, url, "main")] == [known] * 40
     assert 1.0 <= time.monotonic() - began < 30
@@ -89,7 +89,7 @@ def test_a_host_that_hangs_keeps_nobody_for_long_where_a_version_is_known(
     assert [versions.resolve_soon(url, "main") for _ in range(30)] == [known] * 30
     assert time.monotonic() - began < 20, "whoever comes later does not wait at all"
     assert len(gated.asked) == 2, "one question all the time"
-    monkeypatch.setattr("envs.version.SOON", 60.0)
+    monkeypatch.setattr("envs.version_cache.SOON", 60.0)
     gated.gate.set()
     wait_for(lambda: versions.known(url, "main") == newer)
     assert versions.resolve_soon(url, "main").commit == newer
@@ -104,7 +104,7 @@ def test_a_host_that_was_down_is_asked_again_after_a_while(
     assert len(gated.asked) == 2
     with pytest.raises(GitHostDown):
         versions.resolve_soon(url, "other")
-    monkeypatch.setattr("envs.version.AGAIN", 0.0)
+    monkeypatch.setattr("envs.version_cache.AGAIN", 0.0)
     versions.resolve_soon(url, "main")
     assert len(gated.asked) == 4
 

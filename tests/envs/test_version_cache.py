@@ -1,4 +1,4 @@
-"""Names of refs that are easy to take for another, and hosts that answer strangely."""
+"""What refs named is remembered: also over restarts, and where tags move or hosts are down."""
 
 from __future__ import annotations
 
@@ -7,68 +7,40 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from envs.errors import GitHostDown, HostNotAllowed, RepoNotFound, UnknownRef
-from envs.git import Git, GitFailed
-from envs.version import Version, VersionCache, explain, resolve_version
-from tests.git_server import Repo
+from envs.errors import GitHostDown, HostNotAllowed, UnknownRef
+from envs.git import Git
+from envs.version import Version
+from envs.version_cache import VersionCache
 
 
-def test_a_light_tag_is_its_commit(env, url, git):
-    env.git("tag", "light")
+def test_a_tag_is_asked_for_once_and_a_branch_every_time(git, env, url, host):
+    cache = VersionCache(git)
+    cache.resolve(url, "v1")
+    asked = len(host.requests)
+    cache.resolve(url, "v1")
+    assert len(host.requests) == asked
+    commit = env.commit({"a": "2"})
+    assert cache.resolve(url, "main").commit == commit
+    commit = env.commit({"a": "3"})
+    assert cache.resolve(url, "main").commit == commit
+
+
+def test_a_moved_tag_is_noticed_and_told(git, env, url):
+    told = []
+    cache = VersionCache(git, tag_life=0, moved=lambda old, new: told.append((old, new)))
+    old = cache.resolve(url, "v1")
     env.commit({"a": "2"})
-    assert resolve_version(url, "light", git=git).commit == env.git("rev-parse", "light").strip()
+    env.git("tag", "-f", "v1")
+    new = cache.resolve(url, "v1")
+    assert told == [(old, new)]
+    assert new.commit != old.commit
 
 
-def test_a_tag_and_a_branch_of_one_commit_need_no_choice(env, url, git):
-    env.git("branch", "v1")
-    assert resolve_version(url, "v1", git=git).commit == env.git("rev-parse", "HEAD").strip()
-
-
-@pytest.mark.parametrize("ref", ["*", "v?", "refs/*", "--all", "HEAD~1", "v1^{}", "V1", " v1"])
-def test_a_pattern_or_another_spelling_is_not_the_name(url, git, ref):
-    with pytest.raises(UnknownRef):
-        resolve_version(url, ref, git=git)
-
-
-def test_a_shortened_commit_is_asked_for_in_full(env, url, git):
-    with pytest.raises(UnknownRef) as caught:
-        resolve_version(url, env.git("rev-parse", "HEAD")[:7], git=git)
-    assert "40 characters" in caught.value.hint
-
-
-def test_an_empty_repository_says_so(host, git):
-    Repo.create(host.root / "empty")
-    with pytest.raises(UnknownRef, match="empty"):
-        resolve_version(host.url("empty"), "", git=git)
-
-
-@pytest.mark.parametrize(
-    ("said", "means"),
-    [
-        ("remote: Repository not found.\nfatal: repository 'https://h/x/' not found", RepoNotFound),
-        ("fatal: Authentication failed for 'https://h/x/'", RepoNotFound),
-        ("fatal: unable to access 'https://h/x/': The requested URL returned error: 403",
-         RepoNotFound),
-        ("fatal: unable to access 'https://h/x/': The requested URL returned error: 503",
-         GitHostDown),
-        ("fatal: unable to access 'https://h/x/': The requested URL returned error: 429",
-         GitHostDown),
-        ("fatal: unable to access 'http://h:54037/not-found/': Failed to connect to h port 54037",
-         GitHostDown),
-        ("fatal: unable to access 'https://h/x/': SSL certificate problem: expired", GitHostDown),
-        ("fatal: the remote end hung up unexpectedly", GitHostDown),
-        ("", GitHostDown),
-    ],
-)  # fmt: skip
-def test_only_a_clear_answer_makes_a_repository_missing(said, means):
-    assert type(explain(GitFailed("ls-remote", 128, said), "https://h/x")) is means
-
-
-def test_a_host_that_is_down_says_what_git_says(host, url, git):
+def test_a_known_version_outlives_its_git_host(git, env, url, host):
+    cache = VersionCache(git, tag_life=0)
+    known = cache.resolve(url, "v1")
     host.stop()
-    with pytest.raises(GitHostDown) as caught:
-        resolve_version(url, "v1", git=git)
-    assert "Git says: fatal" in caught.value.hint
+    assert cache.resolve(url, "v1") == known
 
 
 def test_a_host_that_is_down_does_not_answer_for_names_never_seen(host, url, git):
