@@ -17,6 +17,7 @@ from envs.build import NOW, Build, read_records, write_record
 from envs.build_log import LOG, Line, LogWriter, read_log_lines
 from envs.errors import EnvError
 from envs.explain import FirstError
+from envs.held import is_at
 from envs.image import image_name
 from envs.slots import locked
 from envs.version import Version
@@ -152,7 +153,7 @@ class Records:
         with contextlib.ExitStack() as opened, gone:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             file = opened.enter_context(path.open("w"))
-            if locked(file) and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            if locked(file) and is_at(file, path):
                 opened.pop_all()
                 return file
         return None

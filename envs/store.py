@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import hashlib
 import logging
@@ -22,6 +21,7 @@ from envs.errors import BadEnvironment, BuildCancelled, BuildFailed, EnvError, N
 from envs.explain import FirstError, explain
 from envs.git import Git
 from envs.halt import Halt
+from envs.held import held
 from envs.image import Image, image_name
 from envs.lock import kept_part
 from envs.log_tail import LogTail
@@ -30,7 +30,7 @@ from envs.readers.texts import read_texts
 from envs.recipe import Recipe
 from envs.records import Records
 from envs.room import ROOMY, Room
-from envs.slots import Slots, locked
+from envs.slots import Slots
 from envs.version import EXISTING, Version
 
 log = logging.getLogger(__name__)
@@ -157,8 +157,7 @@ class Store:
         mark = hashlib.sha256(version.repo.encode()).hexdigest()[:12]
         folder = self.folder / "sources" / f"{mark}-{version.commit}"
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with folder.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # a whole class clicks at once: one of them fetches
+        with held(folder.with_suffix(".lock")):  # a whole class clicks: one of them fetches
             with contextlib.suppress(FileNotFoundError):
                 os.utime(folder)  # in use from now on: what is old may be removed
                 return folder
@@ -175,10 +174,20 @@ class Store:
 
         That is while somebody takes it, or where somebody has since `before`, in Unix seconds.
         """
-        with folder.with_suffix(".lock").open("w") as lock:
-            if not locked(lock) or folder.lstat().st_mtime > before:
-                return None
-            return folder.rename(folder.with_name(f".gone-{uuid.uuid4().hex[:12]}"))
+        lock = folder.with_suffix(".lock")
+        with contextlib.suppress(BlockingIOError), held(lock, wait=False):
+            if folder.lstat().st_mtime <= before:
+                taken = folder.rename(folder.with_name(f".gone-{uuid.uuid4().hex[:12]}"))
+                lock.unlink()
+                return taken
+        return None
+
+    def drop_spare_locks(self) -> None:
+        """Remove the locks of checkouts that are not there, unless somebody is making them."""
+        for lock in (self.folder / "sources").glob("*.lock"):
+            with contextlib.suppress(BlockingIOError), held(lock, wait=False):
+                if not lock.with_suffix("").exists():
+                    lock.unlink()
 
     def plan(self, version: Version) -> tuple[Path, Recipe, str]:
         """The checkout, what it asks for, and the name of its image."""

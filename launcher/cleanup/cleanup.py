@@ -153,6 +153,8 @@ class Cleanup:
                 log.warning("a checkout stays: %s", why, extra={"path": taken.name})
             if taken or dry_run:
                 gone.append(found)
+        if not dry_run:
+            self.store.drop_spare_locks()
         return gone
 
 

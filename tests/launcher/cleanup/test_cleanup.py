@@ -154,7 +154,7 @@ def test_checkouts_go_with_their_images(scene):
         (sources / f"mark-{commit}").mkdir(parents=True)
         os.utime(sources / f"mark-{commit}", (old, old))
     assert gone(scene) == ["mark-other"]
-    assert [one.name for one in sources.iterdir() if one.is_dir()] == ["mark-abcdefabcdef"]
+    assert [one.name for one in sources.iterdir()] == ["mark-abcdefabcdef"]
 
 
 def test_the_checkout_that_a_build_waits_with_stays(scene):
@@ -228,6 +228,18 @@ def test_a_click_waits_with_its_use_of_a_checkout_until_that_is_removed_or_stays
             time.sleep(0.3)
             assert not click.done()
         assert click.result(60) == folder
+
+
+def test_the_lock_of_a_checkout_goes_with_it_and_one_that_somebody_holds_stays(scene):
+    store, version = scene.cleanup.store, Version("docker:x", "v1", "a" * 40, "tag")
+    sources = store.source(version).parent
+    os.utime(store.source(version), (time.time() - 10 * DAY,) * 2)
+    (sources / "mark-failed.lock").touch()  # of a commit that could not be fetched
+    with (sources / "mark-making.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert len(gone(scene)) == 1
+    assert [one.name for one in sources.iterdir()] == ["mark-making.lock"]
+    assert store.source(version).exists()
 
 
 def test_a_checkout_whose_removal_is_killed_is_nobodys_and_a_leftover(
