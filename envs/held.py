@@ -12,9 +12,10 @@ from typing import IO
 
 @contextlib.contextmanager
 def held(file: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold the file for the block, which alone may remove it; it is made where there is none.
+    """Hold the file for the block, which alone may remove it, as the last that it does.
 
-    Whoever waited for a file that is gone then waits for the one that took its place.
+    It is made where there is none. Whoever waited for a file that is gone then waits
+    for the one that took its place.
 
     :raises BlockingIOError: somebody else holds it, and `wait` is False.
     """

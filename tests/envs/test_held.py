@@ -18,9 +18,9 @@ def test_one_at_a_time_however_often_the_file_is_removed(tmp_path):
             with held(file):
                 inside.append(number)
                 most.append(len(inside))
+                inside.remove(number)
                 if number % 2:
                     file.unlink()
-                inside.remove(number)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
