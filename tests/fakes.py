@@ -121,6 +121,9 @@ class FakeRuntime:
     def logs(self, session_id, *, lines=200):
         return "the end of the log"
 
+    def cut_logs(self):
+        pass
+
 
 @dataclass
 class HereRuntime(FakeRuntime):

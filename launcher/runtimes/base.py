@@ -178,3 +178,9 @@ class Runtime(Protocol):
 
     def logs(self, session_id: str, *, lines: int = 200) -> str:
         """The end of the server's own log."""
+
+    def cut_logs(self) -> None:
+        """Keep the end of the servers' logs where nothing else bounds them.
+
+        Cheap enough to ask every second.
+        """

@@ -61,6 +61,7 @@ class Watch:
 
     def round(self, *, now: bool = False) -> None:
         """One look; homes only in their turn, or `now`."""
+        self.sessions.runtime.cut_logs()
         running = None
         kills = self.sessions.runtime.kills()
         if any(count > self._kills.get(one, 0) for one, count in kills.items()):

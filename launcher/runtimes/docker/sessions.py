@@ -142,6 +142,9 @@ class DockerRuntime:
             "processes, on a network where sessions cannot reach each other."
         )
 
+    def cut_logs(self) -> None:
+        """The engine does: `bounds.py` says how."""
+
     def protect(self) -> str | None:
         names = [network_of(self.network, egress) for egress in EGRESS]
         try:

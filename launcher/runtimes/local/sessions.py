@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from launcher.errors import SessionFailed, SessionGone
 from launcher.machine.ports import free_port
 from launcher.runtimes.base import Completed
-from launcher.runtimes.local import conda, promises
+from launcher.runtimes.local import conda, promises, server_log
 from launcher.runtimes.local.cgroups import Cgroups
 from launcher.runtimes.local.exec import run_to_its_end
 from launcher.runtimes.local.images import LocalImages
@@ -41,8 +41,6 @@ NOTHING: Mapping[str, str] = {}
 # What the command left running ends with it, or would go on where nobody looks for it: bubblewrap
 # itself waits for its command only. There, and only there, `kill` reaches just the sandbox.
 ALONE = ("/bin/sh", "-c", '"$@"; code=$?; kill -s KILL -- -1 2>/dev/null; exit $code', "alone")
-LONGEST_LOG = 1_000_000
-"""Bytes at the end of a server's log in which the lines are that somebody asks for."""
 KILLED_FIRST = "500"
 """Of 1000: where the machine itself runs out of memory, a session ends before the launcher does."""
 
@@ -128,7 +126,7 @@ class LocalRuntime:
         environment = {**self._environment(spec.home, place), "JUPYTER_TOKEN": spec.token}
         asked = self.images.variables(spec.image)
         variables = {name: asked[name] for name in asked if name not in environment}
-        with (self.folder / f"{spec.id}.log").open("wb") as log:
+        with server_log.open_log(self.folder / f"{spec.id}.log") as log:
             try:
                 self.cgroups.make(spec.id, spec.limits)
                 process = subprocess.Popen(
@@ -258,12 +256,11 @@ class LocalRuntime:
     def logs(self, session_id: str, *, lines: int = 200) -> str:
         if not re.fullmatch(r"[0-9a-f]{8,64}", session_id):
             return ""
-        with contextlib.suppress(OSError):
-            with (self.folder / f"{session_id}.log").open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST_LOG))
-                text = file.read(LONGEST_LOG).decode("utf-8", "replace")
-            return "\n".join(text.splitlines()[-lines:])
-        return ""
+        return server_log.last_lines(self.folder / f"{session_id}.log", lines)
+
+    def cut_logs(self) -> None:
+        for file in self.folder.glob("*.log"):
+            server_log.cut(file)
 
     def _server(self, spec: SessionSpec, place: Path, port: int) -> Argv:
         """The argv of the session's server, begun by the `start` file where there is one."""

@@ -13,6 +13,7 @@ import pytest
 
 from launcher.runtimes.local.cgroups import find_cgroups
 from launcher.runtimes.local.sandbox import Sandbox
+from launcher.runtimes.local.server_log import LARGEST
 from launcher.runtimes.local.sessions import LocalRuntime
 from launcher.session import Limits, SessionSpec, new_session_id
 from tests.processes import runs
@@ -89,3 +90,16 @@ def test_root_without_bubblewrap_is_told_at_once_and_anybody_else_goes_on(runtim
     assert said.startswith("bubblewrap is not installed. Root needs it")
     assert "as another user" in said
     assert replace(runtime, sandbox=replace(sandbox, bwrap="/usr/bin/bwrap")).health() is None
+
+
+def test_a_server_that_prints_for_ever_runs_on_with_a_log_of_some_size(runtime, spec, server):
+    server.write_text("#!/bin/sh\nexec yes\n")
+    runtime.start(spec)
+    log = runtime.folder / f"{spec.id}.log"
+    for _ in range(2):
+        wait_for(lambda: log.stat().st_blocks * 512 > LARGEST)
+        runtime.cut_logs()
+        assert runtime.find(spec.id).running
+    runtime.stop(spec.id)
+    runtime.cut_logs()
+    assert not log.exists()

@@ -40,6 +40,14 @@ def test_a_folder_with_room_is_no_news(watch, spec):
     assert said(watch, spec) == {}
 
 
+def test_logs_are_bounded_at_every_look(watch, monkeypatch):
+    looks = []
+    monkeypatch.setattr(watch.sessions.runtime, "cut_logs", lambda: looks.append(1))
+    for _ in range(3):
+        watch.round()
+    assert len(looks) == 3
+
+
 def test_at_80_percent_and_when_full_the_student_is_told(watch, spec):
     fill(spec, 8 * MB)
     watch.round(now=True)
