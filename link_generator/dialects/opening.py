@@ -35,8 +35,8 @@ def compose_opening(draft: Draft, folder: str) -> tuple[str, tuple[str, ...]]:
         note = f"{APPS[app].label} opens no file by itself: students open {path} there."
         return APPS[app].opens, ((note,) if path else ())
     inside = f"{folder}/{path}" if folder else path
-    note = "nbgitpuller and Binder open no file that has a ? in its name."
-    notes = (note,) if "?" in path else ()
+    note = "nbgitpuller and Binder open no file that has a ? in its name or its folder's."
+    notes = (note,) if "?" in inside else ()
     inside = inside.replace("%", "%25").replace("#", "%23")
     return f"{draft.urlpath or FILES[app]}/{inside}" if inside else HOME[app], notes
 

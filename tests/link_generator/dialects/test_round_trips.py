@@ -4,7 +4,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from link_generator.addresses import plain_address
@@ -93,6 +93,12 @@ PLACES = st.builds(
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @given(draft=DRAFTS, place=PLACES)
+@example(
+    draft=Draft(
+        "gh/org/repo", repo="https://github.com/org/repo", path="a", dir="?", urlpath="voila/render"
+    ),
+    place=Place("https://hub.example.org"),
+)
 def test_reading_a_written_link_gives_it_back(dialect, draft, place):
     try:
         made = compose_in(dialect, draft, place)
