@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import logging
 import re
 from collections.abc import Sequence
@@ -99,6 +100,7 @@ def parts_of(url: str) -> tuple[tuple[str, str, int], list[str]]:
     return (scheme, host.lower(), port), parts
 
 
+@functools.lru_cache(maxsize=256)
 def place_of(address: str) -> tuple[str, str] | None:
     """Host and path of a repository or an image; None for what is neither.
 

@@ -72,7 +72,7 @@ def create_flask(parts: Parts) -> Flask:
     """An app without pages: what happens around each request, and how templates write values."""
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
     app.config.update(
-        SECRET_KEY=parts.secret,
+        SECRET=parts.secret,  # as Flask's own key it would open a session for every request
         PUBLIC_URL=parts.config.public_url,
         SESSIONS_URL=parts.config.sessions_url,
     )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
@@ -30,6 +31,8 @@ MORE = re.compile(rf"({'|'.join(OF_CONTENT)})([2-9])")
 """Keys of further content repositories: repo2, branch2, only2, dir2, repo3 ..."""
 IGNORED_KEYS = re.compile(r"utm_.*|fbclid|gclid")
 """Added by mail and chat programs on the way; not worth a note."""
+ALIKE = 256
+"""Links that are remembered as they were read and written: a class clicks the same one."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,7 @@ class Link:
         return f"{compose_target(self.urlpath)}/{inside.lstrip('/')}"
 
 
+@functools.lru_cache(maxsize=ALIKE)
 def parse_link(url: str) -> tuple[Link, tuple[str, ...]]:
     """The link that an address or its query string names, and notes on what was passed over.
 
@@ -151,6 +155,7 @@ def further_contents(given: dict[str, str]) -> tuple[Content, ...]:
     return tuple(Content(**found[number]) for number in sorted(found))
 
 
+@functools.lru_cache(maxsize=ALIKE)
 def compose_link(link: Link, base_url: str) -> str:
     """The link as an address under `base_url`, parts in a fixed order, empty ones left out."""
     fields = {"env": f"{link.env}@{link.tag}" if link.tag else link.env}

@@ -87,8 +87,13 @@ def delivered_in(home: Path) -> list[Delivered]:
 
 def notes_of(home: Path) -> list[Delivered]:
     """What was brought, and under the folder without a name whose home it is."""
-    name = glob_safe(delivered_file(home, "").name.removesuffix(".json"))
-    found = [read(path) for path in home.parent.glob(f"{name}*.json")]
+    begin = delivered_file(home, "").name.removesuffix(".json")
+    try:
+        names = os.listdir(home.parent)
+    except FileNotFoundError:
+        return []
+    mine = [name for name in names if name.startswith(begin) and name.endswith(".json")]
+    found = [read(home.parent / name) for name in mine]
     return sorted((one for one in found if one), key=lambda one: -one.at)
 
 
@@ -181,7 +186,3 @@ def delivered_file(home: Path, folder: str) -> Path:
         short = name.encode()[:60].decode("utf-8", "ignore")
         name = f"{short}-{hashlib.sha256(folder.encode()).hexdigest()[:12]}"
     return home.with_name(f".delivered-{home.name}-{name}.json")
-
-
-def glob_safe(text: str) -> str:
-    return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import re
@@ -100,6 +101,7 @@ def plain_address(address: str) -> str:
     return f"{scheme.lower()}://{host.lower()}{slash}{path}"
 
 
+@functools.lru_cache(maxsize=256)
 def course_name(address: str) -> str:
     """The course that a repository's address stands for, as a folder name.
 

@@ -93,11 +93,14 @@ class Capacity:
             if session in self._held:
                 self._held[session] = replace(self._held[session], starting=False)
 
-    def give(self, session: str, student: str, course: str) -> None:
-        """A session that nobody had is this student's now."""
+    def move(self, session: str, to: str) -> None:
+        """The room that was kept under one id is that of another session, which runs."""
         with self._guard:
-            if session in self._held:
-                self._held[session] = replace(self._held[session], student=student, course=course)
+            held = self._held.pop(session, None)
+            if held:
+                self._held[to] = replace(held, session=to, starting=False)
+            self._note(session)
+            self._note(to)
 
     def release(self, session: str) -> None:
         """The session has ended or did not start; one that is not known is fine."""
@@ -187,16 +190,17 @@ class Capacity:
         self, others: Iterable[Held], student: str, course: str, memory: int
     ) -> Full | None:
         every, plan = list(others), self.plan
-        mine = sum(one.student == student for one in every)
-        if plan.per_student and student and mine >= plan.per_student:
-            many = "1 session" if mine == 1 else f"{mine} sessions"
-            return Full(
-                f"You have {many}, as many as one person may have here. "
-                "Stop one under My sessions, and this one starts.",
-                own=True,
-            )
-        of_it = sum(one.course == course for one in every)
-        if plan.per_course and course and of_it >= plan.per_course:
+        if plan.per_student and student:
+            mine = [one.student for one in every].count(student)
+            if mine >= plan.per_student:
+                many = "1 session" if mine == 1 else f"{mine} sessions"
+                return Full(
+                    f"You have {many}, as many as one person may have here. "
+                    "Stop one under My sessions, and this one starts.",
+                    own=True,
+                )
+        taken = [one.course for one in every].count(course) if plan.per_course and course else 0
+        if taken and taken >= plan.per_course:
             return Full("All places of this course are taken.", own=True)
         if plan.sessions and len(every) >= plan.sessions:
             return Full("All places are taken.")

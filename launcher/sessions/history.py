@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from sqlalchemy import delete, insert, select, update
 
@@ -46,7 +46,7 @@ class History:
     def started(self, spec: SessionSpec) -> None:
         made = Remembered(spec.id, spec.owner, spec.course, spec.image, spec.link, time.time())
         with self.database.write() as connection:
-            connection.execute(insert(SESSIONS), asdict(made))
+            connection.execute(insert(SESSIONS), vars(made))
 
     def ended(self, session_id: str, why: str) -> Remembered | None:
         """The session as it is remembered now, if it had not ended before."""

@@ -92,19 +92,21 @@ class Sessions:
         mine = functools.partial(
             self._spec, owner=student, course=course, image=image, link=link, egress=egress
         )
-        with self._reserved(Kind(image, egress), mine("").home) as warm:
+        with self._reserved(Kind(image, egress), self.homes.path(student, course)) as warm:
             session_id = self.queue.admit(student, course, image, instead_of=old)
             logs.session_id.set(session_id)
             try:
                 if old:
                     tell(Progress(Phase.SESSION, "Closing your session on the other environment"))
                     self.stop(old, why="replaced by a newer session")
-                if warm and self.pool and (given := self.pool.hand_over(mine(warm.id))):
-                    logs.session_id.set(given.id)
-                    self._moved(session_id, given)
-                    self.history.started(mine(given.id))
-                    tell(Progress(Phase.SESSION, "A session was ready"))
-                    return mine(given.id), given
+                if warm and self.pool:
+                    spec = mine(warm.id)
+                    if given := self.pool.hand_over(spec):
+                        logs.session_id.set(spec.id)
+                        self.queue.capacity.move(session_id, spec.id)
+                        self.history.started(spec)
+                        tell(Progress(Phase.SESSION, "A session was ready"))
+                        return spec, given
                 spec = mine(session_id)
                 starting()
                 tell(Progress(Phase.SESSION, "Starting your session"))
@@ -145,13 +147,6 @@ class Sessions:
         finally:
             if session:
                 self.pool.put_back(session)
-
-    def _moved(self, admitted: str, session: Session) -> None:
-        """The room that was kept under an id is the session's that was ready."""
-        capacity = self.queue.capacity
-        capacity.hold(session.id, session.owner, session.course, session.image, instead_of=admitted)
-        capacity.release(admitted)  # gone already, unless there was no room under the new id
-        capacity.started(session.id)
 
     def spec(self, session: Session) -> SessionSpec:
         """What a running session was started with, from its labels."""

@@ -252,5 +252,5 @@ def _csrf(who: str, login: str) -> str:
 
 
 def _secret() -> bytes:
-    secret: bytes = current_app.config["SECRET_KEY"]
+    secret: bytes = current_app.config["SECRET"]
     return secret

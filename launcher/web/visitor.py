@@ -94,4 +94,4 @@ def people() -> People:
 
 
 def _signer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(current_app.config["SECRET_KEY"], salt="signed in")
+    return URLSafeTimedSerializer(current_app.config["SECRET"], salt="signed in")

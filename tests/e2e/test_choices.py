@@ -93,7 +93,7 @@ class Site:
 
     def _app(self) -> Flask:
         app = Flask("launcher.web", template_folder="templates", static_folder="static")
-        app.config.update(SECRET_KEY=b"k" * 32)
+        app.config.update(SECRET=b"k" * 32)
         app.before_request(request.begin)
         app.after_request(request.finish)
         app.jinja_env.filters["moment"] = request.moment

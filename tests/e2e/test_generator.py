@@ -26,7 +26,7 @@ HUB = "https://hub.org/hub/user-redirect/git-pull?repo=https://github.com/org/re
 def site():
     """The page alone, as the launcher sends it: with the same headers."""
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
-    app.config.update(SECRET_KEY=b"k" * 32)
+    app.config.update(SECRET=b"k" * 32)
     server = make_server("127.0.0.1", 0, app, threaded=True)
     url = f"http://127.0.0.1:{server.port}"
     app.config["PUBLIC_URL"] = url

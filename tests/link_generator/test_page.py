@@ -20,6 +20,7 @@ FIELDS = {"env": "gh/org/env@v1", "repo": "https://github.com/org/repo", "branch
 
 def browse(catalogue, check=None):
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
+    app.config["SECRET"] = b"k" * 32
     app.before_request(request.begin)
     app.register_blueprint(
         page.create_blueprint(public_url="https://me.org/l", catalogue=catalogue, check=check)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import re
 from pathlib import Path
@@ -105,5 +106,6 @@ def _mount(source: str, target: Path, kind: str, flags: int, options: str) -> No
         raise OSError(code, os.strerror(code), str(target))
 
 
+@functools.cache
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)

@@ -26,7 +26,7 @@ def links(tmp_path):
 @pytest.fixture
 def client(links):
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
-    app.config.update(SECRET_KEY=b"x", PUBLIC_URL="http://x", TESTING=True)
+    app.config.update(SECRET=b"x", PUBLIC_URL="http://x", TESTING=True)
     app.before_request(request.begin)
     app.after_request(request.finish)
     app.register_blueprint(go.create_blueprint(links))

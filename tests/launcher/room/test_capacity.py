@@ -34,6 +34,21 @@ def test_sessions_that_start_count_and_one_that_failed_gives_its_room_back():
     assert hold(room, "f")
 
 
+def test_room_moves_to_a_session_that_was_ready_even_where_all_is_taken():
+    room = capacity(memory=2 * GB, sessions=2)
+    assert hold(room, "admitted", "ann") is None
+    assert hold(room, "b") is None
+    room.move("admitted", "ready")
+    assert {(one.session, one.student, one.starting) for one in room.held()} == {
+        ("ready", "ann", False),
+        ("b", "b", True),
+    }
+    room.agree(lambda: [session("ready")])  # the runtime shows it, so it stays
+    assert hold(room, "c")
+    room.release("ready")
+    assert hold(room, "c") is None
+
+
 def test_a_hundred_at_once_get_as_many_places_as_there_are():
     room, taken = capacity(memory=10 * GB), []
     threads = [

@@ -100,7 +100,7 @@ def runtime():
 def app(scene, runtime, tmp_path, monkeypatch):
     monkeypatch.setattr(build_events, "LINGER", 0.0)
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
-    app.config.update(SECRET_KEY=SECRET, PUBLIC_URL="http://x", TESTING=True)
+    app.config.update(SECRET=SECRET, PUBLIC_URL="http://x", TESTING=True)
     app.before_request(request.begin)
     app.after_request(request.finish)
     app.register_blueprint(page.create_blueprint(public_url="http://x", catalogue={}))

@@ -30,7 +30,7 @@ class FakeBoard:
 @pytest.fixture
 def site(tmp_path):
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
-    app.config.update(SECRET_KEY=b"x" * 32, PUBLIC_URL="http://l.org", TESTING=True)
+    app.config.update(SECRET=b"x" * 32, PUBLIC_URL="http://l.org", TESTING=True)
     app.extensions["people"] = People(Database.of(tmp_path))
     app.before_request(request.begin)
     app.after_request(request.finish)

@@ -79,7 +79,7 @@ class Scene:
 
     def browser(self):
         app = Flask("launcher.web", template_folder="templates", static_folder="static")
-        app.config.update(SECRET_KEY=b"k" * 32, PUBLIC_URL="http://x", TESTING=True)
+        app.config.update(SECRET=b"k" * 32, PUBLIC_URL="http://x", TESTING=True)
         app.before_request(request.begin)
         app.after_request(request.finish)
         app.jinja_env.filters.update(moment=request.moment, human=human)

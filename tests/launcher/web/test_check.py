@@ -32,7 +32,7 @@ def looked():
 @pytest.fixture
 def client(looked):
     app = Flask("launcher.web", template_folder="templates")
-    app.config.update(SECRET_KEY=b"x", PUBLIC_URL="http://x", TESTING=True)
+    app.config.update(SECRET=b"x", PUBLIC_URL="http://x", TESTING=True)
     app.before_request(request.begin)
     app.after_request(request.finish)
     app.register_blueprint(check.create_blueprint(looked.check))
@@ -102,7 +102,7 @@ def looks():
 def get(looked, offering, looks):
     """Asks the pages that look, from a network address."""
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
-    app.config.update(SECRET_KEY=b"x", PUBLIC_URL="http://x", TESTING=True)
+    app.config.update(SECRET=b"x", PUBLIC_URL="http://x", TESTING=True)
     app.before_request(request.begin)
     app.after_request(request.finish)
     app.jinja_env.filters["moment"] = request.moment

@@ -27,7 +27,7 @@ def limits():
 def app(limits, monkeypatch):
     monkeypatch.setattr(launch, "STRAIGHT_IN", 60.0)
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
-    app.config.update(SECRET_KEY=b"k" * 32, PUBLIC_URL="http://x", TESTING=True)
+    app.config.update(SECRET=b"k" * 32, PUBLIC_URL="http://x", TESTING=True)
     app.before_request(request.begin)
     app.after_request(request.finish)
     launches = Launches(lambda link, student, tell: OPENED, errors.EXPECTED)

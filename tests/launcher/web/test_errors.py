@@ -26,7 +26,7 @@ AGAIN = errors.AGAIN
 def browser():
     """A student's, of an app whose every page goes wrong in a way of its own."""
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
-    app.config.update(SECRET_KEY=SECRET, PUBLIC_URL="http://x")
+    app.config.update(SECRET=SECRET, PUBLIC_URL="http://x")
     app.before_request(request.begin)
     app.after_request(request.finish)
     errors.register(app)

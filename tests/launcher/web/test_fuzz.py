@@ -162,7 +162,7 @@ def ask(app, data, method, path, query, asked):
         home.mkdir(parents=True, exist_ok=True)
     who = data.draw(st.sampled_from(["nobody", "student", "instructor", "admin"]))
     if who == "student":
-        secret = app.config["SECRET_KEY"]
+        secret = app.config["SECRET"]
         client.set_cookie(identity.COOKIE, identity.sign_student(secret, STUDENT))
         client.environ_base["HTTP_X_CSRF_TOKEN"] = client.get("/api/sessions").json["csrf"]
     if who in ("instructor", "admin"):
@@ -231,7 +231,7 @@ HOSTILE = [
 @pytest.mark.parametrize("who", ["student", "instructor"])
 def test_what_no_browser_sends_is_refused_everywhere(app, who, sent):
     client = app.test_client()
-    signed = identity.sign_student(app.config["SECRET_KEY"], STUDENT)
+    signed = identity.sign_student(app.config["SECRET"], STUDENT)
     client.set_cookie(identity.COOKIE, signed)
     headers = {"X-CSRF-Token": client.get("/api/sessions").json["csrf"]}
     if who == "instructor":

@@ -49,7 +49,7 @@ def browser(hostile, trouble, tmp_path, monkeypatch):
     launcher = Launcher(None, environments, mirrors, None, None, asking)
     launches = Launches(launcher.launch, errors.EXPECTED)
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
-    app.config.update(SECRET_KEY=b"k" * 32, PUBLIC_URL="http://x", TESTING=True)
+    app.config.update(SECRET=b"k" * 32, PUBLIC_URL="http://x", TESTING=True)
     app.before_request(request.begin)
     app.after_request(request.finish)
     app.register_blueprint(launch.create_blueprint(launches, lambda image: ""))

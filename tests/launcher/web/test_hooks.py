@@ -38,7 +38,7 @@ def client(tmp_path, built):
 
 def client_of(secret_file, built):
     app = Flask("launcher.web", template_folder="templates")
-    app.config.update(SECRET_KEY=b"k" * 32, PUBLIC_URL="http://x", TESTING=True)
+    app.config.update(SECRET=b"k" * 32, PUBLIC_URL="http://x", TESTING=True)
     app.before_request(request.begin)
     app.after_request(request.finish)
     app.register_blueprint(

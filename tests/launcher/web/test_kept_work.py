@@ -34,7 +34,7 @@ def work(tmp_path):
 @pytest.fixture
 def app(work):
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
-    app.config.update(SECRET_KEY=SECRET, PUBLIC_URL="http://x", TESTING=True)
+    app.config.update(SECRET=SECRET, PUBLIC_URL="http://x", TESTING=True)
     app.jinja_env.filters.update(moment=request.moment, day=request.day, human=human)
     app.before_request(request.begin)
     app.after_request(request.finish)

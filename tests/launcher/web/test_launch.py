@@ -85,7 +85,7 @@ def app(scene, monkeypatch):
 
 def make_app(scene, queue):
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
-    app.config.update(SECRET_KEY=SECRET, PUBLIC_URL="http://x", TESTING=True)
+    app.config.update(SECRET=SECRET, PUBLIC_URL="http://x", TESTING=True)
     app.before_request(request.begin)
     app.after_request(request.finish)
     app.register_blueprint(page.create_blueprint(public_url="http://x", catalogue={}))

@@ -38,7 +38,7 @@ def limit():
 @pytest.fixture
 def app(sessions, told, limit):
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
-    app.config.update(SECRET_KEY=SECRET, PUBLIC_URL="http://x", TESTING=True)
+    app.config.update(SECRET=SECRET, PUBLIC_URL="http://x", TESTING=True)
     app.jinja_env.filters.update(moment=request.moment, human=human)
     app.before_request(request.begin)
     app.after_request(request.finish)

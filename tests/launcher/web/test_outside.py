@@ -138,13 +138,13 @@ def test_by_https_the_cookie_is_of_this_server_alone_and_the_old_one_becomes_it(
     new = browser.get_cookie(identity.SECURE_COOKIE)
     assert (new.http_only, new.same_site, new.secure, new.path) == (True, "Lax", True, "/")
     assert browser.get("/api/sessions", base_url="https://localhost").json["csrf"] == csrf
-    other = identity.sign_student(app.config["SECRET_KEY"], "somebody else")
+    other = identity.sign_student(app.config["SECRET"], "somebody else")
     browser.set_cookie(identity.COOKIE, other, path="/api")
     assert browser.get("/api/sessions", base_url="https://localhost").json["csrf"] == csrf
 
 
 def test_where_sessions_are_at_another_host_no_cookie_counts_that_one_could_set(app, browser):
-    other = identity.sign_student(app.config["SECRET_KEY"], "somebody else")
+    other = identity.sign_student(app.config["SECRET"], "somebody else")
     browser.set_cookie(identity.COOKIE, other)
     theirs = browser.get("/api/sessions", base_url="https://localhost").json["csrf"]
     browser, new = app.test_client(), app.test_client()

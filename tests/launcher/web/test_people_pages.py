@@ -31,7 +31,7 @@ class Site:
             ShortLinks(database),
         )
         self.app = app = Flask("launcher.web", template_folder="templates", static_folder="static")
-        app.config.update(SECRET_KEY=b"x" * 32, PUBLIC_URL="http://l.org", TESTING=True)
+        app.config.update(SECRET=b"x" * 32, PUBLIC_URL="http://l.org", TESTING=True)
         app.extensions["people"] = self.people
         app.before_request(request.begin)
         app.after_request(request.finish)

@@ -27,7 +27,7 @@ def kept(tmp_path):
 @pytest.fixture
 def browser(kept):
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
-    app.config.update(SECRET_KEY=b"k" * 32, PUBLIC_URL="https://me.org")
+    app.config.update(SECRET=b"k" * 32, PUBLIC_URL="https://me.org")
     app.before_request(request.begin)
     app.after_request(request.finish)
     app.jinja_env.filters["moment"] = request.moment

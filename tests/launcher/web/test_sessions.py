@@ -25,7 +25,7 @@ def scene(tmp_path):
     spec = known.ensure(OWNER, "course-1", "image", LINK, lambda _: None)[0]
     known.gateway.add_route(spec.id, "", OWNER, "")
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
-    app.config.update(SECRET_KEY=SECRET, PUBLIC_URL="http://x", TESTING=True)
+    app.config.update(SECRET=SECRET, PUBLIC_URL="http://x", TESTING=True)
     app.before_request(request.begin)
     app.after_request(request.finish)
     app.register_blueprint(sessions.create_blueprint(known, known.history, SimpleNamespace()))

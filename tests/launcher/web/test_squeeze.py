@@ -16,7 +16,7 @@ ZIPPED = {"Accept-Encoding": "br, gzip;q=0.8"}
 @pytest.fixture
 def browser():
     app = Flask("launcher.web", template_folder="templates", static_folder="static")
-    app.config.update(SECRET_KEY=b"k" * 32, PUBLIC_URL="https://me.org")
+    app.config.update(SECRET=b"k" * 32, PUBLIC_URL="https://me.org")
     app.before_request(request.begin)
     app.after_request(request.finish)
     app.register_blueprint(page.create_blueprint(public_url="https://me.org", catalogue={}))
