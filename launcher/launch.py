@@ -103,7 +103,8 @@ class Launcher:
                 egress=self.environments.egress(link) or self.config.session.egress,
                 starting=starting,
             )
-            note_course(spec.home, self.environments.address(link))
+            if not link.contents:  # what brings content says whose home it is
+                note_course(spec.home, self.environments.address(link))
             # Whoever had the turn before may have brought something newer than a copy.
             sources = [one.since(source) for one, source in zip(asked, sources, strict=True)]
             try:

@@ -116,7 +116,7 @@ def check_course(home: Path, address: str) -> None:
 
 
 def note_course(home: Path, address: str) -> None:
-    """Remember whose home it is before anything is in it: a course may have no content."""
+    """Remember whose home it is, where nothing is brought that would say so."""
     if not any(plain_address(one.repo) == plain_address(address) for one in notes_of(home)):
         write(home, Delivered("", address, "", (), time.time()))
 
