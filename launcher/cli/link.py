@@ -57,6 +57,9 @@ def add_parser(commands: Any) -> None:
     )
     rehearse_.add_argument("url")
     rehearse_.add_argument("--timeout", type=float, default=600.0, help="seconds for one cell")
+    rehearse_.add_argument(
+        "--longest", type=float, default=rehearsal.LONGEST, help="seconds for all of it"
+    )
     rehearse_.set_defaults(handler=rehearse)
     short.add_parsers(words)
 
@@ -116,6 +119,7 @@ def rehearse(args: argparse.Namespace, context: Context) -> int:
         homes=context.parts.homes,
         say=(lambda line: None) if context.json else print,
         timeout=args.timeout,
+        longest=args.longest,
     )
     Rehearsals(context.config.data / "rehearsals").keep(link, found)
     word = "ok  " if found.ok else "FAIL"

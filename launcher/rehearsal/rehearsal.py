@@ -6,8 +6,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,11 @@ from link_generator.link import Link, compose_link
 
 MAY_RAISE = "raises-exception"
 """The tag of a cell whose error is meant: https://nbclient.readthedocs.io"""
+
+LONGEST = 3600.0
+"""Seconds of a rehearsal in all: two run at a time, and other teachers wait for theirs."""
+LONGEST_LAUNCH = 900.0
+"""Seconds until the notebook opens."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,23 @@ class Cell:
     """Among all cells."""
     code: str
     may_raise: bool
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Of a rehearsal that begins now."""
+
+    seconds: float
+    _began: float = field(default_factory=lambda: time.monotonic())
+
+    @property
+    def left(self) -> float:
+        """Seconds; 0 once it is met."""
+        return max(0.0, self._began + self.seconds - time.monotonic())
+
+    @property
+    def met(self) -> str:
+        return f"the rehearsal took longer than its {self.seconds / 60:.0f} min and was ended."
 
 
 @dataclass(frozen=True)
@@ -92,21 +114,24 @@ def rehearse(
     homes: Homes,
     say: Callable[[str], None],
     timeout: float = 600.0,
+    longest: float = LONGEST,
 ) -> Rehearsal:
-    """Click the link at the running `server` and run its notebook, `timeout` seconds a cell.
+    """Click the link at the running `server` and run its notebook.
+
+    A cell may take `timeout` seconds, and all of it `longest`.
 
     The session and everything that the throw-away student got are removed in the end.
     """
-    at, began = time.time(), time.monotonic()
+    at, began, limit = time.time(), time.monotonic(), Limit(longest)
     click, ran, error = Click(reached=server, sessions_url=sessions_url), 0, ""
     student = new_guest()  # whose folder goes in any case, be this process killed
     cookie = sign_student(secret, student)
     click.browser.cookies.set(SECURE_COOKIE, cookie, secure=server.startswith("https:"))
     try:
-        click.open(compose_link(link, server), say)
+        click.open(compose_link(link, server), say, timeout=min(LONGEST_LAUNCH, longest))
         if link.path.endswith(".ipynb"):
             path = f"{content_folders(link.contents)[0]}/{link.path}"
-            for ran in run_cells(click, path, say, timeout):  # noqa: B007 - counted to the error
+            for ran in run_cells(click, path, say, timeout, limit):  # noqa: B007 - counted to the error
                 pass
     except ClickFailed as failed:
         error = failed.message
@@ -117,10 +142,13 @@ def rehearse(
     return Rehearsal(at, round(time.monotonic() - began, 1), not error, ran, error)
 
 
-def run_cells(click: Click, path: str, say: Callable[[str], None], timeout: float) -> Any:
+def run_cells(
+    click: Click, path: str, say: Callable[[str], None], timeout: float, limit: Limit
+) -> Iterator[int]:
     """Run each code cell in one kernel, yielding how many have ended.
 
-    :raises ClickFailed: the first that fails, by its number among all cells; or no notebook.
+    :raises ClickFailed: the first that fails, by its number among all cells; or no notebook, or
+        the rehearsal met its limit.
     """
     notebook = click.notebook(path)
     cells = code_cells(notebook)
@@ -128,8 +156,10 @@ def run_cells(click: Click, path: str, say: Callable[[str], None], timeout: floa
     for done, cell in enumerate(cells, start=1):
         say(f"  cell {cell.number} of {len(notebook['cells'])}")
         try:
-            click.run(cell.code, kernel=kernel, timeout=timeout)
+            click.run(cell.code, kernel=kernel, timeout=min(timeout, limit.left))
         except ClickFailed as failed:
+            if not limit.left:
+                raise ClickFailed(f"Cell {cell.number}: {limit.met}") from failed
             if not cell.may_raise:
                 raise ClickFailed(f"Cell {cell.number}: {failed.message}") from failed
         yield done

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from launcher.rehearsal.click import ClickFailed
-from launcher.rehearsal.rehearsal import run_cells
+from launcher.rehearsal.rehearsal import Limit, run_cells
 
 
 @dataclass
@@ -16,6 +16,7 @@ class FakeClick:
 
     content: dict
     ran: list = field(default_factory=list)
+    now: float = 0.0
 
     def notebook(self, path):
         return self.content
@@ -25,6 +26,10 @@ class FakeClick:
 
     def run(self, code, *, kernel, timeout):
         self.ran.append(code)
+        lasts = float(code.removeprefix("sleep ")) if code.startswith("sleep ") else 0.0
+        self.now += min(lasts, timeout)
+        if lasts > timeout:
+            raise ClickFailed(f"The cell took longer than {timeout:.0f} s.")
         if "fail" in code:
             raise ClickFailed("The cell raised it")
 
@@ -33,9 +38,23 @@ def cell(source, kind="code", **metadata):
     return {"cell_type": kind, "source": source, "metadata": metadata}
 
 
+def limit():
+    return Limit(3600.0)
+
+
+@pytest.mark.parametrize("tags", [[], ["raises-exception"]])
+def test_all_cells_together_have_a_limit_and_what_it_ended_is_said(monkeypatch, tags):
+    click, ran = FakeClick({"cells": [cell("sleep 50", tags=tags) for _ in range(9)]}), []
+    monkeypatch.setattr("launcher.rehearsal.rehearsal.time.monotonic", lambda: click.now)
+    with pytest.raises(ClickFailed, match="Cell 3: the rehearsal took longer than its 2 min"):
+        ran.extend(run_cells(click, "a.ipynb", print, 60, Limit(120.0)))
+    assert click.now == 120.0
+    assert len(click.ran) == 3
+
+
 def run(*cells):
     click, said = FakeClick({"cells": list(cells)}), []
-    return list(run_cells(click, "a.ipynb", said.append, 60)), click.ran, said
+    return list(run_cells(click, "a.ipynb", said.append, 60, limit())), click.ran, said
 
 
 def test_code_runs_top_to_bottom_and_nothing_else_does():
@@ -67,5 +86,5 @@ def test_the_first_cell_that_fails_is_named_by_its_number_unless_that_is_meant()
 def test_what_is_no_notebook_is_said_in_a_sentence(content):
     click = FakeClick(content)
     with pytest.raises(ClickFailed, match="no notebook"):
-        list(run_cells(click, "a.ipynb", print, 60))
+        list(run_cells(click, "a.ipynb", print, 60, limit()))
     assert click.ran == []
