@@ -13,7 +13,7 @@ import time
 import traceback
 from typing import Any, Callable, Dict, List, Optional
 
-from . import gitdir, snapshots
+from . import gitdir, rights, snapshots
 from .answer import shortened
 from .errors import CannotPull, NeedObjects
 from .git import Git
@@ -35,8 +35,14 @@ def run(arguments: List[str]) -> Dict[str, Any]:
     asked = json.loads(arguments[0])
     pack = arguments[1] if len(arguments) > 1 else None
     os.umask(0o022 | os.umask(0o022))
+    act = ACTIONS[asked.pop("action", "pull")]
     try:
-        return ACTIONS[asked.pop("action", "pull")](asked, pack)
+        try:
+            return act(asked, pack)
+        except PermissionError:
+            if not rights.give_back(os.fsencode(asked["folder"])):
+                raise
+            return act(asked, pack)
     except NeedObjects:
         return {"need": True}
     except CannotPull as error:

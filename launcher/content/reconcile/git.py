@@ -6,6 +6,7 @@ a work tree obeys none of them; what is left is switched off here.
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterable, Iterator
@@ -50,6 +51,17 @@ class Done(NamedTuple):
     code: int
     out: bytes
     err: str
+
+    def check_disk(self) -> None:
+        """Of a command that failed: was it the disk.
+
+        :raises CannotPull: it is full.
+        :raises PermissionError: the student may not write to it.
+        """
+        if "No space left" in self.err or "Disk quota" in self.err:
+            raise CannotPull("Your disk space is full.", "Remove files that you do not need.")
+        if "Permission denied" in self.err:
+            raise PermissionError(errno.EACCES, self.err)
 
 
 class Git:
@@ -100,8 +112,7 @@ class Git:
         """Run a command that has to work."""
         done = self.run(*args, index=index)
         if done.code != 0:
-            if "No space left" in done.err or "Disk quota" in done.err:
-                raise CannotPull("Your disk space is full.", "Remove files that you do not need.")
+            done.check_disk()
             raise CannotPull("git %s: %s" % (args[0], done.err or "exit code %d" % done.code))
         return done.out
 

@@ -61,6 +61,7 @@ def ensure_git_dir(git: Git, branch: str, date: str) -> List[str]:
     for folder in (b"objects", b"refs"):
         with contextlib.suppress(FileExistsError):  # a file there: set aside with all below
             os.makedirs(os.path.join(git.dir, folder), exist_ok=True)
+            os.listdir(os.path.join(git.dir, folder))  # may be closed only, and not damaged
     mend_head(git, branch)
     if works(git):
         return ["The folder's git data was damaged and has been mended"]

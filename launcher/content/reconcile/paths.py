@@ -83,6 +83,8 @@ class Paths:
                 if self.bring(path, entry):
                     return
             self.lists["notes"].append("%s is being written to; pull again" % name_of(path))
+        except PermissionError:
+            raise
         except OSError as error:
             if error.errno in UNWRITABLE_NAME:
                 self.lists["notes"].append("%s: this name cannot be used here" % name_of(path))
@@ -197,6 +199,9 @@ class Paths:
     def aside(self, path: bytes) -> None:
         moved = self.work.move_aside(path, "yours %s" % self.date, self.new)
         self.moved.append((name_of(path), name_of(moved)))
+        self.kept = [
+            pair for pair in self.kept if pair != (name_of(path), "")
+        ]  # not there any more
 
     def place(self, path: bytes, entry: Entry) -> None:
         self.work.write(path, self.blobs.read(entry.oid), mode=entry.mode)

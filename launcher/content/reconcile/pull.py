@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import time
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
@@ -17,6 +19,8 @@ from .work import Work
 
 BASE = "refs/launcher/base"
 """The upstream commit of the last pull: written last, so a killed pull starts from the old one."""
+ASIDE = b"launcher-aside"
+"""In `.git`: the names of what stood where the folder belongs, until a student was told."""
 MARKS = (b"\n<<<<<<< ", b"\n>>>>>>> ")
 
 
@@ -48,17 +52,45 @@ def pull(request: Request, pack: Optional[str]) -> Dict[str, Any]:
     """
     request = request._replace(date=request.date or time.strftime("%Y-%m-%d"))
     folder = os.path.abspath(os.fsencode(request.folder))
-    if os.path.islink(folder):
-        raise CannotPull("%s is a link, not a folder." % request.folder, "Rename it.")
+    moved = make_way(request)
     try:
         os.makedirs(folder, exist_ok=True)
+    except PermissionError:
+        raise
     except OSError as error:
         raise CannotPull(
             "%s cannot be used: %s." % (request.folder, error.strerror),
             "Rename what is there, or make room.",
         ) from error
     with gitdir.locked(folder):
-        return pull_locked(request, Git(folder), pack)
+        return pull_locked(request, Git(folder), pack, moved)
+
+
+def make_way(request: Request) -> List[List[str]]:
+    """A file or link of the student's where the folder belongs is moved aside: its two names.
+
+    Only below the home, where the program runs; elsewhere who named the folder is asked.
+    """
+    path = os.fsencode(request.folder)
+    if os.path.isabs(path):
+        return []
+    home = Work(os.getcwdb(), b"")
+    found = home.in_the_way(path + b"/.")
+    if found is None:
+        return []
+    return [[name_of(found), name_of(home.move_aside(found, "yours %s" % request.date, ()))]]
+
+
+def remembered(git: Git, moved: List[List[str]]) -> List[List[str]]:
+    """What was moved from the folder's place, also by a pull that then lacked objects."""
+    path = os.path.join(git.dir, ASIDE)
+    if moved:
+        with open(path, "w", encoding="ascii") as file:
+            json.dump(moved, file)
+    elif os.path.isfile(path):
+        with open(path, encoding="ascii") as file:
+            moved = json.load(file)
+    return moved
 
 
 def take_objects(request: Request, pack: Optional[str]) -> None:
@@ -69,8 +101,11 @@ def take_objects(request: Request, pack: Optional[str]) -> None:
         take_pack(git, pack)
 
 
-def pull_locked(request: Request, git: Git, pack: Optional[str]) -> Dict[str, Any]:
+def pull_locked(
+    request: Request, git: Git, pack: Optional[str], moved: List[List[str]]
+) -> Dict[str, Any]:
     notes = gitdir.ensure_git_dir(git, request.branch, request.date)
+    moved = remembered(git, moved)
     gitdir.clear_locks(git)
     take_pack(git, pack)
     write_shallow(git, request.shallow)
@@ -100,6 +135,8 @@ def pull_locked(request: Request, git: Git, pack: Optional[str]) -> Dict[str, An
         notes += keep_own_commits(git, refs, request.commit, base_commit)
         settle(git, request)
     journal.forget()
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(git.dir, ASIDE))
     forget_old(git.dir, number=request.keep, days=request.keep_days)
     os.rmdir(work.temp)
     return {
@@ -107,7 +144,7 @@ def pull_locked(request: Request, git: Git, pack: Optional[str]) -> Dict[str, An
         "after": request.commit,
         "snapshot": snapshot.id,
         "kept": paths.kept,
-        "moved": paths.moved,
+        "moved": [*moved, *paths.moved],
         **{name: found for name, found in paths.lists.items() if name != "notes"},
         "notes": [*notes, *paths.lists["notes"]],
     }
@@ -123,8 +160,7 @@ def take_pack(git: Git, pack: Optional[str]) -> None:
     done = git.run("index-pack", "--stdin", "--fix-thin", stdin=data)
     if done.code != 0:
         gitdir.clear_half_packs(git)
-        if "No space left" in done.err or "Disk quota" in done.err:
-            raise CannotPull("Your disk space is full.", "Remove files that you do not need.")
+        done.check_disk()
         raise NeedObjects(done.err)
 
 

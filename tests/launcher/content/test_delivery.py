@@ -1,6 +1,7 @@
 """Delivery: first a copy, then a reconcile inside; what the student wrote stays."""
 
 import os
+import subprocess
 
 import pytest
 
@@ -101,13 +102,64 @@ def test_what_exists_is_never_replaced(student, teacher, tmp_path):
     assert student.read(moved) == "mine from before\n"
 
 
-def test_a_link_in_the_place_of_the_folder_is_not_followed(student, teacher, tmp_path):
+@pytest.mark.parametrize("way", ["link", "dangling", "file"])
+@pytest.mark.parametrize("began", [False, True], ids=["new", "returning"])
+def test_what_stands_where_the_folder_belongs_is_moved_and_not_followed(
+    any_student, teacher, tmp_path, way, began
+):
+    student, elsewhere = any_student, tmp_path / "elsewhere"
+    if began:
+        student.pull()
+        student.write("a.txt", "mine\n")
+        student.folder.rename(elsewhere)
+    else:
+        elsewhere.mkdir()
+    before = sorted(os.listdir(elsewhere))
+    if way == "file":
+        student.folder.write_text("mine\n")
+    else:
+        student.folder.symlink_to(elsewhere if way == "link" else tmp_path / "nowhere")
+    receipt = student.pull()
+    ((old, moved),) = receipt.moved
+    assert old == "course"
+    assert receipt.touches_work
+    assert student.read("a.txt") == "one\ntwo\nthree\n"
+    assert not student.folder.is_symlink()
+    assert sorted(os.listdir(elsewhere)) == before
+    if way == "file":
+        assert (student.spec.home / moved).read_text() == "mine\n"
+    assert student.pull().moved == ()
+
+
+def test_a_link_in_the_place_of_the_folder_above_is_moved_too(student, teacher, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    student.folder.symlink_to(elsewhere)
-    with pytest.raises(ContentFailed, match="is a link"):
-        student.pull()
+    (student.spec.home / "kurs").symlink_to(elsewhere)
+    assert student.open(Link("e", repo=student.url, dir="kurs/a")) == ("kurs/a",)
+    assert (student.spec.home / "kurs/a/a.txt").exists()
     assert os.listdir(elsewhere) == []
+
+
+@pytest.mark.parametrize("what", ["course", "course/.git", "course/.git/objects", "course/d", "."])
+def test_who_took_their_own_rights_away_is_not_kept_out(any_student, teacher, what, monkeypatch):
+    """As root, without what lets root read everything."""
+    student = any_student
+    teacher.commit({"d/x.txt": "x\n"})
+    student.pull()
+    student.write("a.txt", "one\ntwo\nthree\nmine\n")
+    run = student.runtime.run
+    plain = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if not os.geteuid() else []
+    monkeypatch.setattr(
+        student.runtime, "run", lambda one, command, **more: run(one, [*plain, *command], **more)
+    )
+    subprocess.run(["chmod", "-R", "000", what], cwd=student.spec.home, check=True)
+    teacher.commit({"d/x.txt": "x2\n", "new.txt": "new\n"})
+    receipt = student.pull()
+    assert receipt.new == ("new.txt",)
+    assert student.read("a.txt") == "one\ntwo\nthree\nmine\n"
+    assert student.read("d/x.txt") == "x2\n"
+    assert student.git("status", "--porcelain", "a.txt") == " M a.txt\n"
+    assert not [path for path in student.spec.home.rglob("*") if not path.stat().st_mode & 0o400]
 
 
 def test_a_deleted_git_folder_loses_nothing_and_edits_stay_in_place(student, teacher):

@@ -44,5 +44,5 @@ def test_every_end_is_an_answer(tmp_path):
     request = {"folder": "course", "url": "https://x.example/y", "commit": "0" * 40, "branch": "m"}
     assert ask(request, tmp_path) == {"need": True}
     (tmp_path / "file").write_text("f")
-    answer = ask(request | {"folder": "file"}, tmp_path)
+    answer = ask(request | {"folder": str(tmp_path / "file")}, tmp_path)
     assert "cannot be used" in answer["error"]

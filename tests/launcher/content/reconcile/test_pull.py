@@ -135,6 +135,17 @@ def test_deleted_upstream_but_edited_is_kept(mine, teacher):
     assert mine.settled()
 
 
+def test_an_edited_file_that_becomes_a_folder_is_said_once(mine, teacher):
+    mine.write("b.txt", "mine\n")
+    teacher.git("rm", "-q", "b.txt")
+    teacher.commit({"b.txt/in": "in\n"})
+    receipt = mine.pull()
+    ((_, moved),) = receipt.moved
+    assert mine.read(moved) == "mine\n"
+    assert receipt.kept == (), "it is not there any more"
+    assert mine.settled()
+
+
 def test_file_becomes_folder_and_back_and_link(mine, teacher):
     teacher.git("rm", "-q", "b.txt", "d/x.txt")
     (teacher.folder / "link").symlink_to("a.txt")
