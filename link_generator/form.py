@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
-from link_generator.addresses import read_web_address
+from link_generator.addresses import find_address, read_web_address
 from link_generator.choices import split_branch
 from link_generator.content import OF_CONTENT, content_folder
 from link_generator.dialects import DIALECTS, Composed, Draft, Place, compose_in, parse_any
@@ -21,6 +22,8 @@ FORM = (*FIELDS, "version", "repo2", "branch2", "repo3", "branch3")
 """The form's fields; a link may name more repositories than it has room for."""
 NAMED = ("branch", "only", "dir", "path", "urlpath")
 """Fields that a link fills besides repository, environment and app."""
+UNSEEN = "\u200b\u200c\u200d\u2060\ufeff"
+"""Characters without any width."""
 Names = Callable[[str], Collection[str]]
 """The branches and tags of a repository, by its address."""
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -57,10 +60,11 @@ def fill(given: Mapping[str, str], *, pasted: bool = False, names: Names = no_na
 
     :raises BadLink: a field that cannot work.
     """
-    fields = dict.fromkeys(FORM, "") | {name: value.strip() for name, value in given.items()}
+    fields = dict.fromkeys(FORM, "") | {name: plain(value) for name, value in given.items()}
     version = fields.pop("version")
     fields |= {"env": plain_env(fields["env"], names)}
     fields |= {name: fields[name].strip("/") for name in fields if name[:3] in ("dir", "onl")}
+    fields |= {"path": fields["path"].lstrip("/")}
     if fields["env"] and version and not split_env(fields["env"])[1]:
         fields["env"] += f"@{version}"
     read = ""
@@ -71,6 +75,8 @@ def fill(given: Mapping[str, str], *, pasted: bool = False, names: Names = no_na
             found = with_whole_branch(found, names)
         read, more = take(found, fields, pasted=pasted)
         notes = (*notes, *more)
+    if "://" in fields["path"]:
+        take_file(fields, names)
     if fields["urlpath"]:
         take_page(fields)
     env, tag = split_env(fields["env"])
@@ -97,6 +103,28 @@ def take_page(fields: dict[str, str]) -> None:
     opened, _ = parse_opening(fields["urlpath"], named)
     fields |= {"app": opened.app, "urlpath": opened.urlpath}
     fields["path"] = opened.path or fields["path"]
+
+
+def plain(text: str) -> str:
+    """Without the blanks around it, also those that nobody sees and chat programs put there."""
+    return text.strip(f"{string.whitespace}\xa0{UNSEEN}")
+
+
+def take_file(fields: dict[str, str], names: Names) -> None:
+    """The page of a file at its git host, in the field that names the file.
+
+    :raises BadLink: it is in another repository than the content.
+    """
+    repo, branch, path = find_address(fields["path"])
+    found = with_whole_branch(Draft(repo=repo, branch=branch, path=path), names)
+    if not found.path or fields["repo"] not in ("", found.repo):
+        raise BadLink(
+            "path",
+            f"{fields['path']!r} is a web address, not a file of the content.",
+            "Name the file from the repository's root, for example week1.ipynb, or paste the "
+            "address as the content's.",
+        )
+    fields |= {"repo": found.repo, "path": found.path, "branch": fields["branch"] or found.branch}
 
 
 def plain_env(text: str, names: Names) -> str:

@@ -11,7 +11,7 @@ from link_generator.badges import compose_badges
 from link_generator.choices import Choices
 from link_generator.dialects import Composed, Place
 from link_generator.errors import BadLink
-from link_generator.form import Filled, fill, no_names, write, write_all
+from link_generator.form import Filled, fill, no_names, plain, write, write_all
 from link_generator.link import Link
 from link_generator.snippets import compose_button, compose_lms, label_of
 
@@ -38,6 +38,12 @@ class Generator:
         """
         fields = {**given}
         pin = fields.pop("pin", "")
+        if plain(fields.get("repo", "")).startswith(f"{self.public_url.rstrip('/')}/go/"):
+            raise BadLink(
+                "repo",
+                "This is a short link of this server, not a repository.",
+                "Change what it opens under Short links, or paste the link that it leads to.",
+            )
         names = self.choices.names if self.choices else no_names
         filled = fill(fields, pasted=pasted, names=names)
         return self.pinned(filled) if pin else filled

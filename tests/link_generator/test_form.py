@@ -110,3 +110,31 @@ def test_a_page_that_was_typed_is_read_as_app_page_and_file():
     assert fields == {"app": "lab", "urlpath": "voila/render", "path": "wk1/a.ipynb", "dir": "kurs"}
     assert fill(given | {"urlpath": "lab/tree/r/a.ipynb"}).draft.path == "a.ipynb"
     assert fill(given | {"urlpath": "proxy/8501/"}).draft.urlpath == "proxy/8501/"
+
+
+@pytest.mark.parametrize("repo", ["", "https://github.com/o/r", "https://github.com/o/r.git"])
+def test_a_file_s_web_address_can_stand_where_its_name_belongs(repo):
+    page = "https://github.com/o/r/blob/feature/week-1/nb/a.ipynb"
+    filled = fill({"env": "e", "repo": repo, "path": page}, names=lambda _: {"feature/week-1"})
+    assert filled.draft.repo == "https://github.com/o/r"
+    assert filled.draft.branch == "feature/week-1"
+    assert filled.draft.path == "nb/a.ipynb"
+    typed = fill({"env": "e", "branch": "main", "path": "https://github.com/o/r/blob/x/a.ipynb"})
+    assert (typed.draft.branch, typed.draft.path) == ("main", "a.ipynb")
+
+
+@pytest.mark.parametrize("path", ["https://github.com/o/other/blob/main/a.ipynb", "https://h/r"])
+def test_a_web_address_of_something_else_is_said_to_be_one(path):
+    with pytest.raises(BadLink) as caught:
+        fill({"env": "e", "repo": "https://github.com/o/r", "path": path})
+    assert caught.value.field == "path"
+    assert "is a web address" in caught.value.message
+
+
+def test_a_slash_before_a_file_and_what_nobody_sees_are_passed_over():
+    given = {"env": "\u200bgh/o/e", "version": "v1\u200b", "repo": "\ufeffhttps://h/r\u200b"}
+    filled = fill(given | {"path": " /nb/a.ipynb\u200b\xa0"})
+    assert (
+        filled.draft
+        == fill({"env": "gh/o/e@v1", "repo": "https://h/r", "path": "nb/a.ipynb"}).draft
+    )

@@ -169,6 +169,13 @@ def test_a_pasted_link_fills_the_page_without_javascript(browser):
     assert ":target: https://me.org/l/launch?" in text
 
 
+def test_a_short_link_of_this_server_is_no_repository(browser):
+    answer = browser.get("/", query_string=FIELDS | {"repo": "https://me.org/l/go/week-1"})
+    assert answer.status_code == 400
+    assert "This is a short link of this server" in answer.text
+    assert 'value="https://me.org/l/go/week-1"' in answer.text
+
+
 def test_what_one_dialect_cannot_say_leaves_the_others(browser):
     answer = browser.get("/", query_string=FIELDS | {"only": "wk1"})
     assert answer.status_code == 200
