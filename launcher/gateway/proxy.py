@@ -18,6 +18,7 @@ from yarl import URL
 from launcher import logs
 from launcher.gateway import banner, cors, guest, headers, pages, tickets
 from launcher.gateway.admission import NOT_YOURS, SAFE_METHODS, Admission, is_websocket, path_of
+from launcher.gateway.beginnings import Beginnings
 from launcher.gateway.bodies import FORM_TIMEOUT, READER_STALL, STALL, Body, TooLarge, TooSlow
 from launcher.gateway.door import Door
 from launcher.gateway.routes import APP, HEALTH, Route, Routes
@@ -57,6 +58,7 @@ class Proxy:
     """Seconds that browsers remember to come by https only; 0 says nothing."""
     door: Door = field(default_factory=lambda: Door(most=1000))
     tickets: Tickets = field(default_factory=Tickets)
+    beginnings: Beginnings = field(default_factory=Beginnings)
     counted: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Requests by receiver (`app`, `session`) and status (`2xx`)."""
     sockets: Sockets = field(init=False)
@@ -76,6 +78,8 @@ class Proxy:
         began, status = time.monotonic(), CLIENT_GONE
         try:
             with self.door.busy(request):
+                if path_of(request) != HEALTH:
+                    await self.beginnings.turn()
                 response = await self.answer(request, request_id)
             status = response.status
             return response
