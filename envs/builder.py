@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from envs.base import Base
 from envs.halt import NO_HALT, Halt
 from envs.image import Image
 from envs.recipe import Recipe
@@ -22,16 +23,42 @@ LONGEST_LINE = 10_000
 """Characters; a stranger's program may print without ever ending its line."""
 
 
+class Bases(Protocol):
+    """Base images, one for each Python, made once."""
+
+    def base(self, python: str) -> Base:
+        """What the base of this Python is made of.
+
+        :raises envs.errors.NotOffered: the settings have no such Python.
+        """
+
+    def ensure(self, python: str, *, say: Say) -> Base:
+        """The base of this Python, built if it is not here yet."""
+
+    def build(self, base: Base, *, say: Say) -> None:
+        """Build the base, even if it is there."""
+
+
 class Builder(Protocol):
     """Builds, finds and removes images."""
 
     kind: str
     """`docker` or `venv`: how the image is made."""
 
+    @property
+    def bases(self) -> Bases | None:
+        """What its images stand on; None where they stand on this machine's own files."""
+
     def plan(self, recipe: Recipe, source: Path) -> str:
         """Everything that shapes the image beside the commit: equal plans give equal images.
 
         Includes what the base is made of and the builder's version.
+
+        :raises envs.errors.NotOffered: this builder cannot make such an image.
+        """
+
+    def dockerfile(self, recipe: Recipe, *, source: Path) -> str:
+        """What it would build of a recipe without a Dockerfile of its own; empty for no Dockerfile.
 
         :raises envs.errors.NotOffered: this builder cannot make such an image.
         """

@@ -22,6 +22,7 @@ NEVER = {
     "launcher.warm": RUNTIMES,
     "launcher.room": RUNTIMES,
     "launcher.web": RUNTIMES,
+    "launcher.cli": RUNTIMES,
     "launcher.gateway": ("launcher.runtimes", "launcher.content", "link_generator", "envs"),
 }
 """What a package never knows, as the README's table says."""

@@ -7,7 +7,6 @@ from typing import Any
 
 from envs.errors import NotOffered
 from launcher.cli import Context
-from launcher.runtimes.docker.images import DockerImages
 
 
 def add_parser(commands: Any) -> None:
@@ -20,19 +19,19 @@ def add_parser(commands: Any) -> None:
 
 
 def build(args: argparse.Namespace, context: Context) -> int:
-    images = context.parts.runtime.images
-    if not isinstance(images, DockerImages):
+    bases = context.parts.store.builder.bases
+    if bases is None:
         raise NotOffered(
             f"There are no base images without Docker ({context.parts.why_runtime}).",
             hint="The local runtime prepares what it needs by itself.",
         )
     made = []
     for python in args.python or ["3.11"]:
-        base = images.bases.base(python)
+        base = bases.base(python)
         if args.again:
-            images.bases.build(base, say=print_unless(context.json))
+            bases.build(base, say=print_unless(context.json))
         else:
-            images.bases.ensure(python, say=print_unless(context.json))
+            bases.ensure(python, say=print_unless(context.json))
         made.append({"python": python, "image": base.name})
     context.show(made, "\n".join(f"{one['image']} is ready" for one in made))
     return 0

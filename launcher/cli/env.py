@@ -14,7 +14,6 @@ from envs import render_r
 from envs.channels import NEXT, STABLE
 from envs.errors import BadEnvironment, EnvError
 from envs.readers import read_recipe
-from envs.readers.delegated import KIND
 from envs.readers.requirements import refers_to_repository
 from envs.recipe import Recipe
 from envs.render import made_files, render_dockerfile
@@ -27,7 +26,6 @@ from launcher.environment import environment_of
 from launcher.errors import BadSettings
 from launcher.in_use import HINT, why_not_ours
 from launcher.people.audit import Audit, at_the_terminal
-from launcher.runtimes.docker.images import DockerImages
 from launcher.settings.values import seconds
 from link_generator.env_part import split_env
 from link_generator.link import Link
@@ -264,12 +262,8 @@ def dockerfile_of(recipe: Recipe, source: Path, context: Context) -> str:
     """What the engine would get; where there is none, what another machine's engine would."""
     if recipe.kind == "dockerfile":
         return (source / recipe.dockerfile).read_text("utf-8")
-    images = context.parts.runtime.images
-    if isinstance(images, DockerImages):
-        recipe = images.routed(recipe)
-        if recipe.kind == KIND:
-            return images.delegate.dockerfile(recipe, source=source)
-        return images.render(recipe, source, images.bases.base(recipe.python))
+    if text := context.parts.store.builder.dockerfile(recipe, source=source):
+        return text
     needs = refers_to_repository(source, recipe)
     settings = context.config.base
     cran = render_r.cran_url(recipe, mirror=settings.cran, snapshots=settings.cran_snapshots)

@@ -25,6 +25,7 @@ class FileBuilder:
     goes_on: Callable[[], object] = at_once
     """After each line a build waits until this is true."""
     kind: str = "fake"
+    bases: None = None
     packages: str = ""
     locks: list = field(default_factory=list)
     """What each build was to keep to."""
@@ -33,6 +34,9 @@ class FileBuilder:
 
     def plan(self, recipe, source):
         return repr(recipe)
+
+    def dockerfile(self, recipe, *, source):
+        return ""
 
     def _file(self, name):
         return self.folder / name.replace("/", "_")

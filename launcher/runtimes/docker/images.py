@@ -106,6 +106,12 @@ class DockerImages:
         made = made_files(replace(recipe, lock=""), channels=self.channels(recipe)[0])
         return "\n".join([BUILDER, self.render(recipe, source, base), *made.values()])
 
+    def dockerfile(self, recipe: Recipe, *, source: Path) -> str:
+        recipe = self.routed(recipe)
+        if recipe.kind == KIND:
+            return self.delegate.dockerfile(recipe, source=source)
+        return self.render(recipe, source, self.bases.base(recipe.python))
+
     def routed(self, recipe: Recipe) -> Recipe:
         """The recipe as it is built: by conda or repo2docker where only those have its Python.
 

@@ -60,6 +60,7 @@ class LocalImages:
     conda: CondaConfig
     timeout: float = 3600.0
     kind: str = "venv"
+    bases: None = None
     netrc: Path | None = None
     """Credentials of package indexes."""
     room: Room = ROOMY
@@ -76,6 +77,9 @@ class LocalImages:
         if recipe.conda:
             more += [PROGRAM.read_text("utf-8"), str(recipe.conda), *self._channels(recipe.conda)]
         return "\n".join([BUILDER, lean, *map(str, parts), recipe.post_build, recipe.start, *more])
+
+    def dockerfile(self, recipe: Recipe, *, source: Path) -> str:
+        return ""
 
     def find_image(self, name: str) -> Image | None:
         try:

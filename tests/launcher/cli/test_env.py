@@ -129,6 +129,13 @@ def test_dockerfile_of_a_folder_needs_neither_engine_nor_git(run, env, repo):
     assert "/tmp/requirements.txt" in out
 
 
+def test_a_dockerfile_is_the_one_that_the_builder_would_build(run, env, repo, builder, monkeypatch):
+    monkeypatch.setattr(
+        builder, "dockerfile", lambda recipe, *, source: f"FROM mine\nCOPY {source.name} /\n"
+    )
+    assert run("dockerfile", str(repo.folder))[1] == f"FROM mine\nCOPY {repo.folder.name} /\n"
+
+
 def test_dockerfile_of_a_tag_is_the_one_of_its_commit(run, env, repo):
     repo.commit({"apt.txt": "graphviz\n"})
     assert "tree" in run("dockerfile", env)[1]

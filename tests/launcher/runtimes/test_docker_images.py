@@ -56,6 +56,13 @@ def build(images, tmp_path):
     images.remove_image(name)
 
 
+def test_the_dockerfile_that_it_would_build_can_be_read(images, tmp_path):
+    (tmp_path / "apt.txt").write_text("tree\n")
+    text = images.dockerfile(read_recipe(tmp_path), source=tmp_path)
+    assert text.startswith(f"FROM {images.bases.base('3.11').name}\n")
+    assert "tree" in text
+
+
 def inside(images, name, *command, **options):
     """What a command prints in a new container, as a session's user."""
     user = {"user": "1000:1000", "network_mode": "none"}
