@@ -38,11 +38,13 @@ from launcher.settings.values import (
     zero_or_more,
 )
 
+TIMEOUT = some(seconds, "write how long it may take")
+
 
 @dataclass(frozen=True)
 class GitConfig:
     hosts: tuple[str, ...] = setting(texts)
-    timeout: float = setting(seconds)
+    timeout: float = setting(TIMEOUT)
     credentials: tuple[Credential, ...] = setting(credentials)
 
 
@@ -67,7 +69,7 @@ class EnvironmentsConfig:
 class BuildsConfig:
     at_once: int = setting(at_least_one)
     per_owner: int = setting(at_least_one)
-    timeout: float = setting(seconds)
+    timeout: float = setting(TIMEOUT)
     largest: int = setting(size)
     min_free: int = setting(size)
     keep_days: float = setting(positive)
@@ -138,7 +140,7 @@ class SessionConfig:
     tmp: int = setting(size)
     idle: float = setting(some(seconds, "to keep sessions long, write 30d"))
     max_age: float = setting(some(seconds, "to keep sessions long, write 30d"))
-    start_timeout: float = setting(seconds)
+    start_timeout: float = setting(TIMEOUT)
     egress: str = setting(one_of(*EGRESS))
     proxy: str = setting(proxy)
     web_ports: tuple[int, ...] = setting(ports)

@@ -10,13 +10,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+LONGEST = 100 * 365.25 * 86400
+"""Seconds; no calendar reaches what comes after much longer times."""
+MOST = 1_000_000
+"""Of days, for the same reason."""
+
 
 def seconds(value: Any) -> float:
     """`90`, `30s`, `10m` or `12h` as seconds."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?", str(value).strip())
     if not found:
         raise ValueError(f"{value!r} is not a time such as 30s, 10m or 12h")
-    return float(found[1]) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2] or "s"]
+    read = float(found[1]) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2] or "s"]
+    if read > LONGEST:
+        raise ValueError(f"{value!r} is more than 100 years")
+    return read
 
 
 def size(value: Any) -> int:
@@ -87,6 +95,8 @@ def zero_or_more(value: Any) -> float:
 def positive(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
         raise ValueError(f"{value!r} is not a number above 0")
+    if not value <= MOST:
+        raise ValueError(f"{value!r} is no number up to {MOST}")
     return float(value)
 
 
