@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -32,6 +33,11 @@ COMMANDS = {
 }
 """Modules of `launcher.cli`, and what they do; only the one that is asked for is imported, which
 takes most of the time of a short command."""
+NO_PLACE = (
+    *(errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO),
+    *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
+)
+"""Why nothing can be written to a folder that somebody named."""
 EXPECTED = (EnvError, LaunchError, BadLink)
 
 
@@ -68,6 +74,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 1
     except BrokenPipeError:
+        return 1
+    except OSError as error:
+        if getattr(args, "debug", False) or not error.filename or error.errno not in NO_PLACE:
+            raise
+        print(f"launcher: {error.filename}: {error.strerror}.", file=sys.stderr)
+        print(
+            "  The data folder is a folder on a disk with room that can be written to; "
+            "--data names another one.",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         return 130

@@ -12,6 +12,7 @@ from typing import Any
 
 from envs.sizes import human
 from launcher.backup.backup import write_backup
+from launcher.backup.errors import BackupFailed
 from launcher.backup.manifest import Manifest
 from launcher.cli import Context
 from launcher.people.audit import Audit, at_the_terminal
@@ -30,6 +31,9 @@ def add_parser(commands: Any) -> None:
 
 
 def backup(args: argparse.Namespace, context: Context) -> int:
+    folder = Path(args.file).parent
+    if not folder.is_dir():
+        raise BackupFailed(f"There is no folder {folder}.", hint="Make it, or name another file.")
     with ended_by_a_signal():
         made = write_backup(context.config.data, Path(args.file))
     Audit(context.database).note(at_the_terminal(), "backup made", args.file)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.backup.checking import check_backup
+from launcher.backup.errors import BadBackup
 from launcher.backup.restore import restore_backup
 from launcher.cli import Context
 from launcher.cli.backup import summary, told
@@ -24,6 +25,8 @@ def add_parser(commands: Any) -> None:
 
 def restore(args: argparse.Namespace, context: Context) -> int:
     file = Path(args.file)
+    if not file.exists():
+        raise BadBackup(f"There is no file {file}.", hint="Name one that `launcher backup` wrote.")
     if args.check:
         found = check_backup(file)
         context.show(told(found, args.file), f"{file} is whole: {summary(found)}")

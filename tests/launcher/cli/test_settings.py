@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from types import SimpleNamespace
 
 import pytest
@@ -118,3 +119,29 @@ def test_nothing_is_removed_where_a_launcher_serves_by_other_settings(
     file = tmp_path / "settings.yml"
     file.write_text("environments: {catalogue: {intro: {repo: gh/o/e, tag: v1}}}\n")
     assert main(["env", "gc", *words, "--settings", str(file)]) == 0
+
+
+@pytest.mark.parametrize("command", ["serve", "doctor", "session list", "demo --once"])
+def test_a_data_folder_that_is_none_is_a_sentence(tmp_path, capsys, command):
+    file = tmp_path / "data"
+    file.write_text("mine")
+    assert main([*command.split(), "--data", str(file)]) == 1
+    said = capsys.readouterr().err
+    assert f"launcher: {file}" in said
+    assert "--data names another one" in said
+
+
+@pytest.mark.parametrize("command", ["serve", "doctor", "session list", "demo --once"])
+def test_a_disk_that_cannot_be_written_to_is_a_sentence(tmp_path, capsys, monkeypatch, command):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = ["mount", "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", str(disk)]
+    if os.geteuid() or subprocess.run(mounted, capture_output=True, check=False).returncode:
+        pytest.skip("only root may mount")
+    try:
+        assert main([*command.split(), "--data", str(disk)]) == 1
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+    said = capsys.readouterr().err
+    assert "Read-only file system" in said
+    assert "--data names another one" in said
