@@ -15,11 +15,11 @@ from typing import IO
 
 from envs.build import NOW, Build, read_records, write_record
 from envs.build_log import LOG, Line, LogWriter, read_log_lines
+from envs.build_places import locked
 from envs.errors import EnvError
 from envs.explain import FirstError
 from envs.held import is_at
 from envs.image import image_name
-from envs.slots import locked
 from envs.version import Version
 
 LOCK = "lock"

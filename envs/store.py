@@ -15,6 +15,7 @@ from pathlib import Path
 
 from envs.build import Build, write_record
 from envs.build_log import LOG, LogWriter, read_log_lines
+from envs.build_places import BuildPlaces
 from envs.builder import Builder, Say
 from envs.checkout import Allowance, checkout
 from envs.errors import BadEnvironment, BuildCancelled, BuildFailed, EnvError, NotOffered, OverLimit
@@ -30,7 +31,6 @@ from envs.readers.texts import read_texts
 from envs.recipe import Recipe
 from envs.records import Records
 from envs.room import ROOMY, Room
-from envs.slots import Slots
 from envs.version import EXISTING, Version
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class Store:
                     raise last.as_error(tuple(self.records.log(name).splitlines()[-20:]))
                 if last.outcome == "cancelled":
                     raise BuildCancelled(last.error, hint=last.hint)
-            with self._slots.ticket(version.repo, chosen=chosen) as ticket:
+            with self._build_places.ticket(version.repo, chosen=chosen) as ticket:
                 return self._build(
                     version,
                     name,
@@ -200,8 +200,10 @@ class Store:
         return source, recipe, image_name(version.repo, version.commit, plan)
 
     @property
-    def _slots(self) -> Slots:
-        return Slots(self.folder / "slots", self.at_once, self.per_owner, self.poll, self.kept)
+    def _build_places(self) -> BuildPlaces:
+        return BuildPlaces(
+            self.folder / "slots", self.at_once, self.per_owner, self.poll, self.kept
+        )
 
     def _build_locked(
         self,
@@ -253,7 +255,7 @@ class Store:
             try:
                 for line in opening(version, name, recipe, fetched):
                     log.write(line)
-                self._slots.wait(ticket, log.write, halt, chosen=(place / CHOSEN).exists)
+                self._build_places.wait(ticket, log.write, halt, chosen=(place / CHOSEN).exists)
                 image = self._build_locked(version, name, recipe, source, log.write, halt)
                 got = self.builder.lock(name)
                 # The first one: a network may be down once.

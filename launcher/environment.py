@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from envs.build_places import BUILDING, WAITING
 from envs.channels import NEXT, STABLE, Channels
 from envs.credentials import same_place
 from envs.errors import BadEnvironment, BuildFailed, NotOffered, OverLimit, TooManyBuilds
 from envs.image import Image
-from envs.slots import BUILDING, WAITING
 from envs.store import Store
 from envs.version import Version
 from envs.version_cache import SOON, VersionCache

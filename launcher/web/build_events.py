@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from envs.slots import BUILDING, WAITING
+from envs.build_places import BUILDING, WAITING
 from launcher.launches import Launch
 from launcher.progress import Phase, Progress
 from launcher.web.errors import explain

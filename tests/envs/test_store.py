@@ -105,9 +105,9 @@ def test_the_catalogue_does_not_wait_behind_strangers_for_who_wants_its_image_to
         threads.append(threading.Thread(target=store.ensure_image, args=(version,), kwargs=say))
         threads[-1].start()
 
-    with store._slots.ticket(ahead, chosen=False):
-        with store._slots.ticket(ahead, chosen=True) as running:
-            store._slots.wait(running, ignore, NO_HALT)
+    with store._build_places.ticket(ahead, chosen=False):
+        with store._build_places.ticket(ahead, chosen=True) as running:
+            store._build_places.wait(running, ignore, NO_HALT)
             click(stranger, {"say": said.append})
             wait_for(lambda: "Waiting for a build place, 1 before you" in said)
             click(version, {"say": ignore})

@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 import pytest
 
+from envs.build_places import BuildPlaces
 from envs.channels import Channels
 from envs.errors import BuildFailed, GitHostDown, OverLimit
 from envs.git import Git
 from envs.room import Room
-from envs.slots import Slots
 from envs.store import Store
 from envs.version import Version
 from envs.version_cache import VersionCache
@@ -161,8 +161,8 @@ def test_where_too_many_builds_of_an_owner_wait_the_good_version_is_used(
     first, _ = ensure(environments, link)
     teacher.commit({"requirements.txt": "two\n"})
     environments.store.per_owner = 1
-    slots = Slots(environments.store.folder / "slots", 2, 1)
-    with slots.ticket(git_host.url("env"), chosen=False):
+    places = BuildPlaces(environments.store.folder / "slots", 2, 1)
+    with places.ticket(git_host.url("env"), chosen=False):
         image, said = ensure(environments, link)
     assert image == first
     assert "run or wait already: 1." in said

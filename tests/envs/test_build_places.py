@@ -10,15 +10,15 @@ import time
 
 import pytest
 
+from envs.build_places import BuildPlaces, owner_of
 from envs.errors import BuildCancelled, TooManyBuilds
 from envs.halt import NO_HALT, Halt
-from envs.slots import Slots, owner_of
 from tests.waiting import wait_for
 
 
 @pytest.fixture
-def slots(tmp_path):
-    return Slots(tmp_path / "slots", 1, 3, poll=0.01)
+def places(tmp_path):
+    return BuildPlaces(tmp_path / "slots", 1, 3, poll=0.01)
 
 
 def ignore(line):
@@ -29,26 +29,26 @@ NAMES = (f"https://git.example.org/owner{number}/env" for number in itertools.co
 
 
 @contextlib.contextmanager
-def turn(slots, say=ignore, halt=NO_HALT, *, chosen=False):
+def turn(places, say=ignore, halt=NO_HALT, *, chosen=False):
     """A place, of an owner who has no other."""
-    with slots.ticket(next(NAMES), chosen=chosen) as ticket:
-        slots.wait(ticket, say, halt)
+    with places.ticket(next(NAMES), chosen=chosen) as ticket:
+        places.wait(ticket, say, halt)
         yield
 
 
 class Build:
     """Waits in a thread for its turn, then until it may end."""
 
-    def __init__(self, slots, *, chosen=False, repo=""):
-        self.slots, self.chosen, self.repo = slots, chosen, repo or next(NAMES)
+    def __init__(self, places, *, chosen=False, repo=""):
+        self.places, self.chosen, self.repo = places, chosen, repo or next(NAMES)
         self.said, self.runs, self.may_end = [], threading.Event(), threading.Event()
         self.thread = threading.Thread(target=self._run)
         self.thread.start()
         wait_for(lambda: self.said or self.runs.is_set())
 
     def _run(self):
-        with self.slots.ticket(self.repo, chosen=self.chosen) as ticket:
-            self.slots.wait(ticket, self.said.append, NO_HALT)
+        with self.places.ticket(self.repo, chosen=self.chosen) as ticket:
+            self.places.wait(ticket, self.said.append, NO_HALT)
             self.runs.set()
             self.may_end.wait(60)
 
@@ -57,16 +57,16 @@ class Build:
         self.thread.join(60)
 
 
-def test_who_waits_is_told_how_many_are_before_and_they_go_in_order(slots):
+def test_who_waits_is_told_how_many_are_before_and_they_go_in_order(places):
     order, said, threads = [], [[], [], []], []
     free = threading.Event()
 
     def build(number):
-        with turn(slots, said[number].append):
+        with turn(places, said[number].append):
             order.append(number)
             free.wait(60)
 
-    with turn(slots):
+    with turn(places):
         for number in range(3):
             threads.append(threading.Thread(target=build, args=(number,)))
             threads[-1].start()
@@ -82,17 +82,17 @@ def test_who_waits_is_told_how_many_are_before_and_they_go_in_order(slots):
     for thread in threads:
         thread.join(60)
     assert order == [0, 1, 2]
-    assert not list((slots.folder / "row").iterdir())
+    assert not list((places.folder / "row").iterdir())
 
 
 def test_so_many_at_a_time_and_no_more(tmp_path):
-    slots = Slots(tmp_path / "slots", 2, 3, poll=0.01)
+    places = BuildPlaces(tmp_path / "slots", 2, 3, poll=0.01)
     running, most, guard = 0, 0, threading.Lock()
     begun, first_two = itertools.count(), threading.Barrier(2)
 
     def build():
         nonlocal running, most
-        with turn(slots, chosen=True):
+        with turn(places, chosen=True):
             with guard:
                 running += 1
                 most = max(most, running)
@@ -111,53 +111,53 @@ def test_so_many_at_a_time_and_no_more(tmp_path):
 
 
 def hold(folder, begun):
-    with turn(Slots(folder, 1, 3, poll=0.01)):
+    with turn(BuildPlaces(folder, 1, 3, poll=0.01)):
         begun.set()
         time.sleep(60)
 
 
-def test_a_process_that_is_killed_gives_back_its_place_and_its_ticket(slots):
+def test_a_process_that_is_killed_gives_back_its_place_and_its_ticket(places):
     context = multiprocessing.get_context("spawn")
     begun = context.Event()
-    processes = [context.Process(target=hold, args=(slots.folder, begun)) for _ in range(2)]
+    processes = [context.Process(target=hold, args=(places.folder, begun)) for _ in range(2)]
     for process in processes:
         process.start()
     assert begun.wait(60)
-    wait_for(lambda: len(list((slots.folder / "row").iterdir())) == 1)
+    wait_for(lambda: len(list((places.folder / "row").iterdir())) == 1)
     for process in processes:
         process.kill()
         process.join(60)
     said = []
-    with turn(slots, said.append):
+    with turn(places, said.append):
         assert said in ([], ["Waiting for a build place, you are next", "It is your turn"])
 
 
-def test_who_is_cancelled_leaves_the_row(slots):
+def test_who_is_cancelled_leaves_the_row(places):
     wishes = []
-    with turn(slots):
-        with pytest.raises(BuildCancelled), turn(slots, wishes.append, Halt(lambda: bool(wishes))):
+    with turn(places):
+        with pytest.raises(BuildCancelled), turn(places, wishes.append, Halt(lambda: bool(wishes))):
             pytest.fail("there was no place")
-        assert not list((slots.folder / "row").iterdir())
+        assert not list((places.folder / "row").iterdir())
 
 
 def test_strangers_leave_a_place_that_the_catalogue_gets_at_once(tmp_path):
-    slots = Slots(tmp_path / "slots", 2, 3, poll=0.01)
-    stranger, waits = Build(slots), Build(slots)
+    places = BuildPlaces(tmp_path / "slots", 2, 3, poll=0.01)
+    stranger, waits = Build(places), Build(places)
     assert stranger.runs.is_set()
     assert waits.said == ["Waiting for a build place, you are next"]
-    chosen = Build(slots, chosen=True)
+    chosen = Build(places, chosen=True)
     assert chosen.said == []
     chosen.end()
     assert not waits.runs.is_set()
     stranger.end()
     assert waits.runs.wait(60)
     waits.end()
-    assert not list(slots.folder.glob("r*/*"))
+    assert not list(places.folder.glob("r*/*"))
 
 
-def test_the_catalogue_goes_before_strangers_and_each_kind_in_its_order(slots):
-    first, strangers = Build(slots), [Build(slots), Build(slots)]
-    chosen = [Build(slots, chosen=True), Build(slots, chosen=True)]
+def test_the_catalogue_goes_before_strangers_and_each_kind_in_its_order(places):
+    first, strangers = Build(places), [Build(places), Build(places)]
+    chosen = [Build(places, chosen=True), Build(places, chosen=True)]
     wait_for(lambda: strangers[0].said[-1] == "Waiting for a build place, 2 before you")
     assert chosen[0].said == ["Waiting for a build place, you are next"]
     row = [*chosen, *strangers]
@@ -169,13 +169,13 @@ def test_the_catalogue_goes_before_strangers_and_each_kind_in_its_order(slots):
 
 
 def test_a_stranger_s_is_the_catalogue_s_as_soon_as_that_wants_it(tmp_path):
-    slots, wanted = Slots(tmp_path / "slots", 2, 1, poll=0.01), threading.Event()
-    first, ahead = Build(slots), Build(slots)
+    places, wanted = BuildPlaces(tmp_path / "slots", 2, 1, poll=0.01), threading.Event()
+    first, ahead = Build(places), Build(places)
     assert first.runs.is_set()
     repo, said = next(NAMES), []
-    with slots.ticket(repo, chosen=False) as ticket:
+    with places.ticket(repo, chosen=False) as ticket:
         waiting = threading.Thread(
-            target=slots.wait,
+            target=places.wait,
             args=(ticket, said.append, NO_HALT),
             kwargs={"chosen": wanted.is_set},
         )
@@ -185,43 +185,46 @@ def test_a_stranger_s_is_the_catalogue_s_as_soon_as_that_wants_it(tmp_path):
         waiting.join(60)
         assert said[-1] == "It is your turn"
         assert not ahead.runs.is_set()
-        with slots.ticket(repo, chosen=False):
+        with places.ticket(repo, chosen=False):
             pass  # it is none of its owner's any more
     first.end()
     ahead.end()
-    assert not list(slots.folder.glob("r*/*"))
+    assert not list(places.folder.glob("r*/*"))
 
 
 def test_the_catalogue_may_take_every_place(tmp_path):
-    slots = Slots(tmp_path / "slots", 2, 3, poll=0.01)
-    builds = [Build(slots, chosen=True) for _ in range(3)]
+    places = BuildPlaces(tmp_path / "slots", 2, 3, poll=0.01)
+    builds = [Build(places, chosen=True) for _ in range(3)]
     assert [build.runs.is_set() for build in builds] == [True, True, False]
     for build in builds:
         build.end()
 
 
-def test_one_owner_s_builds_are_so_many_and_then_refused(slots):
+def test_one_owner_s_builds_are_so_many_and_then_refused(places):
     repo = "https://git.example.org/Somebody/a"
-    builds = [Build(slots, repo=f"{repo}{number}") for number in range(3)]
+    builds = [Build(places, repo=f"{repo}{number}") for number in range(3)]
     another = "https://git.example.org:8443/somebody/b"
     said = r"repositories of git\.example\.org/somebody run or wait already: 3"
-    with pytest.raises(TooManyBuilds, match=said), slots.ticket(another, chosen=False):
+    with pytest.raises(TooManyBuilds, match=said), places.ticket(another, chosen=False):
         pytest.fail("there were three")
-    with slots.ticket(another, chosen=True), slots.ticket(next(NAMES), chosen=False):
-        assert len(list((slots.folder / "row").iterdir())) == 4
+    with places.ticket(another, chosen=True), places.ticket(next(NAMES), chosen=False):
+        assert len(list((places.folder / "row").iterdir())) == 4
     builds[0].end()
-    with slots.ticket(another, chosen=False):
+    with places.ticket(another, chosen=False):
         pass
     for build in builds[1:]:
         build.end()
 
 
-def test_of_many_who_come_at_once_no_more_are_let_in(slots):
+def test_of_many_who_come_at_once_no_more_are_let_in(places):
     let_in, together, ends = [], threading.Barrier(12), threading.Event()
 
     def come():
         together.wait(60)
-        with contextlib.suppress(TooManyBuilds), slots.ticket("https://h/o/r", chosen=False) as one:
+        with (
+            contextlib.suppress(TooManyBuilds),
+            places.ticket("https://h/o/r", chosen=False) as one,
+        ):
             let_in.append(one)
             ends.wait(60)
 
@@ -255,8 +258,8 @@ def test_an_owner_is_the_same_however_a_link_spells_it(repo, owner):
 
 
 def test_without_a_catalogue_strangers_have_every_place(tmp_path):
-    slots = Slots(tmp_path / "slots", 2, 3, poll=0.01, kept=0)
-    first, second = Build(slots), Build(slots)
+    places = BuildPlaces(tmp_path / "slots", 2, 3, poll=0.01, kept=0)
+    first, second = Build(places), Build(places)
     assert first.runs.wait(30)
     assert second.runs.wait(30)
     first.end()

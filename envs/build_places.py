@@ -35,7 +35,7 @@ _numbers = itertools.count()
 
 
 @dataclass(frozen=True)
-class Slots:
+class BuildPlaces:
     """At most `count` builds at a time, and `per_owner` strangers' that run or wait."""
 
     folder: Path
