@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from launcher.cli import Context
-from launcher.links.short_links import ShortLink, ShortLinks, check_time, clock
+from launcher.links.short_links import ShortLink, ShortLinks, check_time, full_time
 from launcher.people.audit import Audit, at_the_terminal
 from link_generator.dialects import parse_any
 
@@ -77,11 +77,13 @@ def address(link: ShortLink, context: Context) -> str:
 def times(link: ShortLink) -> list[str]:
     """A line for each time that it has."""
     known = {"opens": link.opens, "closes": link.closes}
-    return [f"{word} {clock(at)}" for word, at in known.items() if at]
+    return [f"{word} {full_time(at)}" for word, at in known.items() if at]
 
 
 def state(link: ShortLink) -> str:
-    said = link.state(time.time())
-    return {"early": f"opens {clock(link.opens)}", "late": f"closed {clock(link.closes)}"}.get(
-        said, said
-    )
+    now = link.state(time.time())
+    with_time = {
+        "early": f"opens {full_time(link.opens)}",
+        "late": f"closed {full_time(link.closes)}",
+    }
+    return with_time.get(now, now)

@@ -133,7 +133,7 @@ def short(name: str) -> str:
     return plain.removesuffix("^{}")
 
 
-def clock(seconds: float) -> str:
+def short_time(seconds: float) -> str:
     """A time of today as `09:52`, of another day with its date."""
     at = time.localtime(seconds)
     today = at[:3] == time.localtime()[:3]
@@ -145,4 +145,4 @@ def slow_note(source: Upstream) -> str:
     if not source.stale:
         return ""
     why = source.why or "The git server is slow"
-    return f"{why}; we will use the copy from {clock(source.fetched)}."
+    return f"{why}; we will use the copy from {short_time(source.fetched)}."

@@ -194,12 +194,12 @@ def check_open(link: ShortLink, now: float) -> None:
     name = link.title or link.slug
     if state == "early":
         raise LinkClosed(
-            f"{name} opens {clock(link.opens)}, {span(link.opens - now)} from now.",
+            f"{name} opens {full_time(link.opens)}, {span(link.opens - now)} from now.",
             hint="Come back then: the same link will work.",
         )
     if state == "late":
         raise LinkClosed(
-            f"{name} closed {clock(link.closes)}, {span(now - link.closes)} ago.",
+            f"{name} closed {full_time(link.closes)}, {span(now - link.closes)} ago.",
             hint="Your files are kept: see My sessions. Your teacher can open the link again.",
         )
     if state == "disabled":
@@ -208,7 +208,8 @@ def check_open(link: ShortLink, now: float) -> None:
         )
 
 
-def clock(seconds: float) -> str:
+def full_time(seconds: float) -> str:
+    """With its day and zone, for people."""
     return time.strftime("%A %Y-%m-%d %H:%M %Z", time.localtime(seconds))
 
 
@@ -224,7 +225,7 @@ def check_times(opens: float, closes: float) -> None:
     """:raises BadShortLink: it would close before it opens."""
     if closes and closes <= opens:
         raise BadShortLink(
-            f"The link would close before it opens {clock(opens)}.",
+            f"The link would close before it opens {full_time(opens)}.",
             hint="Swap the two times, or change the other one as well.",
             field="closes",
         )
