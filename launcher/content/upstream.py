@@ -104,6 +104,7 @@ def pick(repo: str, branch: str, refs: Mapping[str, str], now: float) -> Upstrea
     A branch wins over a tag of the same name, as `git clone --branch` has it.
 
     :raises UnknownBranch: nothing of exactly this name.
+    :raises ContentNotFound: the repository is empty, and no name was asked for.
     """
     if not branch:
         return pick_default(repo, refs, now)
@@ -140,7 +141,7 @@ def pick_default(repo: str, refs: Mapping[str, str], now: float) -> Upstream:
         raise UnknownBranch(
             f"{repo} has no default branch.", hint=f"Name one: {', '.join(shown)}.", near=shown
         )
-    raise UnknownBranch(f"{repo} is empty.", hint="Push a commit to it first.")
+    raise ContentNotFound(f"{repo} is empty.", hint="Push a commit to it first.")
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ TEACHER_HOST = (
 )
 AGAIN = "Try again in a minute."
 ADMIN = "Tell the person who runs this server: send them the details below."
+OWN_WORK = "What you did in this course before is under My sessions: download it there."
 NOWHERE = "No page of this server has that address."
 BACK = "Go back, reload the page, and send it once more."
 WAYS_ON = {
@@ -88,15 +89,23 @@ TABLE: dict[type[Exception], Row] = {
     database.DatabaseTrouble: Row(
         503, "E-DATABASE", "This server cannot remember anything", (ADMIN,)
     ),
-    launcher.ContentNotFound: Row(404, "E-REPO", "We can't find the course files", (TEACHER,)),
-    launcher.UnknownBranch: Row(404, "E-BRANCH", "The course has no such branch", (TEACHER,)),
+    launcher.ContentNotFound: Row(
+        404, "E-REPO", "We can't find the course files", (TEACHER, OWN_WORK), (MY_SESSIONS,)
+    ),
+    launcher.UnknownBranch: Row(
+        404, "E-BRANCH", "The course has no such branch", (TEACHER, OWN_WORK), (MY_SESSIONS,)
+    ),
     launcher.FolderOfAnother: Row(
         409, "E-COURSE", "Another course has this folder", (TEACHER_COURSE,), (MY_SESSIONS,)
     ),
     launcher.PathNotFound: Row(404, "E-PATH", "The file to open is not there", (TEACHER,)),
     launcher.HomeFull: Row(507, "E-DISK", "Your folder is full", ()),
     launcher.ContentFailed: Row(
-        503, "E-CONTENT", "The course files could not be copied", (AGAIN, ADMIN)
+        503,
+        "E-CONTENT",
+        "The course files could not be copied",
+        (AGAIN, ADMIN, OWN_WORK),
+        (MY_SESSIONS,),
     ),
     launcher.SessionFailed: Row(503, "E-SESSION", "Your session did not start", (AGAIN, ADMIN)),
     launcher.SessionGone: Row(503, "E-SESSION", "Your session has just ended", (AGAIN,)),

@@ -62,6 +62,13 @@ def test_a_page_for_a_status_says_what_helps(browser, status):
     assert (AGAIN in answer.text) is (status in (408, 429, 500))
 
 
+@pytest.mark.parametrize("kind", ["ContentNotFound", "UnknownBranch", "ContentFailed"])
+def test_who_cannot_get_the_course_files_is_led_to_their_own_work(browser, kind):
+    page = browser.get(f"/error/{kind}", headers={"Accept": "text/html"}).text
+    assert errors.OWN_WORK in page
+    assert 'href="/sessions">My sessions' in page.partition("What you can do")[2]
+
+
 @pytest.mark.parametrize("kind", [one.__name__ for one in errors.TABLE])
 def test_a_page_for_an_error_of_ours_has_code_id_and_student(browser, kind):
     answer = browser.get(f"/error/{kind}", headers={"Accept": "text/html"})

@@ -443,7 +443,7 @@ def test_what_cannot_be_is_a_sentence(mine, teacher, server, tmp_path):
     with pytest.raises(ContentNotFound, match=r"not a git address|holds"):
         mine.pull(url="ext::sh -c id")
     Repo.create(server.root / "empty")
-    with pytest.raises(UnknownBranch, match="is empty"):
+    with pytest.raises(ContentNotFound, match="is empty"):
         mine.pull(url=server.url("empty"))
     (tmp_path / "file").write_text("f")
     with pytest.raises(ContentFailed):
