@@ -23,6 +23,7 @@ from launcher.cleanup.planned import Planned
 from launcher.config import Config
 from launcher.content.copier import Copier
 from launcher.content.mirror import Mirrors
+from launcher.content.mirror_folder import MirrorFolder
 from launcher.content.size import SizeLimits
 from launcher.content.upstream import FetchLimits
 from launcher.database import Database
@@ -104,19 +105,21 @@ def create_parts(config: Config) -> Parts:
         memory=GIT_MEMORY,
     )
     runtime, why = choose_runtime(config, secret)
+    place = MirrorFolder(config.data / "content")
+    room = Room(
+        config.content.min_free,
+        lambda: [config.data],
+        create_copies(place, config).make_room,
+        setting="content.min_free",
+    )
     mirrors = Mirrors(
-        config.data / "content",
+        place.folder,
         git,
         depth=config.content.depth,
         fresh=config.content.fresh,
         limits=FetchLimits(config.content.fetch_largest, config.content.fetch_timeout),
         size=SizeLimits(config.content.largest, config.content.files),
-    )
-    room = mirrors.room = Room(
-        config.content.min_free,
-        lambda: [config.data],
-        create_copies(mirrors, config).make_room,
-        setting="content.min_free",
+        room=room,
     )
     database = Database.of(config.data)
     channels = Channels(config.data / "builds" / "channels.json")
@@ -189,10 +192,10 @@ def create_cleanup(parts: Parts) -> Cleanup:
         keep_days=builds.keep_days,
         cache=builds.keep_cache,
         longest_build=builds.timeout,
-        copies=create_copies(parts.mirrors, parts.config),
+        copies=create_copies(parts.mirrors.place, parts.config),
     )
 
 
-def create_copies(mirrors: Mirrors, config: Config) -> Copies:
+def create_copies(place: MirrorFolder, config: Config) -> Copies:
     """What removes mirrors that no student's folder came from."""
-    return Copies(mirrors, config.data, config.content.keep_unused)
+    return Copies(place, config.data, config.content.keep_unused)

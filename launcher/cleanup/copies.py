@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from launcher.content.clone import remove_unused
-from launcher.content.mirror import KINDS, Mirrors
+from launcher.content.mirror_folder import KINDS, MirrorFolder
 from launcher.homes import disk
 
 RECENT = 3600.0
@@ -38,7 +38,7 @@ class Copy:
 class Copies:
     """Makes room among the mirrors."""
 
-    mirrors: Mirrors
+    place: MirrorFolder
     data: Path
     """Where students' folders are, and the bin."""
     keep: int
@@ -56,7 +56,7 @@ class Copies:
         for one in found:
             if left <= (self.keep if keep is None else keep) or one.used > before:
                 break
-            if dry_run or self.mirrors.drop(one.name, before=before):
+            if dry_run or self.place.drop(one.name, before=before):
                 gone.append(one)
                 left -= one.size
         if not dry_run:
@@ -79,15 +79,15 @@ class Copies:
         names = {
             folder.name
             for kind in KINDS
-            for folder in (self.mirrors.folder / kind).glob("*")
+            for folder in (self.place.folder / kind).glob("*")
             if folder.suffix != ".new" and folder.name not in needed
         }
-        found = [Copy(name, self.mirrors.used(name), self._size(name)) for name in names]
+        found = [Copy(name, self.place.used(name), self._size(name)) for name in names]
         return sorted(found, key=lambda one: (one.used, one.name))
 
     def needed(self) -> set[str]:
         """Of the repositories in students' folders, those in the bin included."""
-        return {self.mirrors.name_of(repo) for repo in self._delivered()}
+        return {self.place.name_of(repo) for repo in self._delivered()}
 
     def _delivered(self) -> Iterator[str]:
         for where in ("homes", "bin"):
@@ -100,10 +100,10 @@ class Copies:
                     yield repo
 
     def _size(self, name: str) -> int:
-        return sum(disk.used(self.mirrors.folder / kind / name) or 0 for kind in KINDS)
+        return sum(disk.used(self.place.folder / kind / name) or 0 for kind in KINDS)
 
     def _remove_prepared(self) -> None:
         """Clones and packs that nobody asked for in a week; they are made of mirrors again."""
         for kind in KINDS[1:]:
-            for folder in (self.mirrors.folder / kind).glob("*"):
+            for folder in (self.place.folder / kind).glob("*"):
                 remove_unused(folder)

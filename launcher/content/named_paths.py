@@ -31,9 +31,9 @@ def check_path(
 
     :raises PathNotFound: with the nearest paths that exist.
     """
-    if mirrors.has_path(source, path, folder=field == "only"):
+    if mirrors.listing.has_path(source, path, folder=field == "only"):
         return
-    files = mirrors.files(source)
+    files = mirrors.listing.files(source)
     known = files if field == "path" else sorted({file.rpartition("/")[0] for file in files} - {""})
     near = nearest_paths(path, [one for one in known if is_inside(one, content.only or one)])
     way = f"Did you mean {near[0]!r}?" if near else "Open the folder instead."

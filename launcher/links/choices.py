@@ -133,7 +133,7 @@ class HostChoices:
         """Notebooks first; a copy is used where the git host is slow."""
         check_content(Content(repo, branch), "")
         source = self.looking.content(repo, branch)
-        files = self.looking.mirrors.files(source)
+        files = self.looking.mirrors.listing.files(source)
         found = [Choice(one, f"{one}/", "Folder") for one in folders_of(files)]
         found += [Choice(one, one) for one in files]
         ordered = sorted(found, key=lambda one: (not one.value.endswith(".ipynb"), one.value))

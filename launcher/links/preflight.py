@@ -123,7 +123,8 @@ class Preflight:
             except LaunchError as error:
                 checks.append(failed(field, error))
         if link.path.endswith(".ipynb") and checks[-1].state == OK:
-            text = self.looking.mirrors.read_text(source, link.path, largest=LARGEST_NOTEBOOK)
+            listing = self.looking.mirrors.listing
+            text = listing.read_text(source, link.path, largest=LARGEST_NOTEBOOK)
             checks += kernel_checks(text, lock)
         sizes = self._sizes(content, source)
         how_large = self._too_large(content, sizes) or [size_check(sizes)]
@@ -133,7 +134,7 @@ class Preflight:
         """Bytes of each file that students get; submodules are not looked into."""
         return {
             path: size
-            for path, size in self.looking.mirrors.sizes(source).items()
+            for path, size in self.looking.mirrors.listing.sizes(source).items()
             if not content.only or is_inside(path, content.only)
         }
 

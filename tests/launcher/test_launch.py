@@ -331,7 +331,7 @@ def test_a_folder_whose_host_cannot_be_asked_keeps_no_other_from_its_update(
         session = clicks.within(lambda: clicks.open("s1", more=more))[0].session
         away.commit({"e.txt": "e\n"})
         mirrors = clicks.launcher.mirrors
-        assert mirrors.drop(mirrors.name_of(other.url("data")), before=time.time() + 1)
+        assert mirrors.place.drop(mirrors.place.name_of(other.url("data")), before=time.time() + 1)
     if trouble is HostNotAllowed:
         gated.git = replace(gated.git, hosts=(server.host,))
     teacher.commit({"b.txt": "b\n"})

@@ -26,7 +26,7 @@ from launcher.cleanup import leftovers
 from launcher.cleanup.cleanup import DAY, Cleanup, regularly
 from launcher.cleanup.copies import Copies
 from launcher.cleanup.planned import Planned
-from launcher.content.mirror import Mirrors
+from launcher.content.mirror_folder import MirrorFolder
 from launcher.database import Database
 from launcher.database.tables import SESSIONS
 from launcher.homes import disk
@@ -56,7 +56,7 @@ def scene(tmp_path):
         keep_days=60,
         cache=0,
         longest_build=3600,
-        copies=Copies(Mirrors(tmp_path / "content", git), tmp_path, keep=1000),
+        copies=Copies(MirrorFolder(tmp_path / "content"), tmp_path, keep=1000),
     )
 
     def built(name, days, ref="v1", repo=REPO):

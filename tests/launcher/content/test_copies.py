@@ -24,7 +24,7 @@ LONG_AGO = time.time() - 10 * RECENT
 
 @pytest.fixture
 def copies(mirrors, tmp_path):
-    return Copies(mirrors, tmp_path, keep=0)
+    return Copies(mirrors.place, tmp_path, keep=0)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def look(mirrors, server, tmp_path):
 
 def age(mirrors, url, at=LONG_AGO):
     """It was used at that time."""
-    os.utime(mirrors.folder / "mirrors" / mirrors.name_of(url) / "launcher.json", (at, at))
+    os.utime(mirrors.folder / "mirrors" / mirrors.place.name_of(url) / "launcher.json", (at, at))
 
 
 def names(removed):
@@ -81,8 +81,8 @@ def test_what_was_used_just_now_stays(copies, look, mirrors):
 @pytest.mark.parametrize("place", ["", "fetch", "shape"])
 def test_what_is_in_use_now_stays(copies, look, mirrors, place):
     (url,) = look("one")
-    mirror = mirrors.folder / "mirrors" / mirrors.name_of(url)
-    with mirrors._locked(mirror / place):
+    mirror = mirrors.folder / "mirrors" / mirrors.place.name_of(url)
+    with mirrors.place.locked(mirror / place):
         assert copies.remove() == []
     assert names(copies.remove()) == ["one"]
 
@@ -109,7 +109,7 @@ def test_a_launch_whose_copy_has_just_gone_fetches_it_anew(student, teacher, mir
 
     def refreshed(repo, branch=""):
         found = refresh(repo, branch)
-        assert mirrors.drop(mirrors.name_of(repo), before=time.time() + 1)
+        assert mirrors.place.drop(mirrors.place.name_of(repo), before=time.time() + 1)
         return found
 
     mirrors.refresh = refreshed
@@ -126,20 +126,20 @@ def test_a_pull_is_three_way_without_the_old_copy_even_after_a_forced_push(
     teacher.git("checkout", "-q", "--orphan", "other")
     teacher.commit({"a.txt": "ONE\ntwo\nthree\n", "b.txt": "b2\n"})
     teacher.git("branch", "-M", "main")
-    assert mirrors.drop(mirrors.name_of(student.url), before=time.time() + 1)
+    assert mirrors.place.drop(mirrors.place.name_of(student.url), before=time.time() + 1)
     receipt = student.pull()
     assert (receipt.merged, receipt.updated) == (("a.txt",), ("b.txt",))
     assert student.read("a.txt") == "ONE\ntwo\nmine\n"
 
 
-def test_a_class_on_a_full_disk_makes_room_once_a_minute(copies, look, monkeypatch):
+def test_a_class_on_a_full_disk_makes_room_once_a_minute(copies, look, mirrors, monkeypatch):
     (one,) = look("one")
     monkeypatch.setattr(copies, "remove", Mock(wraps=copies.remove))
     with ThreadPoolExecutor(8) as pool:
         for done in [pool.submit(copies.make_room) for _ in range(40)]:
             done.result(60)
     copies.remove.assert_called_once_with(keep=0)
-    assert copies.mirrors.find_copy(one) is None
+    assert mirrors.find_copy(one) is None
     monkeypatch.setattr("launcher.cleanup.copies.MINUTE", 0.0)
     copies.make_room()
     assert copies.remove.call_count == 2

@@ -85,7 +85,7 @@ def test_git_lists_the_files_of_a_commit_once_for_a_class(mirrors, url, lists):
 
     def click(_):
         barrier.wait(60)
-        return mirrors.has_path(newest, "b.txt"), mirrors.files(newest)
+        return mirrors.listing.has_path(newest, "b.txt"), mirrors.listing.files(newest)
 
     with ThreadPoolExecutor(20) as pool:
         seen = list(pool.map(click, range(20)))
@@ -100,13 +100,13 @@ def test_lists_of_files_are_remembered_by_their_bytes(mirrors, url, teacher, lis
     large = mirrors.refresh(url)
     listed = lists()
     for _ in range(2):
-        assert mirrors.files(large) == ["a.txt", "b.txt", *many]
-        assert mirrors.files(small) == ["a.txt", "b.txt"]
+        assert mirrors.listing.files(large) == ["a.txt", "b.txt", *many]
+        assert mirrors.listing.files(small) == ["a.txt", "b.txt"]
     assert listed == [large.commit, small.commit], "a large course is remembered as well"
-    monkeypatch.setattr("launcher.content.mirror.LISTED", 7 * len(many))
-    mirrors._files.clear()
+    monkeypatch.setattr("launcher.content.listing.LISTED", 7 * len(many))
+    mirrors._lists._known.clear()
     for one in (small, large, small, small):
-        mirrors.files(one)
+        mirrors.listing.files(one)
     assert listed[2:] == [small.commit, large.commit, small.commit], "they have no room for both"
 
 
@@ -143,7 +143,7 @@ def test_a_commit_that_no_branch_ends_in(mirrors, url, teacher, server, by_commi
     first = teacher.git("rev-parse", "HEAD").strip()
     teacher.commit({"c.txt": "c\n"})
     assert mirrors.refresh(url, first).commit == first
-    assert mirrors.files(mirrors.refresh(url, first)) == ["a.txt", "b.txt"]
+    assert mirrors.listing.files(mirrors.refresh(url, first)) == ["a.txt", "b.txt"]
     with pytest.raises(UnknownBranch):
         mirrors.refresh(url, "0" * 40)
 
@@ -205,7 +205,7 @@ def test_a_damaged_mirror_heals(mirrors, url, teacher):
     (mirror / "shallow.lock").touch()
     commit = teacher.commit({"new.txt": "n\n"})
     assert mirrors.refresh(url).commit == commit
-    assert "new.txt" in mirrors.files(mirrors.refresh(url))
+    assert "new.txt" in mirrors.listing.files(mirrors.refresh(url))
 
 
 def spoil(mirrors):
@@ -222,12 +222,12 @@ def test_a_mirror_whose_objects_are_damaged_is_made_again(mirrors, url, teacher,
     found = mirrors.refresh(url)
     spoil(mirrors)
     assert mirrors.refresh(url).commit == found.commit, "refs alone do not show it"
-    assert mirrors.has_path(found, "week 1/a.ipynb")
+    assert mirrors.listing.has_path(found, "week 1/a.ipynb")
     assert "damaged" in caplog.text
-    assert not mirrors.has_path(found, "week 1/b.ipynb")
+    assert not mirrors.listing.has_path(found, "week 1/b.ipynb")
     spoil(mirrors)
-    mirrors._files.clear()  # it is not asked for what it has read
-    assert "week 1/a.ipynb" in mirrors.files(found)
+    mirrors._lists._known.clear()  # it is not asked for what it has read
+    assert "week 1/a.ipynb" in mirrors.listing.files(found)
     assert caplog.text.count("damaged") == 2, "a file that is not there is no damage"
 
 
@@ -236,18 +236,18 @@ def test_a_damaged_mirror_without_its_host_is_a_sentence_and_stays(mirrors, url,
     spoil(mirrors)
     server.stop()
     with pytest.raises(ContentFailed, match="damaged"):
-        mirrors.files(found)
+        mirrors.listing.files(found)
     assert list((mirrors.folder / "mirrors").iterdir())
 
 
 def test_files_and_paths(mirrors, url, teacher):
     teacher.commit({"week 1/ü b.ipynb": "{}", "-x": "", "d/e/f": ""})
     found = mirrors.refresh(url)
-    assert mirrors.files(found) == ["-x", "a.txt", "b.txt", "d/e/f", "week 1/ü b.ipynb"]
+    assert mirrors.listing.files(found) == ["-x", "a.txt", "b.txt", "d/e/f", "week 1/ü b.ipynb"]
     for path in ("week 1/ü b.ipynb", "d/e", "d/e/", "-x", ""):
-        assert mirrors.has_path(found, path)
+        assert mirrors.listing.has_path(found, path)
     for path in ("d/x", "../a.txt", "A.txt", "d/e/f/g"):
-        assert not mirrors.has_path(found, path)
+        assert not mirrors.listing.has_path(found, path)
 
 
 def test_a_prepared_clone_is_made_once(mirrors, url):

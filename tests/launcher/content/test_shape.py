@@ -218,7 +218,7 @@ def test_folders_that_hold_each_other_without_end_are_refused(weeks, mirrors, se
             mirrors.refresh(server.url("course"))
     weeks.git("reset", "-q", "--soft", "HEAD")
     weeks.commit({})
-    assert mirrors.files(mirrors.refresh(server.url("course"))) == sorted(WEEKS)
+    assert mirrors.listing.files(mirrors.refresh(server.url("course"))) == sorted(WEEKS)
 
 
 def test_a_repository_of_too_many_files_and_folders_is_refused(weeks, mirrors, server, monkeypatch):
