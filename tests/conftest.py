@@ -41,7 +41,8 @@ def why_no_docker() -> str:
 
 @functools.cache
 def why_no_browser() -> str:
-    return "" if shutil.which("chromium") else "chromium is not installed (package chromium)"
+    package = "chromium-headless-shell"
+    return "" if shutil.which(package) else f"{package} is not installed"
 
 
 @functools.cache
