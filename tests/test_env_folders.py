@@ -20,6 +20,7 @@ from launcher.runtimes import RUNTIMES
 from launcher.runtimes.local import conda
 from tests.conda_channel import make_channel
 from tests.containers import printed
+from tests.e2e.conftest import WITHOUT_LAB
 
 FOLDERS = Path(__file__).parent / "env_folders"
 ABOUT = ("verify", "said", "refused", "local")
@@ -65,7 +66,7 @@ class Shapes:
                 self.images.remove_image(asked.result()[0])
 
 
-def shapes_of(kind, request, root):
+def shapes_of(kind, request, root, **settings):
     channel = make_channel(root / f"channel-{kind}")
     config = load_config(
         data=str(root / f"shapes-{kind}"),
@@ -73,6 +74,7 @@ def shapes_of(kind, request, root):
         conda__channels={"conda-forge": f"file://{channel}"},
         # Those for repo2docker need what no test can reach; its own tests are elsewhere.
         environments__builder="native",
+        **settings,
     )
     folder = root / f"shapes-{kind}-sources"
     folder.mkdir()
@@ -92,7 +94,9 @@ def on_docker(request, data_root):
 
 @pytest.fixture(scope="module")
 def on_local(request, local_root):
-    shapes = shapes_of("local", request, local_root)
+    """Each shape installs the server anew, and none is about JupyterLab."""
+    server = WITHOUT_LAB["base"]["server"]
+    shapes = shapes_of("local", request, local_root, base__server=server)
     yield shapes
     shapes.end()
 

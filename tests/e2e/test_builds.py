@@ -12,7 +12,7 @@ import requests
 import yaml
 
 from launcher.rehearsal.click import Click
-from tests.e2e.conftest import ARTEFACTS, make_box
+from tests.e2e.conftest import ARTEFACTS, WITHOUT_LAB, make_box
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SECRET = "s3cret"
@@ -23,7 +23,7 @@ def box(local_root):
     """A launcher whose catalogue names one environment, which a bad version was just pushed of."""
     root = local_root / "builds"
     root.mkdir()
-    box = make_box(root, "local")
+    box = make_box(root, "local", **WITHOUT_LAB)
     (root / "secret").write_text(SECRET)
     settings = yaml.safe_load(box.settings.read_text())
     settings["environments"] |= {

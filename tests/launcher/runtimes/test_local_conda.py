@@ -13,6 +13,7 @@ from launcher.config import load_config
 from launcher.runtimes import RUNTIMES
 from launcher.session import Limits, SessionSpec
 from tests.conda_channel import make_channel
+from tests.e2e.conftest import WITHOUT_LAB
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
@@ -36,6 +37,7 @@ def runtime(local_root):
         data=str(local_root / "local-conda"),
         runtime="local",
         conda__channels={"conda-forge": f"file://{channel}"},
+        base__server=WITHOUT_LAB["base"]["server"],
     )
     return RUNTIMES["local"](config, uuid.uuid4().hex[:12])
 
