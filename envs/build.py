@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from envs.atomic import write_text
 from envs.errors import BuildFailed
 from envs.explain import FirstError
 
@@ -69,10 +68,7 @@ class Build:
 def write_record(place: Path, build: Build) -> None:
     """Keep the record of a build in its folder."""
     name = NOW if build.outcome == "running" else f"{build.started:.3f}.json"
-    handle, temp = tempfile.mkstemp(dir=place, prefix="record-", suffix=".tmp")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(build)))
-    os.replace(temp, place / name)
+    write_text(place / name, json.dumps(asdict(build)))
     if build.outcome != "running":
         (place / NOW).unlink(missing_ok=True)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from envs.atomic import write_text
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -41,11 +41,4 @@ def changing(file: Path, *, heal: bool = False) -> Iterator[dict[str, Any]]:
         with contextlib.suppress(*[ValueError] if heal else []):
             rows = read(file)
         yield rows
-        handle, made = tempfile.mkstemp(prefix="tmp", dir=file.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as temp:
-                json.dump(rows, temp)
-            os.replace(made, file)
-        except BaseException:
-            os.unlink(made)
-            raise
+        write_text(file, json.dumps(rows), durable=True)

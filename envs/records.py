@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
 import shutil
 import time
@@ -13,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
+from envs.atomic import write_text
 from envs.build import NOW, Build, read_records, write_record
 from envs.build_log import LOG, Line, LogWriter, read_log_lines
 from envs.build_places import locked
@@ -112,9 +112,7 @@ class Records:
         """Keep the packages that the image got."""
         path = self._lock_file(repo, name)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temp = path.with_suffix(".tmp")
-        temp.write_text(text, "utf-8")
-        os.replace(temp, path)
+        write_text(path, text, durable=True)
 
     def note_refusal(self, version: Version, error: EnvError) -> None:
         """A build that never began has a record, too; one while it says the same.

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from pathlib import Path
 
+from envs.atomic import write_text
 from launcher.config import Config
 from launcher.gateway.process import find_gateway
 
@@ -17,7 +18,7 @@ def note_settings(config: Config) -> None:
     file = file_of(config)
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file.write_text(digest(config))
+        write_text(file, digest(config))
     except OSError as error:
         log.error("%s cannot be written, so commands may refuse to work: %s", file, error)
 

@@ -38,6 +38,11 @@ PATTERNS = {
     "builds/tmp????????": "a list of channels or versions that was never finished",
     "builds/.gone-*": "a log that was never removed",
     "builds/logs/*/*.tmp": "a build's record that was never finished",
+    "builds/logs/*/tmp????????": "a build's record that was never finished",
+    "builds/locks/tmp????????": "a list of packages that was never finished",
+    "envs/tmp????????": "a note on an environment that was never finished",
+    "rehearsals/tmp????????": "a note on a rehearsal that was never finished",
+    "run/local/tmp????????": "a note on a session that was never finished",
     "run/tmp*": "a file of the gateway that was never finished",
     "tmp????????": "a file that was never finished",
 }

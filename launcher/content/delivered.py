@@ -6,13 +6,13 @@ import hashlib
 import itertools
 import json
 import os
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from envs.atomic import write_text
 from launcher.content.receipt import Receipt
 from launcher.content.upstream import Upstream
 from launcher.errors import FolderOfAnother
@@ -164,10 +164,7 @@ def record(spec: SessionSpec, delivered: Delivered) -> None:
 def write(home: Path, delivered: Delivered) -> None:
     path = delivered_file(home, delivered.folder)
     path.parent.mkdir(mode=0o711, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".delivered-")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(json.dumps(vars(delivered)))
-    os.replace(name, path)
+    write_text(path, json.dumps(vars(delivered)), prefix=".delivered-")
 
 
 def read(path: Path) -> Delivered | None:

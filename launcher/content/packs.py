@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import IO
 
+from envs.atomic import writing
 from envs.git import SAFE_CONFIG, Git, GitFailed
 
 
@@ -16,19 +15,14 @@ def write_pack(mirror: Path, commit: str, have: str | None, target: Path, *, git
     revisions = f"{commit}\n" + (f"^{have}\n" if have else "")
     thin = ["--thin", "--shallow"] if have else []
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            _run(
-                ["pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset", *thin],
-                mirror,
-                stdin=revisions.encode(),
-                stdout=file,
-                git=git,
-            )
-        os.replace(name, target)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with writing(target) as file:
+        _run(
+            ["pack-objects", "--revs", "--stdout", "--quiet", "--delta-base-offset", *thin],
+            mirror,
+            stdin=revisions.encode(),
+            stdout=file,
+            git=git,
+        )
 
 
 def shallow_commits(mirror: Path, commit: str, *, git: Git) -> list[str]:

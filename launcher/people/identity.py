@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
-import os
 import re
 import secrets
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
+from envs.atomic import write_text
 from launcher.errors import SecretGone
 
 COOKIE = "launcher_student"
@@ -113,15 +113,8 @@ def load_secret(folder: Path) -> bytes:
                 hint="Put it back from the newest backup. To begin with a new one all the same: "
                 f"(umask 077; openssl rand -hex 32 > {path})",
             )
-        handle, name = tempfile.mkstemp(dir=folder)  # mode 600
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_hex(32))
-        try:
-            os.link(name, path)  # unlike rename, never replaces another process's secret
-        except FileExistsError:
-            pass
-        finally:
-            os.unlink(name)
+        with contextlib.suppress(FileExistsError):  # another process's secret
+            write_text(path, secrets.token_hex(32), durable=True, replace=False)
     return read_secret(path)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 
 import requests
 
+from envs.atomic import write_text
 from launcher.config import Config
 from launcher.homes.home import Homes
 from launcher.homes.removal import remove_tree
@@ -86,9 +86,7 @@ class Rehearsals:
 
     def keep(self, link: Link, found: Rehearsal) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        temp = self._file(link).with_suffix(".new")
-        temp.write_text(json.dumps(asdict(found)), "utf-8")
-        os.replace(temp, self._file(link))
+        write_text(self._file(link), json.dumps(asdict(found)))
 
     def _file(self, link: Link) -> Path:
         mark = hashlib.sha256(compose_link(link, "").encode()).hexdigest()[:24]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from envs.atomic import write_text
 from launcher.config import Config
 from launcher.errors import NoRuntime
 from launcher.people.identity import instance_of
@@ -80,4 +81,4 @@ def remember(data: Path, name: str) -> None:
     file = data / "run" / "runtime"
     if remembered(data) != name:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file.write_text(name)
+        write_text(file, name)

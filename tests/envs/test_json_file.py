@@ -55,7 +55,7 @@ def test_a_change_that_fails_leaves_the_file_as_it_was(file, monkeypatch, troubl
                 full()
 
     if trouble == "the disk":
-        monkeypatch.setattr("envs.json_file.os.replace", full)
+        monkeypatch.setattr("envs.atomic.os.replace", full)
     with pytest.raises(OSError, match="No space"):
         change()
     assert read(file) == {"a": 1}

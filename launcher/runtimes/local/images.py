@@ -17,6 +17,7 @@ from pathlib import Path
 
 import uv
 
+from envs.atomic import write_text
 from envs.base import LEAN
 from envs.builder import Say
 from envs.conda import PROGRAM
@@ -198,9 +199,7 @@ class LocalImages:
                 "launcher.env.variables": json.dumps(dict(recipe.variables)),
             },
         }
-        temp = self._index(name).with_suffix(".new")  # where no build can have put a link
-        temp.write_text(json.dumps(known), "utf-8")
-        os.replace(temp, self._index(name))
+        write_text(self._index(name), json.dumps(known))
         found = self.find_image(name)
         if found is None:
             raise BuildFailed("The venv vanished right after it was made.")

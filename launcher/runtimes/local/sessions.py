@@ -9,13 +9,13 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from envs.atomic import write_text
 from launcher.errors import SessionFailed, SessionGone
 from launcher.machine.ports import free_port
 from launcher.runtimes.base import Completed
@@ -154,14 +154,7 @@ class LocalRuntime:
 
     def _write(self, row: Mapping[str, Any]) -> None:
         """Keep the session's row, which appears at once or not at all."""
-        handle, temp = tempfile.mkstemp(dir=self.folder)  # mode 600
-        try:
-            with os.fdopen(handle, "w") as file:
-                json.dump(row, file)
-            os.replace(temp, self.folder / f"{row['id']}.json")
-        except OSError:
-            os.unlink(temp)
-            raise
+        write_text(self.folder / f"{row['id']}.json", json.dumps(row))
 
     def find(self, session_id: str) -> Session | None:
         row = self._row(session_id)

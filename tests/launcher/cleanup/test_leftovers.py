@@ -26,6 +26,11 @@ LEFT = [
     "builds/sources/.gone-x/file",
     "builds/tmpabcd1234",
     "builds/logs/env/x.tmp",
+    "builds/logs/env/tmpabcd1234",
+    "builds/locks/tmpabcd1234",
+    "envs/tmpabcd1234",
+    "rehearsals/tmpabcd1234",
+    "run/local/tmpabcd1234",
     "run/tmpabc",
     "tmpabcd1234",
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -75,6 +77,13 @@ def test_how_it_went_is_kept_for_the_checklist(rehearsing, stage):
     stage.go.set()
     wait_for(is_done(rehearsing.ensure(Link("env"))), 60, 0.01)
     assert rehearsing.kept.last(Link("env")) == WELL
+
+
+def test_two_that_end_at_once_are_both_kept_whole(tmp_path):
+    kept, well = Rehearsals(tmp_path / "rehearsals"), replace(WELL, error="x" * 100_000)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: kept.keep(Link("env"), well), range(200)))
+    assert kept.last(Link("env")) == well
 
 
 def test_one_that_breaks_ends_and_holds_up_nothing(rehearsing, stage):
