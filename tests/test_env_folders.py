@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from envs.errors import EnvError
+from envs.halt import NO_HALT
 from envs.readers import read_recipe
 from envs.store import opening
 from envs.version import Version
@@ -23,6 +24,8 @@ from tests.containers import printed
 from tests.e2e.conftest import WITHOUT_LAB
 
 FOLDERS = Path(__file__).parent / "env_folders"
+LONGEST = 900.0
+"""Seconds of one build: one that hangs is told with its log, and holds up nothing."""
 ABOUT = ("verify", "said", "refused", "local")
 SHAPES = sorted(path.name for path in FOLDERS.iterdir() if path.is_dir())
 LOCAL = [name for name in SHAPES if (FOLDERS / name / "local").exists()]
@@ -54,7 +57,8 @@ class Shapes:
             log += opening(version, name, recipe, 0.0)
             self.images.plan(recipe, source)
             how = {"labels": {"launcher.env.name": name}, "say": log.append}
-            self.images.build(name, recipe, source=source, cache="tests", **how)
+            halt = NO_HALT.within(LONGEST)
+            self.images.build(name, recipe, source=source, cache="tests", halt=halt, **how)
         except EnvError as error:
             return error, "\n".join(log)
         return name, "\n".join(log)

@@ -191,7 +191,7 @@ def test_a_rehearsal_runs_the_notebook_and_leaves_nothing(box):
 
 CELL = """
 import time
-time.sleep(20)  # the reaper looks every 2.5 s, and stops what was not used for ten
+time.sleep(24)  # the page leaves after 8, ten later it is unused, and the reaper looks every 2.5
 open("result.txt", "w").write("42")
 """
 
