@@ -11,10 +11,13 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
-from typing import IO
+from typing import IO, TypeVar
 
 from envs.errors import BuildCancelled, EnvError, OverLimit
+
+Found = TypeVar("Found")
 
 
 def nobody() -> bool:
@@ -85,6 +88,31 @@ class Halt:
             watcher.join()
         if reasons:
             raise reasons[0]
+
+    def answer(
+        self, ask: Callable[[], Found], drop: Callable[[Found], object] = lambda _: None
+    ) -> Found:
+        """What `ask` returns or raises, which nobody can end; with a reason nobody waits for it.
+
+        `drop` gets what comes all the same.
+
+        :raises EnvError: the reason.
+        """
+        found = Future[Found]()
+
+        def run() -> None:
+            try:
+                found.set_result(ask())
+            except BaseException as error:
+                found.set_exception(error)
+
+        threading.Thread(target=run, name="asks", daemon=True).start()
+        while not wait([found], self.every).done:
+            reason = self.why()
+            if reason:
+                found.add_done_callback(lambda one: one.exception() or drop(one.result()))
+                raise reason
+        return found.result()
 
     def lock(self, file: IO[str]) -> None:
         """Take the lock of an open file, waiting for it no longer than the build may last."""

@@ -43,3 +43,36 @@ def test_without_a_reason_a_step_ends_as_it_does():
         pass
     with pytest.raises(BuildFailed, match="no such package"), NO_HALT.ending(list):
         raise BuildFailed("no such package")
+
+
+def test_nobody_waits_for_an_answer_after_the_wish_and_what_comes_of_it_late_is_dropped():
+    asked, answered, dropped = threading.Event(), threading.Event(), []
+    given = threading.Event()
+
+    def ask():
+        asked.set()
+        assert answered.wait(120)
+        return "late"
+
+    def drop(answer):
+        dropped.append(answer)
+        given.set()
+
+    with pytest.raises(BuildCancelled):
+        Halt(asked.is_set, every=0.01).answer(ask, drop)
+    assert dropped == []
+    answered.set()
+    assert given.wait(120)
+    assert dropped == ["late"]
+
+
+def test_an_answer_in_time_or_its_error_is_the_caller_s():
+    assert NO_HALT.answer(lambda: 7) == 7
+    with pytest.raises(KeyError):
+        NO_HALT.answer(lambda: {}["x"])
+    with pytest.raises(TimeoutError):
+        NO_HALT.answer(raise_timeout)
+
+
+def raise_timeout():
+    raise TimeoutError("of the answer's own")

@@ -166,12 +166,16 @@ def pull(client: docker.DockerClient, repository: str, tag: str, *, halt: Halt) 
     api: Any = client.api
     header = auth.get_config_header(api, auth.resolve_repository_name(repository)[0])
     try:
-        response = api._post(
-            api._url("/images/create"),
-            params={"fromImage": repository, "tag": tag},
-            headers={"X-Registry-Auth": header} if header else {},
-            stream=True,
-            timeout=REGISTRY,  # the answer begins when the registry has shown what the image is
+        # The answer begins when the registry has shown what the image is.
+        response = halt.answer(
+            lambda: api._post(
+                api._url("/images/create"),
+                params={"fromImage": repository, "tag": tag},
+                headers={"X-Registry-Auth": header} if header else {},
+                stream=True,
+                timeout=REGISTRY,
+            ),
+            drop=lambda late: late.close(),
         )
         with contextlib.closing(response):
             api._disable_socket_timeout(api._get_raw_response_socket(response))

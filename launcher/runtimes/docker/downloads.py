@@ -6,9 +6,11 @@ https://github.com/moby/buildkit/blob/master/frontend/dockerfile/parser/parser.g
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 from envs.builder import Say
 from envs.errors import BadEnvironment
@@ -23,8 +25,8 @@ SKIPPED = re.compile(f"{SPACE}*(#|$)")
 GOES_ON = re.compile(r"[\\`][ \t]*$")
 """At the end of a line that may go on in the next; a backtick where a directive says so."""
 SURELY = re.compile(r"(?<!\\)\\[ \t]*$")
-BEGINS = re.compile(r"\s*[OAF\\`]", re.IGNORECASE)
-"""A line that may begin an ONBUILD, ADD or FROM, of which more may be in the next line."""
+BEGINS = re.compile(r"\s*[OAFCR\\`]", re.IGNORECASE)
+"""A line that may begin an ONBUILD, ADD, FROM, COPY or RUN, of which more may be in the next."""
 BEGUN = re.compile(
     r"FROM[ \t]+(?:--platform=[\w/${}.-]+[ \t]+)?([\w./:@${}-]+)([ \t]+AS[ \t]+(\w[\w.-]*))?[ \t]*",
     re.ASCII | re.IGNORECASE,
@@ -38,6 +40,11 @@ which may be read as one."""
 HEREDOC = re.compile(r"\s<<(-?)[\"']?(\w+)", re.A)
 ADDED = re.compile(r"\s*(?:ONBUILD\s+)?ADD\s+(.*)", re.DOTALL | re.IGNORECASE)
 PLAIN_FLAG = re.compile(r"--[\w=:./,@%+~${}-]*", re.ASCII)
+TAKES = re.compile(r"[ \t]*(?:ONBUILD[ \t]+)?(?:COPY|RUN)(?=[ \t])", re.IGNORECASE)
+FLAGS = re.compile(r"(?:[ \t]*--[\w=:./,@%+~${}-]*(?=[ \t\r]|$))*", re.ASCII)
+"""What a COPY or RUN begins with, where that is read in one way only."""
+TAKEN = re.compile(r"((?:--|--mount=|--mount=\S*,)from=)([^\s,]+)", re.IGNORECASE)
+"""The stage or image that such a flag names."""
 MOST = 3_000_000
 """Characters of instructions that are looked at; where it is unsure, a line is in several."""
 
@@ -77,7 +84,7 @@ def refuse_downloads(text: str) -> None:
 
 
 def refuse_triggers(triggers: Iterable[str]) -> None:
-    """Refuse what the ONBUILD of an image would download where a build begins with it.
+    """Refuse what the ONBUILD of an image would download or take from another image.
 
     :raises BadEnvironment: as above, or one has several lines, which its author can make any.
     """
@@ -85,14 +92,17 @@ def refuse_triggers(triggers: Iterable[str]) -> None:
         if re.search(r"[\r\n]", then):
             raise BadEnvironment("An ONBUILD of the image has several lines.")
         refuse_downloads(then)
+        refuse_taken(then, {"scratch"})
 
 
 def beginning_with(text: str, find: Callable[[str], str], *, heredocs: bool) -> str:
     """The Dockerfile with its images by the names that `find` gives them.
 
+    Those that it begins with, and those that COPY and RUN take files from.
+
     `heredocs` says that the engine reads them: to one that does not, their lines are instructions.
 
-    :raises BadEnvironment: an engine might read a FROM in another way.
+    :raises BadEnvironment: an engine might read one of them in another way.
     """
     known = arguments(re.split(r"^\s*FROM\s", text, maxsplit=1, flags=re.M | re.I)[0])
     lines, stages, written = text.split("\n"), {"scratch"}, set[str]()
@@ -105,8 +115,10 @@ def beginning_with(text: str, find: Callable[[str], str], *, heredocs: bool) -> 
             lines[number] = f"FROM {named}{begun[2] or ''}"
             written.add(lines[number])
             stages.add((begun[3] or "scratch").lower())
+    taken = taking_from(lines, stages, find, inside=inside)
     outside = [line for number, line in enumerate(lines) if number not in inside]
     for instruction in instructions(outside):
+        refuse_taken(instruction, stages | taken)
         words = instruction.split()
         # Anything else is none for an engine: a line of a program, like `from os import path`.
         begins = len(words) > 1 and words[0].upper() == "FROM" and instruction not in written
@@ -116,6 +128,68 @@ def beginning_with(text: str, find: Callable[[str], str], *, heredocs: bool) -> 
                 hint="Write it in one line: FROM, the image's name, and AS with a name if needed.",
             )
     return "\n".join(lines)
+
+
+def taking_from(
+    lines: list[str],
+    stages: AbstractSet[str],
+    find: Callable[[str], str],
+    *,
+    inside: AbstractSet[int],
+) -> set[str]:
+    """Have COPY and RUN take files from images by the names that `find` gives them.
+
+    Those names; only flags that are plainly written are changed.
+    """
+    found, goes_on = dict[str, str](), False
+
+    def named(one: re.Match[str]) -> str:
+        if is_stage(one[2], stages):
+            return one[0]
+        if one[2] not in found:
+            found[one[2]] = find(one[2])
+        return one[1] + found[one[2]]
+
+    for number, line in enumerate(lines):
+        if number in inside or (goes_on and SKIPPED.match(line)):
+            continue
+        begun = TAKES.match(line)
+        begin = 0 if goes_on else begun.end() if begun else -1
+        goes_on = False
+        if begin >= 0:
+            flags = FLAGS.match(line, begin)
+            end = flags.end() if flags else begin
+            lines[number] = line[:begin] + TAKEN.sub(named, line[begin:end]) + line[end:]
+            goes_on = bool(re.fullmatch(r"[ \t]*\\[ \t\r]*", line[end:]))
+    return {one.lower() for one in found.values()}
+
+
+def is_stage(name: str, stages: AbstractSet[str]) -> bool:
+    """True for what the Dockerfile makes itself; a number is one of its stages, too."""
+    return name.lower() in stages or name.isdecimal()
+
+
+def refuse_taken(instruction: str, known: AbstractSet[str]) -> None:
+    """Refuse an instruction that may take files from an image that was not looked at.
+
+    :raises BadEnvironment: it is not plainly written.
+    """
+    words = instruction.split()
+    if words and words[0].upper() == "ONBUILD":
+        words = words[1:]
+    if not words or words[0].upper() not in ("COPY", "RUN"):
+        return
+    flags = list(itertools.takewhile(lambda word: word.startswith("--"), words[1:]))
+    plain = all(map(PLAIN_FLAG.fullmatch, flags))
+    if plain:
+        hidden = any(not is_stage(one[2], known) for one in TAKEN.finditer(" ".join(flags)))
+    else:
+        hidden = "from=" in re.sub(r"[\\`\"']", "", instruction).lower()
+    if hidden:
+        raise BadEnvironment(
+            f"The Dockerfile's `{instruction.strip()[:100]}` is not plainly written.",
+            hint="Begin a stage with the image, FROM image AS name, and take files from name.",
+        )
 
 
 def in_heredocs(lines: Sequence[str]) -> set[int]:

@@ -111,7 +111,7 @@ class ExistingImages:
                 if plain(reference) in (*here.tags, *here.attrs.get("RepoDigests", ())):
                     return reference
             say(f"Pulling {reference}")
-            digest = str(client.images.get_registry_data(reference).id)
+            digest = str(halt.answer(lambda: client.images.get_registry_data(reference)).id)
             repository = parse_repository_tag(repository)[0]  # of name:tag@digest
             passing = f"{IMAGES}{digest.removeprefix('sha256:')[:32]}:below"
             try:
@@ -122,7 +122,7 @@ class ExistingImages:
         except (DockerException, OSError) as error:
             raise BuildFailed(
                 f"The image {reference} cannot be fetched{self._shown(error, repository)}.",
-                hint="Check the name after FROM, or begin with launcher/base:3.11.",
+                hint="Check the name after FROM or --from=, or begin with launcher/base:3.11.",
             ) from error
         with contextlib.suppress(DockerException):  # else nothing would ever remove it
             client.images.remove(f"{repository}@{digest}")

@@ -276,8 +276,59 @@ def test_a_from_that_may_be_read_otherwise_is_refused(line, heredocs):
         begun(f"FROM a\n{line}\n", heredocs=heredocs)
 
 
+@pytest.mark.parametrize(
+    ("lines", "images", "made"),
+    [
+        ("COPY --from=ghcr.io/a/uv:1 /uv /bin/", ["ghcr.io/a/uv:1"],
+         "COPY --from=pinned/2 /uv /bin/"),
+        ("copy --link --from=evil --chown=1:1 a b\nCOPY --from=evil c d", ["evil"],
+         "copy --link --from=pinned/2 --chown=1:1 a b\nCOPY --from=pinned/2 c d"),
+        ("RUN --mount=type=bind,from=evil,target=/x \\\n"
+         "--mount=FROM=other \\\n  uvx --from=black x",
+         ["evil", "other"],
+         "RUN --mount=type=bind,from=pinned/2,target=/x \\\n"
+         "--mount=FROM=pinned/3 \\\n  uvx --from=black x"),
+        ("ONBUILD COPY --from=evil a b", ["evil"], "ONBUILD COPY --from=pinned/2 a b"),
+        ("COPY --from=One a b\nCOPY --from=0 a b\nCOPY a --from=x b\nRUN pip --from=x", [],
+         "COPY --from=One a b\nCOPY --from=0 a b\nCOPY a --from=x b\nRUN pip --from=x"),
+    ],
+)  # fmt: skip
+def test_files_are_taken_from_images_that_were_looked_at(lines, images, made):
+    text = f"FROM a AS one\n{lines}\n"
+    assert begun(text) == (["a", *images], f"FROM pinned/1 AS one\n{made}\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "CO\\\nPY --from=evil a b",
+        "COPY \\\n--fr\\\nom=evil a b",
+        "COPY \v--from=evil a b",
+        "COPY --from=ev\\\nil a b",
+        "RUN --mount=type=cache,target=/c \\\n--mount=from=ev\\\nil true",
+        'COPY --from="evil" a b',
+        "COPY --fr\\om=evil a b",
+        "COPY --chown='1 2' --from=evil a b",
+        'RUN --mount=type=bind,"from=evil" true',
+        "ONBUILD RU\\\nN --mount=from=evil true",
+        "# escape=`\nCOPY `\n--from=evil a b",
+        "RUN <<EOF\nCOPY \\\nEOF\nCOPY\xa0--from=evil a b",
+    ],
+)
+@pytest.mark.parametrize("heredocs", [False, True])
+def test_no_image_is_taken_from_in_hidden_words(line, heredocs):
+    with pytest.raises(BadEnvironment, match="not plainly written"):
+        begun(f"{line}\nFROM a\n{line}\n", heredocs=heredocs)
+
+
 def test_the_triggers_of_an_image_download_nothing_however_they_are_written():
     refuse_triggers(["COPY . /srv", "RUN true"])
-    for then in ("ADD http://10.0.0.1/ /x", "ADD a \\\r\nhttp://10.0.0.1/ /x", "A\\\rDD a b"):
+    refuse_triggers(["COPY --from=0 a b"])
+    for then in (
+        "COPY --from=evil a b",
+        "ADD http://10.0.0.1/ /x",
+        "ADD a \\\r\nhttp://10.0.0.1/ /x",
+        "A\\\rDD a b",
+    ):
         with pytest.raises(BadEnvironment):
             refuse_triggers([then])

@@ -178,6 +178,16 @@ def test_a_dockerfile_begins_with_an_image_of_a_registry_as_it_is_now(images, re
         build(f"FROM {registry}/org/none\n")
 
 
+def test_a_dockerfile_takes_files_from_an_image_as_it_begins_with_one(images, registry, build):
+    name = push(images, registry, "org/files", "1", "RUN echo yes > /tmp/file").partition(":")[2]
+    text = f"FROM launcher/base:3.11\nCOPY --from={name}:1 /tmp/file /srv/file\nENV COPIED=yes\n"
+    assert "COPIED=yes" in build(text)
+    digests = [one for row in images.client.api.images() for one in row["RepoDigests"] or ()]
+    assert not any(one.startswith(name) for one in digests), "only passing names are left"
+    with pytest.raises(BuildFailed, match="org/none:latest cannot be fetched"):
+        build(f"FROM launcher/base:3.11\nCOPY --from={registry}/org/none / /x\n")
+
+
 def test_builds_that_begin_with_one_image_at_once_all_have_it(images, registry, monkeypatch):
     name = push(images, registry, "org/shared", "1", "ENV COURSE=one").partition(":")[2]
     found = []
@@ -215,11 +225,18 @@ class StallingHandler(BaseHTTPRequestHandler):
         elif "/blobs/" in self.path:
             self.say(CONFIG_OF_NONE)
         elif "/manifests/" in self.path:
+            self.hang_if_silent()
             self.say(self.server.manifest)
         else:
             self.say(b"{}")
 
+    def hang_if_silent(self) -> None:
+        if self.server.silent:
+            self.server.asked.set()
+            self.server.ended.wait(300)
+
     def do_HEAD(self) -> None:
+        self.hang_if_silent()
         self.say(b"", size=len(self.server.manifest))
 
     def say(self, what: bytes, *, size: int = 0) -> None:
@@ -240,6 +257,7 @@ class StallingRegistry(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), StallingHandler)
         self.asked, self.ended, self.left = Event(), Event(), Event()
+        self.silent = False
         self.layer = sha256(uuid.uuid4().bytes)  # no engine has it
         kind = f"{DOCKER}.container.image.v1+json"
         config = {"mediaType": kind, "size": len(CONFIG_OF_NONE), "digest": sha256(CONFIG_OF_NONE)}
@@ -285,6 +303,15 @@ def test_a_pull_that_never_ends_is_cancelled_and_has_the_time_limit(images, stal
     assert time.monotonic() - began < 60
     assert stalling.asked.is_set()
     assert stalling.left.wait(60), "the engine gives it up, too"
+
+
+@pytest.mark.parametrize("how", ["below", "ensure"])
+def test_a_build_that_waits_for_a_silent_registry_is_cancelled(images, stalling, how):
+    stalling.silent = True
+    existing = replace(images.existing, trusted=frozenset([stalling.name]))
+    names = {"below": f"{stalling.name}:1", "ensure": f"{stalling.name}@{stalling.digest}"}
+    with pytest.raises(BuildCancelled):  # whoever waits for the engine's answer hears of a failure
+        getattr(existing, how)(names[how], say=print, halt=Halt(wished=stalling.asked.is_set))
 
 
 def test_a_dockerfile_that_begins_with_an_image_that_downloads_is_refused(images, registry, build):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
+import tempfile
 import uuid
 from dataclasses import replace
 from types import SimpleNamespace
@@ -65,11 +65,11 @@ def test_a_session_is_known_by_its_row_until_it_is_stopped(runtime, spec, server
     assert runtime.cgroups.sessions() == set()
 
 
-@pytest.mark.parametrize(("module", "name"), [(json, "dump"), (os, "replace")])
+@pytest.mark.parametrize(("module", "name"), [(tempfile, "mkstemp"), (os, "replace")])
 def test_a_session_whose_row_cannot_be_written_does_not_go_on_unknown(
     runtime, spec, server, monkeypatch, module, name
 ):
-    def full(*_):
+    def full(*_, **__):
         wait_for(lambda: runs(f"/bin/sh {server}"))
         raise OSError(errno.ENOSPC, "No space left on device")
 
