@@ -113,3 +113,8 @@ def new_student(tmp_path, mirrors, server):
 @pytest.fixture
 def student(new_student, teacher):
     return new_student()
+
+
+@pytest.fixture
+def url(server, teacher):
+    return server.url("course")

@@ -4,14 +4,13 @@ import functools
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import pytest
 
 from envs.errors import GitHostDown, HostNotAllowed
 from envs.git import Git
 from launcher.content.mirror import Mirrors
-from launcher.errors import ContentFailed, ContentNotFound, UnknownBranch
+from launcher.errors import ContentNotFound, UnknownBranch
 
 
 def asked(server):
@@ -19,11 +18,6 @@ def asked(server):
     lists = [r for r in server.requests if "info/refs" in r]
     posts = [r for r in server.requests if r.startswith("POST")]
     return len(lists), len(posts)
-
-
-@pytest.fixture
-def url(server, teacher):
-    return server.url("course")
 
 
 def test_nothing_new_is_one_question(mirrors, url, server):
@@ -59,55 +53,6 @@ def test_a_storm_asks_once(mirrors, url, server, teacher):
         commits = set(pool.map(lambda _: mirrors.refresh(url, "main").commit, range(100)))
     assert commits == {teacher.git("rev-parse", "HEAD").strip()}
     assert asked(server)[0] == 2, "a question and a fetch"
-
-
-@pytest.fixture
-def lists(mirrors, monkeypatch):
-    """The commits whose files git was made to list, once `watch` was called."""
-    real, seen = mirrors.git.run, []
-
-    def run(*args, **words):
-        if "ls-tree" in args:
-            seen.append(args[-1])
-        return real(*args, **words)
-
-    def watch():
-        monkeypatch.setattr(mirrors, "git", SimpleNamespace(run=run))
-        return seen
-
-    return watch
-
-
-def test_git_lists_the_files_of_a_commit_once_for_a_class(mirrors, url, lists):
-    newest = mirrors.refresh(url)
-    listed = lists()
-    barrier = threading.Barrier(20)
-
-    def click(_):
-        barrier.wait(60)
-        return mirrors.listing.has_path(newest, "b.txt"), mirrors.listing.files(newest)
-
-    with ThreadPoolExecutor(20) as pool:
-        seen = list(pool.map(click, range(20)))
-    assert seen == [(True, ["a.txt", "b.txt"])] * 20
-    assert len(listed) == 1
-
-
-def test_lists_of_files_are_remembered_by_their_bytes(mirrors, url, teacher, lists, monkeypatch):
-    small = mirrors.refresh(url)
-    many = [f"f{number:05}" for number in range(60_000)]
-    teacher.commit(dict.fromkeys(many, ""))
-    large = mirrors.refresh(url)
-    listed = lists()
-    for _ in range(2):
-        assert mirrors.listing.files(large) == ["a.txt", "b.txt", *many]
-        assert mirrors.listing.files(small) == ["a.txt", "b.txt"]
-    assert listed == [large.commit, small.commit], "a large course is remembered as well"
-    monkeypatch.setattr("launcher.content.listing.LISTED", 7 * len(many))
-    mirrors._lists._known.clear()
-    for one in (small, large, small, small):
-        mirrors.listing.files(one)
-    assert listed[2:] == [small.commit, large.commit, small.commit], "they have no room for both"
 
 
 def test_an_answer_is_shared_for_a_moment_only_and_a_failure_never(mirrors, url, server, teacher):
@@ -206,48 +151,6 @@ def test_a_damaged_mirror_heals(mirrors, url, teacher):
     commit = teacher.commit({"new.txt": "n\n"})
     assert mirrors.refresh(url).commit == commit
     assert "new.txt" in mirrors.listing.files(mirrors.refresh(url))
-
-
-def spoil(mirrors):
-    """What a bad disk does: objects are there, and their bytes are not those that came."""
-    objects = [path for path in mirrors.folder.glob("mirrors/*/objects/*/*") if path.is_file()]
-    assert objects
-    for path in objects:
-        path.chmod(0o600)
-        path.write_bytes(bytes(byte ^ 0x55 for byte in path.read_bytes()))
-
-
-def test_a_mirror_whose_objects_are_damaged_is_made_again(mirrors, url, teacher, caplog):
-    teacher.commit({"week 1/a.ipynb": "{}"})
-    found = mirrors.refresh(url)
-    spoil(mirrors)
-    assert mirrors.refresh(url).commit == found.commit, "refs alone do not show it"
-    assert mirrors.listing.has_path(found, "week 1/a.ipynb")
-    assert "damaged" in caplog.text
-    assert not mirrors.listing.has_path(found, "week 1/b.ipynb")
-    spoil(mirrors)
-    mirrors._lists._known.clear()  # it is not asked for what it has read
-    assert "week 1/a.ipynb" in mirrors.listing.files(found)
-    assert caplog.text.count("damaged") == 2, "a file that is not there is no damage"
-
-
-def test_a_damaged_mirror_without_its_host_is_a_sentence_and_stays(mirrors, url, server):
-    found = mirrors.refresh(url)
-    spoil(mirrors)
-    server.stop()
-    with pytest.raises(ContentFailed, match="damaged"):
-        mirrors.listing.files(found)
-    assert list((mirrors.folder / "mirrors").iterdir())
-
-
-def test_files_and_paths(mirrors, url, teacher):
-    teacher.commit({"week 1/ü b.ipynb": "{}", "-x": "", "d/e/f": ""})
-    found = mirrors.refresh(url)
-    assert mirrors.listing.files(found) == ["-x", "a.txt", "b.txt", "d/e/f", "week 1/ü b.ipynb"]
-    for path in ("week 1/ü b.ipynb", "d/e", "d/e/", "-x", ""):
-        assert mirrors.listing.has_path(found, path)
-    for path in ("d/x", "../a.txt", "A.txt", "d/e/f/g"):
-        assert not mirrors.listing.has_path(found, path)
 
 
 def test_a_prepared_clone_is_made_once(mirrors, url):
