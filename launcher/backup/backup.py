@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+from envs.atomic import sync_folder
 from launcher.backup.checking import check_backup
 from launcher.backup.errors import BackupFailed
 from launcher.backup.manifest import DATABASE, MANIFEST, Manifest
@@ -85,12 +86,3 @@ def fill(out: IO[bytes], data: Path, target: Path) -> Manifest:
         row.size, row.mode = len(text), 0o600
         tar.addfile(row, io.BytesIO(text))
     return taking.manifest
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring a new name in the folder to the disk."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

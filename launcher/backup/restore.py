@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlalchemy import update
 
-from launcher.backup.backup import sync_folder
+from envs.atomic import sync_folder
 from launcher.backup.checking import compared, entries_of, read_entry, tar_manifest
 from launcher.backup.errors import BadBackup, NotRestored
 from launcher.backup.manifest import DATABASE, MANIFEST, Entry, Manifest

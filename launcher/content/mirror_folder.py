@@ -9,11 +9,11 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from envs.atomic import write_text
 from launcher.content.upstream import Upstream
 
 KINDS = ("mirrors", "clones", "packs")
@@ -54,10 +54,7 @@ class MirrorFolder:
             with contextlib.suppress(OSError, ValueError):
                 known = json.loads(path.read_text("utf-8"))
             known[branch] = found.__dict__
-            handle, name = tempfile.mkstemp(dir=mirror)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(known, file)
-            os.replace(name, path)
+            write_text(path, json.dumps(known))
 
     def recall(self, mirror: Path, branch: str) -> Upstream | None:
         """What the git host last said of the branch, if that commit is there; it counts as used."""
