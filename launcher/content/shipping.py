@@ -30,10 +30,13 @@ LOOK = 15.0
 LOOKS = ("snapshots", "preview")
 LARGEST_RECEIPT, LARGEST_ANSWER = 1_000_000, 16_000_000
 """Bytes of what a pull and anything else may answer; the program there keeps to less."""
+KILLED = 137
+"""How a program ends that the kernel kills because there is no more memory."""
 LOADER = """
 import os, runpy, shutil, sys, tempfile
 source = sys.stdin.buffer
-folder = tempfile.mkdtemp()
+disk = "/var/tmp"  # what /tmp holds may be memory of the session
+folder = tempfile.mkdtemp(dir=disk if os.access(disk, os.W_OK | os.X_OK) else None)
 try:
     paths = []
     for name in ("reconcile.zip", "objects.pack"):
@@ -128,6 +131,12 @@ def _read_answer(code: int, out: bytes, err: bytes) -> dict[str, Any]:
         pass
     said = (err.decode("utf-8", "replace").strip().splitlines() or [f"exit code {code}"])[-1]
     log.error("reconcile did not answer: %s", err.decode("utf-8", "replace")[-LONGEST_LOG:])
+    if code == KILLED:
+        raise ContentFailed(
+            "The session had too little memory for the course files.",
+            hint="Stop it under My sessions, then open the link again: nothing else runs in it "
+            "then. If that does not help, your teacher can have `session.memory` raised.",
+        )
     missing = code in (126, 127) or "executable file not found" in said
     raise ContentFailed(
         f"The course files could not be brought into the session: {said[:300]}",

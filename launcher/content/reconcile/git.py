@@ -10,7 +10,7 @@ import errno
 import os
 import subprocess
 from collections.abc import Iterable, Iterator
-from typing import Dict, NamedTuple
+from typing import BinaryIO, Dict, NamedTuple
 
 from .errors import CannotPull, NeedObjects
 
@@ -24,6 +24,7 @@ SETTINGS = (
     "core.splitIndex=false",
     "core.sparseCheckout=false",
     "core.untrackedCache=false",
+    "core.bigFileThreshold=16m",  # larger ones are read bit by bit: a session has little memory
     "core.logAllRefUpdates=true",
     "index.sparse=false",
     "merge.conflictStyle=merge",
@@ -93,14 +94,25 @@ class Git:
         settings = [word for one in SETTINGS for word in ("-c", one)]
         return ("git", *settings, *args)
 
-    def run(self, *args: str, stdin: bytes = b"", index: bytes | None = None) -> Done:
-        """Run a command to its end, whatever its exit code."""
+    def run(
+        self,
+        *args: str,
+        stdin: bytes = b"",
+        index: bytes | None = None,
+        file: BinaryIO | None = None,
+    ) -> Done:
+        """Run a command to its end, whatever its exit code; `file` is its input, or `stdin`."""
         env = self.environment()
         if index is not None:
             env["GIT_INDEX_FILE"] = os.fsdecode(index)
         try:
             done = subprocess.run(
-                self.command(*args), input=stdin, capture_output=True, env=env, check=False
+                self.command(*args),
+                input=None if file else stdin,
+                stdin=file,
+                capture_output=True,
+                env=env,
+                check=False,
             )
         except FileNotFoundError:
             raise CannotPull(

@@ -156,8 +156,7 @@ def take_pack(git: Git, pack: Optional[str]) -> None:
         return
     gitdir.clear_half_packs(git)
     with open(pack, "rb") as file:
-        data = file.read()
-    done = git.run("index-pack", "--stdin", "--fix-thin", stdin=data)
+        done = git.run("index-pack", "--stdin", "--fix-thin", file=file)
     if done.code != 0:
         gitdir.clear_half_packs(git)
         done.check_disk()

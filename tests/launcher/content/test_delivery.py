@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from launcher.content.delivery import place_on_host
+from launcher.content.shipping import ask_session
 from launcher.errors import ContentFailed
 from link_generator.content import Content
 from link_generator.link import Link
@@ -243,3 +244,28 @@ def test_a_damaged_copy_on_the_host_costs_a_fetch_and_no_work(any_student, teach
     assert "c.txt" in receipt.new
     assert any_student.read("a.txt") == ("mine\n" if began else "one\ntwo\nthree\n")
     assert any_student.git("fsck", "--strict") == ""
+
+
+def test_taking_a_large_file_needs_little_memory(student, teacher, mirrors, monkeypatch):
+    student.pull()
+    teacher.commit({"large.dat": os.urandom(150_000_000)})
+    upstream = mirrors.refresh(student.url, "")
+    run = student.runtime.run
+    limited = ["prlimit", "--as=130000000"]  # of each program
+    monkeypatch.setattr(
+        student.runtime, "run", lambda one, command, **more: run(one, [*limited, *command], **more)
+    )
+    request = {"folder": "course", "url": student.url, "commit": upstream.commit, "branch": "main"}
+    packs = [mirrors.pack(upstream, None)]
+    answer = ask_session(student.runtime, student.spec.id, request | {"action": "take"}, packs)
+    assert answer == {"taken": True}
+
+
+def test_a_session_without_the_memory_for_it_is_a_sentence(student, teacher, monkeypatch):
+    from launcher.runtimes.base import Completed
+
+    student.pull()
+    monkeypatch.setattr(student.runtime, "run", lambda *_a, **_k: Completed(137, b"", b""))
+    with pytest.raises(ContentFailed, match="too little memory") as caught:
+        student.pull()
+    assert "Stop it under My sessions" in caught.value.hint
