@@ -122,6 +122,8 @@ class Admission:
         return str(headers.browser_address(told, [*map(str, self.trusted)]) or request.remote)
 
     def is_trusted(self, request: web.Request) -> bool:
+        if not self.trusted:
+            return False
         with contextlib.suppress(ValueError):
             peer = ipaddress.ip_address(request.remote or "")
             return any(peer in network for network in self.trusted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import hmac
 import re
@@ -129,5 +130,6 @@ def read_secret(path: Path) -> bytes:
     return secret
 
 
+@functools.lru_cache(maxsize=8)
 def _signer(secret: bytes) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(secret, salt="student")
