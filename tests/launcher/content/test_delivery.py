@@ -11,7 +11,7 @@ from launcher.errors import ContentFailed
 from link_generator.content import Content
 from link_generator.link import Link
 from tests.git_server import Repo
-from tests.launcher.content.test_mirror import spoil
+from tests.launcher.content.test_listing import spoil
 
 
 @pytest.fixture(params=[True, False], ids=["attached", "archive"])
