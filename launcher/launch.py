@@ -35,9 +35,9 @@ from link_generator.content import Content
 from link_generator.link import Link, compose_link
 
 CORES = os.cpu_count() or 1
-INSIDE = 2
-"""Launches that do their work at a time where sessions are ready: one computes while the other
-waits for the disk. More of them would only pass Python's lock to each other."""
+INSIDE = 3
+"""Launches that do their work at a time where sessions are ready: one computes while the others
+wait for disk and gateway. More of them would only pass Python's lock to each other."""
 LONGEST_START = 15.0
 """Seconds after which another session starts, whatever became of one before it."""
 PATIENCE = 20.0

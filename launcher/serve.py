@@ -8,6 +8,7 @@ import functools
 import hmac
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,12 +65,17 @@ class Running:
     """Seconds between two looks at the gateway."""
 
     def wait(self) -> None:
-        """Return when `stop` was called; a gateway that died meanwhile is started again."""
-        while not self._ended.wait(self.every):
+        """Return when `stop` was called; a gateway that died meanwhile is started again.
+
+        It sleeps, and does not wait for the event: a signal's exception may come at any moment, and
+        within a lock's own code it would leave that lock in disorder.
+        """
+        while not self._ended.is_set():
             try:
                 self.gateway.ensure()
             except GatewayFailed as error:  # it may have been killed again: try until it works
                 log.error("the gateway did not start: %s", error)
+            time.sleep(self.every)
 
     def stop(self) -> None:
         """End the app and the gateway. Sessions go on."""

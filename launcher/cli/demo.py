@@ -18,6 +18,7 @@ from launcher.demo.git_server import GitServer
 from launcher.demo.samples import GREETING, make_samples, sample_link
 from launcher.errors import BadSettings
 from launcher.machine.ports import free_port, is_free
+from launcher.parts import Parts
 from launcher.rehearsal.click import Click, ClickFailed
 from launcher.runtimes import docker_answers, remembered
 from launcher.settings.values import address
@@ -65,7 +66,15 @@ def demo(args: argparse.Namespace, context: Context) -> int:
             running.wait()
         finally:
             running.stop()
+            end_sessions(running.parts)
     return 0
+
+
+def end_sessions(parts: Parts) -> None:
+    """Nobody would be there to stop them; the files stay, for the next demo."""
+    for session in parts.runtime.list():
+        parts.runtime.stop(session.id)
+        parts.history.ended(session.id, "the demo ended")
 
 
 def click_once(link: str, context: Context, started: float, runtime: str) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -141,3 +143,29 @@ def test_a_start_needs_no_note_of_its_settings(tmp_path, monkeypatch, caplog):
     config = load_config(data=str(tmp_path), listen="127.0.0.1:0", runtime="local")
     serve.start(config).close()
     assert "run/settings cannot be written" in caplog.text
+
+
+SIGNALLED = """
+import random, signal, sys, threading
+from types import SimpleNamespace
+from launcher.serve import Running
+
+gateway = SimpleNamespace(ensure=lambda: None)
+nothing = [None] * 4
+running = Running("", None, gateway, (), *nothing, threading.Event(), every=0.0001)
+signal.signal(signal.SIGALRM, lambda *_: sys.exit(0))
+for _ in range(1000):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0001, 0.002))
+        running.wait()
+    except SystemExit:
+        pass
+print("ended each time")
+"""
+
+
+def test_a_signal_ends_a_launcher_that_waits_whatever_it_does_at_that_moment():
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED], capture_output=True, text=True, timeout=120
+    )
+    assert (done.stdout, done.stderr) == ("ended each time\n", "")

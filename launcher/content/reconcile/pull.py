@@ -88,8 +88,9 @@ def remembered(git: Git, moved: List[List[str]]) -> List[List[str]]:
         with open(path, "w", encoding="ascii") as file:
             json.dump(moved, file)
     elif os.path.isfile(path):
-        with open(path, encoding="ascii") as file:
-            moved = json.load(file)
+        with contextlib.suppress(ValueError), open(path, encoding="ascii") as file:
+            found = json.load(file)  # in a student's own folder, so it may be anything
+            moved = found if isinstance(found, list) else []
     return moved
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from launcher.__main__ import main
 from launcher.cli import demo
+from tests.fakes import fake_sessions
 
 
 def test_the_data_folder_is_private_before_anything_is_in_it(tmp_path, monkeypatch):
@@ -26,3 +29,13 @@ def test_an_address_that_is_none_is_a_sentence(word, tmp_path, capsys):
     assert main(["demo", "--listen", word, "--data", str(tmp_path / "data")]) == 1
     assert f"`--listen`: {word!r} is not HOST:PORT" in capsys.readouterr().err
     assert demo.free_address("8080", once=False) == ("127.0.0.1", 8080)
+
+
+def test_a_demo_that_ends_leaves_no_session_that_nobody_would_stop(tmp_path):
+    sessions = fake_sessions(tmp_path)
+    spec, _ = sessions.ensure("anna", "course", "env/a:1", "link", lambda _: None)
+    (spec.home / "mine.txt").write_text("mine")
+    demo.end_sessions(SimpleNamespace(runtime=sessions.runtime, history=sessions.history))
+    assert sessions.runtime.list() == []
+    assert sessions.history.find(spec.id).why == "the demo ended"
+    assert (spec.home / "mine.txt").read_text() == "mine"

@@ -334,6 +334,16 @@ def test_damaged_git_data_is_mended(mine, teacher, damage):
     assert mine.settled()
 
 
+@pytest.mark.parametrize("text", ["", "x", "7", "{}", "\u00fc"])
+def test_a_note_of_ours_that_is_damaged_holds_no_pull_up(mine, teacher, text):
+    mine.pull()
+    mine.write(".git/launcher-aside", text)
+    teacher.commit({"new.txt": "new\n"})
+    assert mine.pull().moved == ()
+    assert mine.read("new.txt") == "new\n"
+    assert not (mine.folder / ".git/launcher-aside").exists()
+
+
 def test_stale_locks_are_removed(mine, teacher):
     (mine.folder / ".git/refs/heads").mkdir()
     names = ("index", "HEAD", "refs/heads/main", "packed-refs", "shallow", "config")
