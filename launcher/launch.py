@@ -9,6 +9,7 @@ import contextlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from envs.errors import EnvError
 from launcher.asking import Asking
@@ -17,6 +18,7 @@ from launcher.content.delivered import (
     all_delivered,
     check_course,
     delivered_before,
+    delivered_in,
     folders_of,
     note_course,
 )
@@ -26,7 +28,7 @@ from launcher.content.named_paths import check_paths
 from launcher.content.newest import Newest
 from launcher.content.receipt import Receipt
 from launcher.environment import Environments
-from launcher.errors import HomeFull, LaunchError, PathNotFound
+from launcher.errors import ContentNotFound, HomeFull, LaunchError, PathNotFound
 from launcher.progress import Phase, Progress, Tell
 from launcher.room.turnstile import Turnstile
 from launcher.session import Session, SessionSpec
@@ -81,13 +83,13 @@ class Launcher:
         course = self.environments.course(link)
         asked = [self._ask(content) for content in link.contents]
         image = self.environments.ensure_image(link, tell)
-        sources = self._sources(link, asked)
+        home = self.sessions.homes.path(student, course)
+        sources = self._sources_or_own(link, asked, home, tell)
         with (
             self.sessions.turns.wait_for(student, course),
             contextlib.ExitStack() as place,
         ):
             place.enter_context(self.turnstile.turn(saying_how_many(tell)))
-            home = self.sessions.homes.path(student, course)
             check_course(home, self.environments.address(link))
 
             def starting() -> None:
@@ -105,13 +107,14 @@ class Launcher:
             )
             if not link.contents:  # what brings content says whose home it is
                 note_course(spec.home, self.environments.address(link))
-            # Whoever had the turn before may have brought something newer than a copy.
-            sources = [one.since(source) for one, source in zip(asked, sources, strict=True)]
+            receipts: tuple[Receipt, ...] = ()
             try:
-                receipts = self._deliver(link, sources, spec, tell)
+                if sources is not None:
+                    # Whoever had the turn before may have brought something newer than a copy.
+                    newest = [one.since(known) for one, known in zip(asked, sources, strict=True)]
+                    receipts = self._deliver(link, newest, spec, tell)
             except HomeFull as error:  # who has no room left needs the session to make some
                 tell(Progress(Phase.CONTENT, f"{error.message} {error.hint}"))
-                receipts = ()
             tell(Progress(Phase.OPENING, f"Opening {link.opens}"))
             session = self.sessions.open(spec, session)
         here = receipts or delivered_before(link, spec)
@@ -145,6 +148,23 @@ class Launcher:
     def _ask(self, content: Content) -> Newest:
         """Ask for the newest content, while the environment is looked up."""
         return Newest.of(content, self.mirrors, self.asking)
+
+    def _sources_or_own(
+        self, link: Link, asked: Sequence[Newest], home: Path, tell: Tell
+    ) -> list[Upstream] | None:
+        """What a click gets of each content.
+
+        None: nothing, since a repository is gone or private by now; what it brought is there.
+        """
+        try:
+            return self._sources(link, asked)
+        except ContentNotFound as error:
+            had = {one.repo for one in delivered_in(home)}
+            if not all(content.repo in had for content in link.contents):
+                raise
+            said = f"{error.message} You go on with the files that you have."
+            tell(Progress(Phase.CONTENT, said))
+            return None
 
     def _sources(self, link: Link, asked: Sequence[Newest]) -> list[Upstream]:
         """What a click gets of each content.

@@ -20,7 +20,7 @@ from launcher.content.delivered import all_delivered
 from launcher.content.delivery import Delivery
 from launcher.content.mirror import Mirrors
 from launcher.content.newest import Newest
-from launcher.errors import DiskFull, FolderOfAnother, PathNotFound
+from launcher.errors import ContentNotFound, DiskFull, FolderOfAnother, PathNotFound
 from launcher.launch import Launcher
 from launcher.sessions.sessions import Sessions
 from link_generator.content import Content
@@ -375,6 +375,21 @@ def test_what_the_disk_keeps_away_is_still_named_after_a_turn(clicks, teacher, t
     if waits:
         newest = Newest.of(Content(clicks.url, ""), launcher.mirrors, launcher.asking)
     assert FULL in newest.since(source).stale_note
+
+
+def test_a_course_that_is_gone_keeps_nobody_from_the_files_that_they_have(clicks, teacher):
+    clicks.click("anna")
+    teacher.folder.rename(teacher.folder.with_name("elsewhere"))
+    said = []
+    link = Link(env="e", repo=clicks.url, path="week1/a.txt")
+    opened = clicks.launcher.launch(link, "anna", said.append)
+    assert opened.receipts == ()
+    assert opened.url.endswith("/course/week1/a.txt")
+    assert any("You go on with the files that you have." in one.message for one in said)
+    with pytest.raises(ContentNotFound):  # who has nothing of it
+        clicks.open("ben")
+    with pytest.raises(ContentNotFound):  # a further repository that anna never got
+        clicks.open("anna", more=(Content(f"{clicks.url}-2"),))
 
 
 def test_a_link_whose_course_has_the_name_of_another_gets_nothing_of_its_folder(
