@@ -106,7 +106,8 @@ class Launcher:
                 starting=starting,
             )
             if not link.contents:  # what brings content says whose home it is
-                note_course(spec.home, self.environments.address(link))
+                with contextlib.suppress(OSError):  # a full disk: the next click says it
+                    note_course(spec.home, self.environments.address(link))
             receipts: tuple[Receipt, ...] = ()
             try:
                 if sources is not None:

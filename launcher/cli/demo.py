@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,7 @@ def demo(args: argparse.Namespace, context: Context) -> int:
         )
         started = time.monotonic()
         running = serving.start(context.config)
+        before = {session.id for session in running.parts.runtime.list()}
         try:
             link = compose_link(sample_link(f"http://{git.host}"), running.url)
             runtime = running.parts.why_runtime
@@ -66,15 +68,16 @@ def demo(args: argparse.Namespace, context: Context) -> int:
             running.wait()
         finally:
             running.stop()
-            end_sessions(running.parts)
+            end_sessions(running.parts, before)
     return 0
 
 
-def end_sessions(parts: Parts) -> None:
-    """Nobody would be there to stop them; the files stay, for the next demo."""
+def end_sessions(parts: Parts, before: Collection[str]) -> None:
+    """Stop those that began with the demo: nobody would be there to do it. The files stay."""
     for session in parts.runtime.list():
-        parts.runtime.stop(session.id)
-        parts.history.ended(session.id, "the demo ended")
+        if session.id not in before:
+            parts.runtime.stop(session.id)
+            parts.history.ended(session.id, "the demo ended")
 
 
 def click_once(link: str, context: Context, started: float, runtime: str) -> int:

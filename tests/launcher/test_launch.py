@@ -425,3 +425,11 @@ def test_a_course_without_content_shares_its_folder_with_nothing_of_its_name(
     assert not list(sessions.homes.path("s1", "course-1").rglob("a.txt"))
     clicks.launcher.launch(Link(env="good"), "s1", lambda _: None)
     assert not all_delivered(sessions.spec(sessions.of("s1")[0])), "nothing was brought"
+
+
+def test_a_full_disk_keeps_nobody_out_of_a_course_without_content(clicks, monkeypatch):
+    def full(_home, _address):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("launcher.launch.note_course", full)
+    assert clicks.launcher.launch(Link(env="good"), "s1", lambda _: None).url

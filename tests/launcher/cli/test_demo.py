@@ -33,9 +33,11 @@ def test_an_address_that_is_none_is_a_sentence(word, tmp_path, capsys):
 
 def test_a_demo_that_ends_leaves_no_session_that_nobody_would_stop(tmp_path):
     sessions = fake_sessions(tmp_path)
+    other, _ = sessions.ensure("ben", "course", "env/a:1", "link", lambda _: None)
     spec, _ = sessions.ensure("anna", "course", "env/a:1", "link", lambda _: None)
     (spec.home / "mine.txt").write_text("mine")
-    demo.end_sessions(SimpleNamespace(runtime=sessions.runtime, history=sessions.history))
-    assert sessions.runtime.list() == []
+    parts = SimpleNamespace(runtime=sessions.runtime, history=sessions.history)
+    demo.end_sessions(parts, {other.id})
+    assert [session.id for session in sessions.runtime.list()] == [other.id]
     assert sessions.history.find(spec.id).why == "the demo ended"
     assert (spec.home / "mine.txt").read_text() == "mine"
