@@ -35,8 +35,10 @@ KILLED = 137
 LOADER = """
 import os, runpy, shutil, sys, tempfile
 source = sys.stdin.buffer
-disk = "/var/tmp"  # what /tmp holds may be memory of the session
-folder = tempfile.mkdtemp(dir=disk if os.access(disk, os.W_OK | os.X_OK) else None)
+def room(place):
+    return shutil.disk_usage(place).free if os.access(place, os.W_OK | os.X_OK) else -1
+# either may be memory of the session, which has less room than a disk; see `docker/bounds.py`
+folder = tempfile.mkdtemp(dir=max(tempfile.gettempdir(), "/var/tmp", key=room))
 try:
     paths = []
     for name in ("reconcile.zip", "objects.pack"):

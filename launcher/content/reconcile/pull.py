@@ -21,6 +21,8 @@ BASE = "refs/launcher/base"
 """The upstream commit of the last pull: written last, so a killed pull starts from the old one."""
 ASIDE = b"launcher-aside"
 """In `.git`: the names of what stood where the folder belongs, until a student was told."""
+LARGEST_NOTE = 1_000_000
+"""Characters of it that are read."""
 MARKS = (b"\n<<<<<<< ", b"\n>>>>>>> ")
 
 
@@ -83,15 +85,27 @@ def make_way(request: Request) -> List[List[str]]:
 
 def remembered(git: Git, moved: List[List[str]]) -> List[List[str]]:
     """What was moved from the folder's place, also by a pull that then lacked objects."""
-    path = os.path.join(git.dir, ASIDE)
+    path = os.path.join(git.dir, ASIDE)  # in a student's own folder, so it may be anything
     if moved:
-        with open(path, "w", encoding="ascii") as file:
+        forget(git)
+        with contextlib.suppress(OSError), open(path, "x", encoding="ascii") as file:
             json.dump(moved, file)
     elif os.path.isfile(path):
-        with contextlib.suppress(ValueError), open(path, encoding="ascii") as file:
-            found = json.load(file)  # in a student's own folder, so it may be anything
-            moved = found if isinstance(found, list) else []
+        with contextlib.suppress(ValueError, RecursionError, OSError):
+            with open(path, encoding="ascii") as file:
+                found = json.loads(file.read(LARGEST_NOTE))
+            moved = [one for one in found if is_pair(one)] if isinstance(found, list) else []
     return moved
+
+
+def is_pair(found: Any) -> bool:
+    return isinstance(found, list) and [type(one) for one in found] == [str, str]
+
+
+def forget(git: Git) -> None:
+    """What was moved has been told."""
+    with contextlib.suppress(OSError):  # none there, or a folder of the student's
+        os.unlink(os.path.join(git.dir, ASIDE))
 
 
 def take_objects(request: Request, pack: Optional[str]) -> None:
@@ -136,8 +150,7 @@ def pull_locked(
         notes += keep_own_commits(git, refs, request.commit, base_commit)
         settle(git, request)
     journal.forget()
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(os.path.join(git.dir, ASIDE))
+    forget(git)
     forget_old(git.dir, number=request.keep, days=request.keep_days)
     os.rmdir(work.temp)
     return {

@@ -2,8 +2,10 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -25,12 +27,12 @@ def test_it_is_python_3_8_and_the_standard_library(module):
             assert name.split(".")[0] in sys.stdlib_module_names
 
 
-def ask(request: dict, folder: Path) -> dict:
+def ask(request: dict, folder: Path, *, pack: bytes = b"", within: Sequence[str] = ()) -> dict:
     """As the launcher ships it, from outside of its own tree."""
     program = zipped_program()
-    stdin = len(program).to_bytes(8, "big") + program + (0).to_bytes(8, "big")
+    stdin = b"".join(len(part).to_bytes(8, "big") + part for part in (program, pack))
     done = subprocess.run(
-        [sys.executable, "-I", "-c", LOADER, json.dumps(request)],
+        [*within, sys.executable, "-I", "-c", LOADER, json.dumps(request)],
         input=stdin,
         capture_output=True,
         cwd=folder,
@@ -46,3 +48,17 @@ def test_every_end_is_an_answer(tmp_path):
     (tmp_path / "file").write_text("f")
     answer = ask(request | {"folder": str(tmp_path / "file")}, tmp_path)
     assert "cannot be used" in answer["error"]
+
+
+def test_what_is_sent_goes_where_there_is_room(tmp_path, monkeypatch):
+    """A session with a read-only root has a small /var/tmp in memory, and a larger /tmp."""
+    small = 'mount -t tmpfs -o size=1m tmpfs /var/tmp && exec "$@"'
+    within = ["unshare", "--map-root-user", "--mount", "sh", "-c", small, "sh"]
+    if subprocess.run([*within, "true"], capture_output=True, check=False).returncode:
+        missing = "cannot mount a small filesystem here"
+        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    request = {"folder": "course", "url": "https://x.example/y", "commit": "0" * 40, "branch": "m"}
+    answer = ask(request | {"action": "snapshots"}, tmp_path, pack=b"\0" * 2**21, within=within)
+    assert "were pulled" in answer["error"]
+    assert sorted(os.listdir(tmp_path)) == []

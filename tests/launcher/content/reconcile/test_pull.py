@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from launcher.content.reconcile import pull as reconcile
 from launcher.errors import ContentFailed, ContentNotFound, UnknownBranch
 from tests.git_server import Repo
 
@@ -334,7 +335,14 @@ def test_damaged_git_data_is_mended(mine, teacher, damage):
     assert mine.settled()
 
 
-@pytest.mark.parametrize("text", ["", "x", "7", "{}", "\u00fc"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "x", "7", "{}", "\u00fc", '[1, ["a"], ["a", 2], [[["a"]], "b"]]'),
+        pytest.param("[" * 900_000, id="deep"),
+        pytest.param('["%s"]' % ("x" * 2_000_000), id="long"),
+    ],
+)
 def test_a_note_of_ours_that_is_damaged_holds_no_pull_up(mine, teacher, text):
     mine.pull()
     mine.write(".git/launcher-aside", text)
@@ -342,6 +350,25 @@ def test_a_note_of_ours_that_is_damaged_holds_no_pull_up(mine, teacher, text):
     assert mine.pull().moved == ()
     assert mine.read("new.txt") == "new\n"
     assert not (mine.folder / ".git/launcher-aside").exists()
+
+
+def test_a_folder_in_place_of_a_note_of_ours_holds_no_pull_up(mine, teacher):
+    mine.write(".git/launcher-aside/x", "x")
+    teacher.commit({"new.txt": "new\n"})
+    assert mine.pull().moved == ()
+    assert mine.read("new.txt") == "new\n"
+
+
+@pytest.mark.parametrize("way", ["folder", "link"])
+def test_nor_where_the_note_is_to_be_written(mine, tmp_path, way):
+    note, own = mine.folder / ".git/launcher-aside", tmp_path / "own.txt"
+    own.write_text("mine\n")
+    note.mkdir() if way == "folder" else note.symlink_to(own)
+    git = reconcile.Git(os.fsencode(mine.folder))
+    moved = [["course", "course (yours)"]]
+    assert reconcile.remembered(git, moved) == moved
+    assert own.read_text() == "mine\n"
+    assert reconcile.remembered(git, []) == (moved if way == "link" else [])
 
 
 def test_stale_locks_are_removed(mine, teacher):
