@@ -45,6 +45,8 @@ FLAGS = re.compile(r"(?:[ \t]*--[\w=:./,@%+~${}-]*(?=[ \t\r]|$))*", re.ASCII)
 """What a COPY or RUN begins with, where that is read in one way only."""
 TAKEN = re.compile(r"((?:--|--mount=|--mount=\S*,)from=)([^\s,]+)", re.IGNORECASE)
 """The stage or image that such a flag names."""
+FROM_KEY = re.compile(r"[=,]from=", re.IGNORECASE)
+"""Of several in one --mount, BuildKit takes the last."""
 MOST = 3_000_000
 """Characters of instructions that are looked at; where it is unsure, a line is in several."""
 
@@ -107,14 +109,21 @@ def beginning_with(text: str, find: Callable[[str], str], *, heredocs: bool) -> 
     known = arguments(re.split(r"^\s*FROM\s", text, maxsplit=1, flags=re.M | re.I)[0])
     lines, stages, written = text.split("\n"), {"scratch"}, set[str]()
     inside = in_heredocs(lines) if heredocs else set()
+    escapes = ("\\", "`") if any(map(ESCAPE.match, lines)) else ("\\",)
+    goes_on = False
     for number, line in enumerate(lines):
+        if number in inside or SKIPPED.match(line):
+            continue
         begun = BEGUN.fullmatch(line.strip(" \t\r"))
-        if begun and number not in inside:
+        if begun:
             image = filled(begun[1], known)
             named = image if image.lower() in stages else find(image)
             lines[number] = f"FROM {named}{begun[2] or ''}"
             written.add(lines[number])
-            stages.add((begun[3] or "scratch").lower())
+            # The text of another instruction is looked at, too, but its stage may be none.
+            if begun[3] and not goes_on:
+                stages.add(begun[3].lower())
+        goes_on = line.rstrip(" \t\r").endswith(escapes)
     taken = taking_from(lines, stages, find, inside=inside)
     outside = [line for number, line in enumerate(lines) if number not in inside]
     for instruction in instructions(outside):
@@ -172,14 +181,20 @@ def is_stage(name: str, stages: AbstractSet[str]) -> bool:
 def refuse_taken(instruction: str, known: AbstractSet[str]) -> None:
     """Refuse an instruction that may take files from an image that was not looked at.
 
-    :raises BadEnvironment: it is not plainly written.
+    :raises BadEnvironment: it is not plainly written, or a --mount names several.
     """
-    words = instruction.split()
+    # As Go splits it: Python would also split at \x1c to \x1f, which may be within a flag.
+    words = [word for word in re.split(f"{SPACE}+", instruction) if word]
     if words and words[0].upper() == "ONBUILD":
         words = words[1:]
     if not words or words[0].upper() not in ("COPY", "RUN"):
         return
     flags = list(itertools.takewhile(lambda word: word.startswith("--"), words[1:]))
+    if any(len(FROM_KEY.findall(flag)) > 1 for flag in flags):
+        raise BadEnvironment(
+            f"The Dockerfile's `{instruction.strip()[:100]}` names two images in one --mount.",
+            hint="Write one from= in each --mount.",
+        )
     plain = all(map(PLAIN_FLAG.fullmatch, flags))
     if plain:
         hidden = any(not is_stage(one[2], known) for one in TAKEN.finditer(" ".join(flags)))

@@ -299,6 +299,42 @@ def test_files_are_taken_from_images_that_were_looked_at(lines, images, made):
 
 
 @pytest.mark.parametrize(
+    ("lines", "images"),
+    [
+        ("RUN echo \\\nFROM scratch AS evil\nCOPY --from=evil a b", ["evil"]),
+        ("RUN echo \\ \t\r\nFROM scratch AS evil\r\nFROM evil", ["evil"]),
+        ("RUN echo \\\n\n# why\n FROM scratch AS evil\nRUN --mount=from=evil true", ["evil"]),
+        ("# escape=`\nRUN echo `\nFROM scratch AS evil\nCOPY --from=evil a b", ["evil"]),
+        ("RUN echo `date`\nFROM scratch AS x\nCOPY --from=x a b", []),
+        ("# why \\\nFROM scratch AS x\nCOPY --from=x a b", []),
+        ("RUN true \\\n  && true\nFROM scratch AS x\nFROM x", []),
+    ],
+)
+@pytest.mark.parametrize("heredocs", [False, True])
+def test_a_line_that_goes_on_with_another_begins_no_stage(lines, images, heredocs):
+    assert begun(f"FROM a\n{lines}\n", heredocs=heredocs)[0] == ["a", *images]
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--mount=from=scratch,from=registry.internal/x:1,target=/m",
+        "--mount=FROM=scratch,target=/m,From=evil",
+        "--mount=type=bind,from=evil,from=0",
+        "--mount=from=a,\\\nfrom=evil,target=/m",
+        "--mount=from=evil,from=,target=/m",
+        "--network=none --mount=from=a,target=/a --mount=from=a,from=evil",
+    ],
+)
+def test_a_mount_is_from_one_image(flag):
+    with pytest.raises(BadEnvironment, match="two images in one --mount") as refused:
+        begun(f"FROM launcher/base:3.11 AS a\nRUN {flag} true\n")
+    assert "one from= in each --mount" in refused.value.hint
+    with pytest.raises(BadEnvironment):
+        refuse_triggers([f"RUN {flag} true"])
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "CO\\\nPY --from=evil a b",
@@ -313,6 +349,7 @@ def test_files_are_taken_from_images_that_were_looked_at(lines, images, made):
         "ONBUILD RU\\\nN --mount=from=evil true",
         "# escape=`\nCOPY `\n--from=evil a b",
         "RUN <<EOF\nCOPY \\\nEOF\nCOPY\xa0--from=evil a b",
+        "RUN --mount=target=/x\x1c,from=evil true",
     ],
 )
 @pytest.mark.parametrize("heredocs", [False, True])
