@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -65,13 +66,18 @@ def test_one_that_may_not_be_replaced_stays(file):
 def test_a_durable_file_is_on_the_disk_before_its_name_is_and_then_its_name(file, monkeypatch):
     did, fsync, replace = [], os.fsync, os.replace
 
-    def synced(handle):
+    def synced(handle):  # other threads of this process write files too
         fsync(handle)
-        did.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else os.fstat(handle).st_size)
+        opened = os.fstat(handle)
+        if os.path.samestat(opened, file.parent.stat()):
+            did.append("folder")
+        elif Path(os.readlink(f"/proc/self/fd/{handle}")).parent == file.parent:
+            did.append(opened.st_size)
 
     def replaced(made, target):
         replace(made, target)
-        did.append("name")
+        if target == file:
+            did.append("name")
 
     monkeypatch.setattr("envs.atomic.os.fsync", synced)
     monkeypatch.setattr("envs.atomic.os.replace", replaced)

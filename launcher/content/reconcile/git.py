@@ -25,6 +25,7 @@ SETTINGS = (
     "core.sparseCheckout=false",
     "core.untrackedCache=false",
     "core.bigFileThreshold=16m",  # larger ones are read bit by bit: a session has little memory
+    "pack.threads=1",  # each thread takes more of a session's memory
     "core.logAllRefUpdates=true",
     "index.sparse=false",
     "merge.conflictStyle=merge",

@@ -10,6 +10,8 @@ from launcher.__main__ import main
 from launcher.cli import demo
 from tests.fakes import fake_sessions
 
+pytestmark = pytest.mark.usefixtures("unchanged_process")
+
 
 def test_the_data_folder_is_private_before_anything_is_in_it(tmp_path, monkeypatch):
     class Made(Exception):

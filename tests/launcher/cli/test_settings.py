@@ -121,6 +121,7 @@ def test_nothing_is_removed_where_a_launcher_serves_by_other_settings(
     assert main(["env", "gc", *words, "--settings", str(file)]) == 0
 
 
+@pytest.mark.usefixtures("unchanged_process")
 @pytest.mark.parametrize("command", ["serve", "doctor", "session list", "demo --once"])
 def test_a_data_folder_that_is_none_is_a_sentence(tmp_path, capsys, command):
     file = tmp_path / "data"
@@ -131,13 +132,14 @@ def test_a_data_folder_that_is_none_is_a_sentence(tmp_path, capsys, command):
     assert "--data names another one" in said
 
 
+@pytest.mark.usefixtures("unchanged_process")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
 @pytest.mark.parametrize("command", ["serve", "doctor", "session list", "demo --once"])
-def test_a_disk_that_cannot_be_written_to_is_a_sentence(tmp_path, capsys, monkeypatch, command):
+def test_a_disk_that_cannot_be_written_to_is_a_sentence(tmp_path, capsys, command):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = ["mount", "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", str(disk)]
-    if os.geteuid() or subprocess.run(mounted, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount")
+    mount = ["mount", "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", str(disk)]
+    subprocess.run(mount, check=True)
     try:
         assert main([*command.split(), "--data", str(disk)]) == 1
     finally:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
+from launcher.rehearsal import rehearsal
 from launcher.rehearsal.click import ClickFailed
 from launcher.rehearsal.rehearsal import Limit, run_cells
 
@@ -45,7 +47,7 @@ def limit():
 @pytest.mark.parametrize("tags", [[], ["raises-exception"]])
 def test_all_cells_together_have_a_limit_and_what_it_ended_is_said(monkeypatch, tags):
     click, ran = FakeClick({"cells": [cell("sleep 50", tags=tags) for _ in range(9)]}), []
-    monkeypatch.setattr("launcher.rehearsal.rehearsal.time.monotonic", lambda: click.now)
+    monkeypatch.setattr(rehearsal, "time", SimpleNamespace(monotonic=lambda: click.now))
     with pytest.raises(ClickFailed, match="Cell 3: the rehearsal took longer than its 2 min"):
         ran.extend(run_cells(click, "a.ipynb", print, 60, Limit(120.0)))
     assert click.now == 120.0

@@ -93,7 +93,8 @@ def test_root_without_bubblewrap_is_told_at_once_and_anybody_else_goes_on(runtim
 
 
 def test_a_server_that_prints_for_ever_runs_on_with_a_log_of_some_size(runtime, spec, server):
-    server.write_text("#!/bin/sh\nexec yes\n")
+    pace = "while yes | head -c 1000000; do sleep 0.02; done"
+    server.write_text(f"#!/bin/sh\n{pace}\n")
     runtime.start(spec)
     log = runtime.folder / f"{spec.id}.log"
     for _ in range(2):
