@@ -33,13 +33,25 @@ def test_an_address_that_is_none_is_a_sentence(word, tmp_path, capsys):
     assert demo.free_address("8080", once=False) == ("127.0.0.1", 8080)
 
 
-def test_a_demo_that_ends_leaves_no_session_that_nobody_would_stop(tmp_path):
+def test_a_demo_that_ends_leaves_no_session_that_nobody_would_stop(tmp_path, monkeypatch):
     sessions = fake_sessions(tmp_path)
     other, _ = sessions.ensure("ben", "course", "env/a:1", "link", lambda _: None)
-    spec, _ = sessions.ensure("anna", "course", "env/a:1", "link", lambda _: None)
-    (spec.home / "mine.txt").write_text("mine")
-    parts = SimpleNamespace(runtime=sessions.runtime, history=sessions.history)
-    demo.end_sessions(parts, {other.id})
+    began = []
+
+    def wait():
+        spec, _ = sessions.ensure("anna", "course", "env/a:1", "link", lambda _: None)
+        (spec.home / "mine.txt").write_text("mine")
+        began.append(spec)
+        raise SystemExit(0)  # by a signal
+
+    parts = SimpleNamespace(
+        runtime=sessions.runtime, history=sessions.history, why_runtime="a fake"
+    )
+    running = SimpleNamespace(parts=parts, url="http://127.0.0.1:9", wait=wait, stop=lambda: None)
+    monkeypatch.setattr(demo.serving, "start", lambda _: running)
+    with pytest.raises(SystemExit):
+        main(["demo", "--data", str(tmp_path / "data")])
+    (spec,) = began
     assert [session.id for session in sessions.runtime.list()] == [other.id]
     assert sessions.history.find(spec.id).why == "the demo ended"
     assert (spec.home / "mine.txt").read_text() == "mine"
