@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.content.receipt import text
+from launcher.content.reconcile.errors import TOO_LITTLE_MEMORY
 from launcher.errors import ContentFailed
 from launcher.runtimes.base import Runtime
 from launcher.runtimes.own_commands import own_python
@@ -134,11 +135,8 @@ def _read_answer(code: int, out: bytes, err: bytes) -> dict[str, Any]:
     said = (err.decode("utf-8", "replace").strip().splitlines() or [f"exit code {code}"])[-1]
     log.error("reconcile did not answer: %s", err.decode("utf-8", "replace")[-LONGEST_LOG:])
     if code == KILLED:
-        raise ContentFailed(
-            "The session had too little memory for the course files.",
-            hint="Stop it under My sessions, then open the link again: nothing else runs in it "
-            "then. If that does not help, your teacher can have `session.memory` raised.",
-        )
+        message, hint = TOO_LITTLE_MEMORY
+        raise ContentFailed(message, hint=hint)
     missing = code in (126, 127) or "executable file not found" in said
     raise ContentFailed(
         f"The course files could not be brought into the session: {said[:300]}",

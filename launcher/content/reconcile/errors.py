@@ -7,6 +7,13 @@ Trouble
 
 from __future__ import annotations
 
+TOO_LITTLE_MEMORY = (
+    "The session had too little memory for the course files.",
+    "Stop it under My sessions, then open the link again: nothing else runs in it "
+    "then. If that does not help, your teacher can have `session.memory` raised.",
+)
+"""Message and hint where the kernel killed git, or the program itself."""
+
 
 class Trouble(Exception):
     """Base of all."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, Dict, NamedTuple
 
-from .errors import CannotPull, NeedObjects
+from .errors import TOO_LITTLE_MEMORY, CannotPull, NeedObjects
 
 SETTINGS = (
     "core.hooksPath=/dev/null",
@@ -54,8 +55,8 @@ class Done(NamedTuple):
     out: bytes
     err: str
 
-    def check_disk(self) -> None:
-        """Of a command that failed: was it the disk.
+    def check_disk(self, step: str) -> None:
+        """Of a command that failed: was it the disk. `step` is what git was to do.
 
         :raises CannotPull: it is full.
         :raises PermissionError: the student may not write to it.
@@ -63,7 +64,7 @@ class Done(NamedTuple):
         if "No space left" in self.err or "Disk quota" in self.err:
             raise CannotPull("Your disk space is full.", "Remove files that you do not need.")
         if "Permission denied" in self.err:
-            raise PermissionError(errno.EACCES, self.err)
+            raise PermissionError(errno.EACCES, self.err, "git %s" % step)
 
 
 class Git:
@@ -102,7 +103,10 @@ class Git:
         index: bytes | None = None,
         file: BinaryIO | None = None,
     ) -> Done:
-        """Run a command to its end, whatever its exit code; `file` is its input, or `stdin`."""
+        """Run a command to its end, whatever its exit code; `file` is its input, or `stdin`.
+
+        :raises CannotPull: there is no git, or the kernel killed it, for want of memory.
+        """
         env = self.environment()
         if index is not None:
             env["GIT_INDEX_FILE"] = os.fsdecode(index)
@@ -119,13 +123,15 @@ class Git:
             raise CannotPull(
                 "This environment has no git.", "Ask your teacher to add git to it (apt.txt)."
             ) from None
+        if done.returncode == -signal.SIGKILL:
+            raise CannotPull(*TOO_LITTLE_MEMORY)
         return Done(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace").strip())
 
     def must(self, *args: str, index: bytes | None = None) -> bytes:
         """Run a command that has to work."""
         done = self.run(*args, index=index)
         if done.code != 0:
-            done.check_disk()
+            done.check_disk(args[0])
             raise CannotPull("git %s: %s" % (args[0], done.err or "exit code %d" % done.code))
         return done.out
 

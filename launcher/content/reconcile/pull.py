@@ -144,7 +144,11 @@ def pull_locked(
             journal=journal,
             find_renames=lambda: git.renames(base_commit, request.commit),
         )
-        paths.apply()
+        try:
+            paths.apply()
+        except PermissionError:  # the rights are given back, then all begins again
+            remembered(git, [*moved, *([old, new] for old, new in paths.moved)])
+            raise
         notes += lfs_note(blobs, base, new)
     if paths.changed or not is_settled(git, refs, request):
         notes += keep_own_commits(git, refs, request.commit, base_commit)
@@ -169,11 +173,13 @@ def take_pack(git: Git, pack: Optional[str]) -> None:
     if not pack or not os.path.getsize(pack):
         return
     gitdir.clear_half_packs(git)
-    with open(pack, "rb") as file:
-        done = git.run("index-pack", "--stdin", "--fix-thin", file=file)
-    if done.code != 0:
+    try:
+        with open(pack, "rb") as file:
+            done = git.run("index-pack", "--stdin", "--fix-thin", file=file)
+    finally:
         gitdir.clear_half_packs(git)
-        done.check_disk()
+    if done.code != 0:
+        done.check_disk("index-pack")
         raise NeedObjects(done.err)
 
 

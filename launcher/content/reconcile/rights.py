@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from typing import Iterator
+from typing import Iterator, List
 
 FOLDER, FILE = 0o700, 0o600
 
@@ -18,7 +18,11 @@ def give_back(folder: bytes) -> bool:
 
     A file that can be read stays as it is; links are not followed. False where nothing was wrong.
     """
-    given = [give(path, FOLDER) for path in leading_to(folder)]
+    given: List[bool] = []
+    for path in leading_to(folder):
+        if os.path.islink(path):
+            return any(given)
+        given.append(give(path, FOLDER))
     for above, folders, files in os.walk(folder):  # a folder is opened after it was named here
         given += [give(os.path.join(above, name), FOLDER) for name in folders]
         given += [give(os.path.join(above, name), FILE) for name in files]

@@ -10,6 +10,11 @@ import time
 
 import pytest
 
+from launcher.content.reconcile.errors import CannotPull
+from launcher.content.reconcile.git import Done, Git
+from launcher.content.reconcile.paths import Paths
+from launcher.content.reconcile.pull import take_pack
+from launcher.content.reconcile.rights import give_back
 from launcher.errors import ContentFailed
 
 TREE = {f"d{number % 7}/f{number}.txt": f"{number}\n" * 20 for number in range(150)}
@@ -81,3 +86,50 @@ def test_a_full_disk_loses_nothing_and_is_a_sentence(mine, teacher, small_disk):
     assert here.read("a.txt") == "ONE\ntwo\nthree\nmine\n"
     assert here.settled()
     shutil.rmtree(here.folder)
+
+
+def test_a_git_that_is_killed_is_too_little_memory(mine, tmp_path, monkeypatch):
+    git = Git(os.fsencode(mine.folder))
+    before = mine.git("rev-parse", "HEAD")
+    monkeypatch.setattr(git, "command", lambda *_args: ("sh", "-c", "kill -9 $$"))
+    (tmp_path / "pack").write_bytes(b"PACK")
+    with pytest.raises(CannotPull, match="too little memory"):
+        take_pack(git, str(tmp_path / "pack"))
+    assert mine.git("rev-parse", "HEAD") == before
+
+
+def test_a_git_that_may_not_write_says_which_step_it_was():
+    with pytest.raises(PermissionError) as caught:
+        Done(128, b"", "fatal: x: Permission denied").check_disk("index-pack")
+    assert (caught.value.filename, caught.value.strerror) == (
+        "git index-pack",
+        "fatal: x: Permission denied",
+    )
+
+
+@pytest.mark.parametrize("folder", [b"course", b"course/inner"])
+def test_rights_are_not_given_back_behind_a_link(tmp_path, monkeypatch, folder):
+    closed = tmp_path / "elsewhere/inner/closed"
+    closed.mkdir(parents=True)
+    closed.chmod(0)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "course").symlink_to(tmp_path / "elsewhere")
+    assert not give_back(folder)
+    assert closed.stat().st_mode & 0o777 == 0
+
+
+def test_what_was_moved_before_rights_were_missing_is_told_after(mine, teacher, monkeypatch):
+    mine.write("new.txt", "mine\n")
+    teacher.commit({"new.txt": "theirs\n"})
+    apply = Paths.apply
+
+    def once(paths):
+        monkeypatch.setattr(Paths, "apply", apply)
+        apply(paths)
+        raise PermissionError
+
+    monkeypatch.setattr(Paths, "apply", once)
+    with pytest.raises(ContentFailed):
+        mine.pull()
+    ((old, moved),) = mine.pull().moved
+    assert (old, mine.read(moved)) == ("new.txt", "mine\n")
