@@ -6,6 +6,7 @@ import json
 import os
 import uuid
 from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 
@@ -30,7 +31,9 @@ def images(data_root, monkeypatch):
         name = f"launcher-test-{uuid.uuid4().hex[:8]}"
         config = load_config(data=str(data_root / "proxy"), runtime="docker", docker__network=name)
         client = RUNTIMES["docker"](config, uuid.uuid4().hex[:12]).client
-        gateway = client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+        bridge = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
+        # An engine that has just been installed does not name it
+        gateway = bridge.get("Gateway") or str(next(ip_network(bridge["Subnet"]).hosts()))
         client.close()
         monkeypatch.setenv("http_proxy", proxy.url(gateway))
         images = RUNTIMES["docker"](config, uuid.uuid4().hex[:12]).images
